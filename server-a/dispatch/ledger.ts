@@ -1,0 +1,59 @@
+import type { ErrorDescription } from '../../shared/errors.ts';
+import type { Operation, OperationName } from '../../shared/operations.ts';
+import type { ImageHeader, OutputHeader, Timings } from '../../shared/task.ts';
+
+/** A task as it waits in the queue. */
+export interface QueuedTask {
+  readonly id: string;
+  /** It was past GO on an instance that died, so it runs alone. */
+  readonly suspect: boolean;
+}
+
+/** One attempt at a task: all that a lane needs to send it. */
+export interface Job {
+  readonly id: string;
+  readonly attempt: number;
+  readonly operations: readonly Operation[];
+  readonly header: ImageHeader;
+  /** Absolute path of the input file. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** An output file under way. It counts for nothing until `commit` has made it durable. */
+export interface OutputFile {
+  /** Appends; resolves when more may be given. Rejects with STORAGE_FULL when the disk is full. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** fsync and rename; resolves with the picture's sha256 in hexadecimal. */
+  commit(): Promise<string>;
+  /** Removes what was written. Safe after any failure. */
+  discard(): Promise<void>;
+}
+
+/** An output that came out, or did not. */
+export interface StoredOutput {
+  readonly header: OutputHeader;
+  /** Of the picture's bytes; null for labels and failures. */
+  readonly sha256: string | null;
+}
+
+/**
+ * What the dispatcher needs of the task records; `tasks/` implements it. Every change is durable when its promise
+ * resolves, and every end is fenced by `attempt`: false means that the task had moved on and nothing was written.
+ */
+export interface Ledger {
+  /** Tasks that wait, oldest first. */
+  waiting(): QueuedTask[];
+  /** pending → processing with the next attempt; null when the task is no longer pending. */
+  begin(id: string): Promise<Job | null>;
+  createOutput(job: Job, name: OperationName): Promise<OutputFile>;
+  /** processing → completed, or failed when no output came out. */
+  complete(job: Job, outputs: readonly StoredOutput[], timings: Timings): Promise<boolean>;
+  /** processing → failed. */
+  fail(job: Job, error: ErrorDescription): Promise<boolean>;
+  /** processing → pending, at no cost to the task; a suspect stays or becomes one as told. */
+  release(job: Job, suspect: boolean): Promise<boolean>;
+  /** One strike: processing → pending, or failed with WORKER_CRASHED at the third. Resolves with what it became. */
+  strike(job: Job): Promise<'pending' | 'failed' | 'unchanged'>;
+}

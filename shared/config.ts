@@ -1,0 +1,136 @@
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { DarkroomError, expectedMessage } from './errors.ts';
+
+/**
+ * Settings are declared once, as a zod object whose fields carry `.describe()` and, where they have one,
+ * `.meta({ short, example, shown })`. Flags, environment variables, .env.example and docs/configuration.md come from it.
+ */
+export type SettingsSchema = z.ZodObject<Record<string, z.ZodType>>;
+
+/** One setting, as flags and docs need it. */
+export interface Setting {
+  /** The field's name, such as `dataDir`. */
+  readonly key: string;
+  /** The long flag, such as `--data-dir`. */
+  readonly flag: string;
+  /** The short flag, such as `-p`. */
+  readonly short: string | undefined;
+  /** The environment variable, such as `DARKROOM_DATA_DIR`. */
+  readonly variable: string;
+  readonly description: string;
+  /** The default as text; empty where there is none. */
+  readonly defaultText: string;
+  /** True for a switch that takes no value. */
+  readonly isSwitch: boolean;
+}
+
+const metaSchema = z.object({ short: z.string().optional(), shown: z.string().optional() });
+
+/** A port a server listens on, 1 to 65535; 0 as the description says. */
+export const port = z.coerce.number().int().min(0).max(65_535);
+/** A whole number of at least one. */
+export const positive = z.coerce.number().int().positive();
+/** A switch: true, 1, yes or on; false, 0, no or off. */
+export const toggle = z.union([z.boolean(), z.stringbool()]);
+/** An optional text in which the empty text is the same as none. */
+export const optionalText = z
+  .string()
+  .transform((text) => (text === '' ? undefined : text))
+  .optional();
+
+/** What both tiers must agree on: where files lie, what bounds a picture, how they greet each other. */
+export const commonSettings = {
+  dataDir: z.string().min(1).default('./data').describe('folder of the store, the spool and the model'),
+  threads: positive
+    .max(1024)
+    .default(availableParallelism())
+    .meta({ shown: 'the number of cores' })
+    .describe('Piscina threads of Server B'),
+  jobsPerThread: positive.max(16).default(2).describe('jobs one thread has in hand at once'),
+  memoryMb: positive.default(512).describe("Server B's budget for bodies, decoded pictures and outputs, in MiB"),
+  model: optionalText.describe(
+    'classifier: an .onnx file with synset.txt beside it; otherwise fetched once to the data folder',
+  ),
+  modelFetch: toggle.default(true).describe('fetch the classifier when none is there'),
+  token: optionalText.describe('secret that Server A shows Server B; made up at start when one command starts both'),
+  maxPixels: positive.default(100_000_000).describe('pixels of one picture, over all its frames'),
+  maxSide: positive.max(65_535).default(16_384).describe('longest side of a picture, in pixels'),
+  maxDecodedMb: positive.default(400).describe('decoded size of one picture, in MiB'),
+  jobSeconds: positive.max(3600).default(30).describe('seconds a worker may spend on one job'),
+  logLevel: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('least severe log lines written to standard error'),
+} as const;
+
+/** What bounds a picture; both tiers check it. */
+export interface PictureLimits {
+  readonly maxPixels: number;
+  readonly maxSide: number;
+  readonly maxDecodedMb: number;
+}
+
+/** Each setting of a schema with its flag and its environment variable. */
+export function describeSettings(schema: SettingsSchema, prefix: string): Setting[] {
+  return Object.entries(schema.shape).map(([key, field]) => {
+    const words = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    const meta = metaSchema.parse(field.meta() ?? {});
+    const preset = field.safeParse(undefined);
+    const value = preset.success ? preset.data : undefined;
+    return {
+      key,
+      flag: `--${words}`,
+      short: meta.short,
+      variable: prefix + words.replaceAll('-', '_').toUpperCase(),
+      description: field.description ?? '',
+      defaultText: meta.shown ?? (value === undefined ? '' : String(value)),
+      isSwitch: typeof value === 'boolean',
+    };
+  });
+}
+
+/**
+ * The settings from flags, then the environment, then the defaults; the caller has put `.env` under the environment.
+ * Throws BAD_REQUEST naming the flag or variable whose value is not what it should be.
+ */
+export function resolveSettings<Schema extends SettingsSchema>(
+  schema: Schema,
+  prefix: string,
+  flags: Readonly<Record<string, unknown>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): z.infer<Schema> {
+  const settings = describeSettings(schema, prefix);
+  const raw: Record<string, unknown> = {};
+  const origin = new Map<PropertyKey, string>();
+  for (const setting of settings) {
+    const fromFlag = flags[setting.key];
+    const fromEnvironment = environment[setting.variable];
+    if (fromFlag === undefined && (fromEnvironment === undefined || fromEnvironment === '')) continue;
+    raw[setting.key] = fromFlag ?? fromEnvironment;
+    origin.set(setting.key, fromFlag === undefined ? setting.variable : setting.flag);
+  }
+  const parsed = schema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const lines = parsed.error.issues.map((issue) => {
+    const key = issue.path[0] ?? '';
+    const setting = settings.find((one) => one.key === key);
+    const expected = `${setting?.description ?? 'a known setting'} (${issue.message})`;
+    return expectedMessage(expected, origin.get(key) ?? setting?.flag ?? String(key), raw[String(key)]);
+  });
+  throw new DarkroomError('BAD_REQUEST', lines.join('; '));
+}
+
+/** The settings as environment variables, to hand to a process that reads the same schema. */
+export function toEnvironment(
+  schema: SettingsSchema,
+  prefix: string,
+  values: Readonly<Record<string, unknown>>,
+): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const setting of describeSettings(schema, prefix)) {
+    const value = values[setting.key];
+    if (value !== undefined) variables[setting.variable] = String(value);
+  }
+  return variables;
+}
