@@ -1,0 +1,226 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import type { z } from 'zod';
+import { DarkroomError } from '../errors.ts';
+import { FrameDecoder } from './decoder.ts';
+import {
+  encodeHeader,
+  encodeMessage,
+  type FrameKind,
+  MAX_DATA_BYTES,
+  type MessageKind,
+  type SignalKind,
+} from './frame.ts';
+import { type LaneSide, type LaneState, LaneStateMachine } from './lane-state.ts';
+import { MESSAGE_SCHEMAS, type Message, parseMessage } from './messages.ts';
+
+/** One handler a frame kind, named exactly after it. A handler that throws closes the lane with that error. */
+export type LaneHandlers = {
+  readonly [Kind in MessageKind]?: (message: Message<Kind>) => void;
+} & {
+  readonly [Kind in Exclude<SignalKind, 'BEAT'>]?: () => void;
+} & {
+  /** Some bytes of the body or output under way, in the socket's own chunk, which may be kept. */
+  readonly DATA?: (piece: Buffer) => void;
+  /** The lane is gone, once, whatever the cause; null when the other side ended it in good order. */
+  readonly closed: (error: Error | null) => void;
+};
+
+/** How often a silent side beats, and how long a silent peer may live, in milliseconds. */
+export interface LaneTiming {
+  readonly beatMs: number;
+  readonly deadMs: number;
+}
+
+export const LANE_TIMING: LaneTiming = { beatMs: 2000, deadMs: 6000 };
+/** The clock ticks this many times per beat; silence is counted in ticks, so a stalled event loop counts once. */
+const TICKS_PER_BEAT = 4;
+
+/** Owns one TCP connection: frames in and out, the state, the signs of life. */
+export class Lane {
+  readonly #socket: Socket;
+  readonly #machine: LaneStateMachine;
+  readonly #decoder: FrameDecoder;
+  readonly #handlers: LaneHandlers;
+  readonly #deliver: { readonly [Kind in MessageKind]: (payload: Buffer) => void };
+  readonly #timing: LaneTiming;
+  readonly #clock: NodeJS.Timeout;
+  #ticksSinceSent = 0;
+  #ticksSinceHeard = 0;
+  #closed = false;
+
+  constructor(socket: Socket, side: LaneSide, handlers: LaneHandlers, timing: LaneTiming = LANE_TIMING) {
+    this.#socket = socket;
+    this.#handlers = handlers;
+    this.#deliver = this.#deliverers(handlers);
+    this.#timing = timing;
+    this.#machine = new LaneStateMachine(side);
+    this.#decoder = new FrameDecoder({
+      admit: (kind, length) => this.#machine.checkReceive(kind, length),
+      control: (kind, payload) => this.#dispatch(kind, payload),
+      data: (piece) => {
+        if (this.#machine.data(piece.length)) this.#handlers.DATA?.(piece);
+      },
+    });
+    socket.setNoDelay(true);
+    socket.on('data', (chunk) => this.#receive(chunk));
+    socket.on('error', (error) => this.close(error));
+    socket.on('end', () => this.close(null));
+    socket.on('close', () => this.close(null));
+    this.#clock = setInterval(() => this.#tick(), timing.beatMs / TICKS_PER_BEAT).unref();
+  }
+
+  get state(): LaneState {
+    return this.#machine.state;
+  }
+
+  /** Bytes still to come of the body or output under way. */
+  get left(): number {
+    return this.#machine.left;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Sends a control frame. Throws BAD_REQUEST when the state does not allow it; does nothing on a closed lane. */
+  send<Kind extends MessageKind>(kind: Kind, message: Message<Kind>): void {
+    if (this.#closed) return;
+    const frame = encodeMessage(kind, message);
+    this.#machine.checkSend(kind, frame.length);
+    this.#machine.control(kind, bodyOf(message));
+    this.#write(frame);
+  }
+
+  /** Sends a frame without payload, under the same rules as `send`. */
+  signal(kind: SignalKind): void {
+    if (this.#closed) return;
+    this.#machine.checkSend(kind, 0);
+    this.#machine.control(kind);
+    this.#write(encodeHeader(kind, 0));
+  }
+
+  /**
+   * Sends bytes as DATA frames of at most 1 MiB and resolves when the socket takes more. `isWanted` is asked before
+   * each frame; false ends the sending at a frame border. Resolves at once on a closed lane.
+   */
+  async sendData(bytes: Uint8Array, isWanted: () => boolean = () => true): Promise<void> {
+    for (let offset = 0; offset < bytes.length && !this.#closed && isWanted(); offset += MAX_DATA_BYTES) {
+      const piece = bytes.subarray(offset, offset + MAX_DATA_BYTES);
+      this.#machine.checkSend('DATA', piece.length);
+      this.#machine.data(piece.length);
+      this.#socket.cork();
+      this.#write(encodeHeader('DATA', piece.length));
+      const hasRoom = this.#socket.write(piece);
+      this.#socket.uncork();
+      if (!hasRoom) await this.#drained();
+    }
+  }
+
+  /** Stops reading; TCP then holds the other side back. Its silence does not count meanwhile. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#ticksSinceHeard = 0;
+    this.#socket.resume();
+  }
+
+  /** Ends the connection once what was sent has gone out. */
+  end(): void {
+    if (this.#closed) return;
+    this.#socket.destroySoon();
+    this.close(null);
+  }
+
+  /** Closes the lane for the reason given; the `closed` handler hears it. Safe to call again. */
+  close(error: Error | null): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#clock);
+    if (!this.#socket.writableEnded) this.#socket.destroy();
+    this.#handlers.closed(error);
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#ticksSinceHeard = 0;
+    if (this.#closed) return;
+    try {
+      this.#decoder.push(chunk);
+    } catch (error) {
+      this.close(error instanceof Error ? error : new DarkroomError('INTERNAL', String(error)));
+    }
+  }
+
+  #dispatch(kind: Exclude<FrameKind, 'DATA'>, payload: Buffer): void {
+    if (this.#closed || kind === 'BEAT') return;
+    if (kind === 'GO' || kind === 'CANCEL') {
+      this.#machine.control(kind);
+      this.#handlers[kind]?.();
+      return;
+    }
+    this.#deliver[kind](payload);
+  }
+
+  /** Parses, moves the state, calls the handler: one entry a kind, so that each message keeps its own type. */
+  #deliverers(handlers: LaneHandlers): { readonly [Kind in MessageKind]: (payload: Buffer) => void } {
+    const deliver = <Schema extends z.ZodType<object>>(
+      kind: MessageKind,
+      schema: Schema,
+      handler: ((message: z.output<Schema>) => void) | undefined,
+    ) => {
+      return (payload: Buffer) => {
+        const message = parseMessage(kind, schema, payload);
+        this.#machine.control(kind, bodyOf(message));
+        handler?.(message);
+      };
+    };
+    return {
+      HELLO: deliver('HELLO', MESSAGE_SCHEMAS.HELLO, handlers.HELLO),
+      WELCOME: deliver('WELCOME', MESSAGE_SCHEMAS.WELCOME, handlers.WELCOME),
+      JOB: deliver('JOB', MESSAGE_SCHEMAS.JOB, handlers.JOB),
+      REFUSE: deliver('REFUSE', MESSAGE_SCHEMAS.REFUSE, handlers.REFUSE),
+      OUTPUT: deliver('OUTPUT', MESSAGE_SCHEMAS.OUTPUT, handlers.OUTPUT),
+      DONE: deliver('DONE', MESSAGE_SCHEMAS.DONE, handlers.DONE),
+      FAIL: deliver('FAIL', MESSAGE_SCHEMAS.FAIL, handlers.FAIL),
+    };
+  }
+
+  #write(bytes: Buffer): void {
+    this.#ticksSinceSent = 0;
+    this.#socket.write(bytes);
+  }
+
+  async #drained(): Promise<void> {
+    const stop = new AbortController();
+    try {
+      await Promise.race([once(this.#socket, 'drain', stop), once(this.#socket, 'close', stop)]);
+    } catch (error) {
+      // `once` rejects with the socket's error; the error listener above has closed the lane with it.
+      if (!this.#closed) throw error;
+    } finally {
+      stop.abort();
+    }
+  }
+
+  #tick(): void {
+    this.#ticksSinceSent += 1;
+    if (this.#ticksSinceSent >= TICKS_PER_BEAT && !this.#socket.writableNeedDrain) this.signal('BEAT');
+    if (this.#socket.isPaused()) return;
+    this.#ticksSinceHeard += 1;
+    const silentMs = (this.#ticksSinceHeard * this.#timing.beatMs) / TICKS_PER_BEAT;
+    if (silentMs <= this.#timing.deadMs) return;
+    this.close(
+      new DarkroomError(
+        'BACKEND_UNAVAILABLE',
+        `Expected a sign of life within ${this.#timing.deadMs} ms, received none`,
+      ),
+    );
+  }
+}
+
+/** Length of the body that a message announces; 0 for those that announce none. */
+function bodyOf(message: object): { bytes: number } {
+  return { bytes: 'bytes' in message && typeof message.bytes === 'number' ? message.bytes : 0 };
+}

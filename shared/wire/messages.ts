@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { ERROR_CODES, invalid } from '../errors.ts';
+import { formatSchema, operationNameSchema, operationsSchema } from '../operations.ts';
+import { imageHeaderSchema, outputHeaderSchema, taskIdSchema, timingsSchema } from '../task.ts';
+import type { MessageKind } from './frame.ts';
+
+const problemSchema = z.object({ code: z.enum(ERROR_CODES), message: z.string() });
+
+/** The payload of each frame kind that has a JSON one. */
+export const MESSAGE_SCHEMAS = {
+  /** `protocol` stands first and alone decides whether the rest is understood. */
+  HELLO: z.object({ protocol: z.int(), token: z.string().max(1024) }),
+  WELCOME: z.object({
+    protocol: z.int(),
+    instance: z.string().min(1).max(64),
+    slots: z.int().min(1).max(1024),
+    operations: z.array(operationNameSchema),
+    formats: z.array(formatSchema),
+    model: z.string().max(200).nullable(),
+  }),
+  JOB: z.object({
+    id: taskIdSchema,
+    attempt: z.int().positive(),
+    operations: operationsSchema,
+    /** Length of the body that follows GO. */
+    bytes: z.int().positive(),
+    image: imageHeaderSchema,
+    /** Milliseconds a worker may take. */
+    deadline_ms: z.int().positive(),
+    alone: z.boolean().default(false),
+  }),
+  REFUSE: problemSchema,
+  OUTPUT: outputHeaderSchema,
+  DONE: z.object({ timings: timingsSchema }),
+  FAIL: problemSchema,
+} as const satisfies Record<MessageKind, z.ZodType>;
+
+/** The message of one kind, as its receiver sees it. */
+export type Message<Kind extends MessageKind> = z.output<(typeof MESSAGE_SCHEMAS)[Kind]>;
+
+/** The message of a JSON payload; throws BAD_REQUEST when it is no JSON or not of the schema. */
+export function parseMessage<Schema extends z.ZodType>(
+  kind: MessageKind,
+  schema: Schema,
+  payload: Buffer,
+): z.output<Schema> {
+  const parsed = schema.safeParse(parseJson(kind, payload));
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw invalid(
+    issue?.message ?? 'a message of its schema',
+    `${kind}.${issue?.path.join('.') ?? ''}`,
+    payload.toString(),
+  );
+}
+
+function parseJson(kind: MessageKind, payload: Buffer): unknown {
+  try {
+    return JSON.parse(payload.toString('utf8'));
+  } catch (error) {
+    throw invalid('JSON', `the payload of ${kind}`, error instanceof Error ? error.message : error);
+  }
+}
