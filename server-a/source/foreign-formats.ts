@@ -1,0 +1,68 @@
+/** Signatures of what people send that is no picture Darkroom reads: a name, the bytes, and where they stand. */
+const SIGNATURES: readonly (readonly [name: string, bytes: string, offset?: number])[] = [
+  ['BMP', 'BM'],
+  ['PDF', '%PDF-'],
+  ['JPEG XL', '\xff\x0a'],
+  ['JPEG XL', '\0\0\0\x0cJXL '],
+  ['JPEG 2000', '\0\0\0\x0cjP  '],
+  ['JPEG 2000', '\xff\x4f\xff\x51'],
+  ['JPEG XR', 'II\xbc'],
+  ['a Windows icon', '\0\0\x01\0'],
+  ['a Photoshop document', '8BPS'],
+  ['OpenEXR', '\x76\x2f\x31\x01'],
+  ['Radiance HDR', '#?'],
+  ['a ZIP archive', 'PK\x03\x04'],
+  ['gzip', '\x1f\x8b'],
+  ['a WAVE sound', 'WAVE', 8],
+  ['an AVI video', 'AVI ', 8],
+  ['a Matroska or WebM video', '\x1a\x45\xdf\xa3'],
+];
+
+/** Brands of the ISO base media file format that mean HEVC pictures (ISO/IEC 23008-12, annex B). */
+const HEIC_BRANDS: ReadonlySet<string> = new Set([
+  'heic',
+  'heix',
+  'hevc',
+  'hevx',
+  'heim',
+  'heis',
+  'hevm',
+  'hevs',
+  'mif1',
+  'msf1',
+]);
+
+/** What the first bytes of a file show it to be, in words for a client: "SVG", "HEIC (brand 'heic')", "text". */
+export function describeForeign(start: Uint8Array): string {
+  if (start.length === 0) return 'an empty file';
+  const text = latin1(start);
+  if (text.slice(4, 8) === 'ftyp') return describeBrand(text.slice(8, 12));
+  for (const [name, bytes, offset = 0] of SIGNATURES) {
+    if (text.startsWith(bytes, offset)) return name;
+  }
+  return describeText(text) ?? 'an unknown format';
+}
+
+function describeBrand(brand: string): string {
+  const shown = brand.replace(/[^ -~]/g, '?');
+  if (HEIC_BRANDS.has(brand)) return `HEIC (brand '${shown}')`;
+  if (brand === 'avis') return "an AVIF sequence (brand 'avis')";
+  return `a video or another ISO media file (brand '${shown}')`;
+}
+
+function describeText(text: string): string | undefined {
+  const trimmed = text.replace(/^(\xef\xbb\xbf)?\s+/, '$1').replace(/^\xef\xbb\xbf/, '');
+  if (/<svg[\s>]/i.test(text)) return 'SVG';
+  if (/^<(!doctype html|html)/i.test(trimmed)) return 'HTML';
+  if (trimmed.startsWith('<?xml')) return 'XML';
+  return isText(trimmed) ? 'text' : undefined;
+}
+
+/** True when no character is a control character other than white space. */
+function isText(text: string): boolean {
+  return !/[^\t\n\v\f\r -~\x80-\xff]/.test(text);
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}

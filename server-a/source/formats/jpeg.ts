@@ -1,0 +1,97 @@
+import type { ImageHeader } from '../../../shared/task.ts';
+import type { ByteReader } from '../byte-reader.ts';
+import { EXIF_PREFIX, hasExifPrefix, readExifOrientation } from './exif.ts';
+import { corrupt, imageHeader, unsupported } from './image-header.ts';
+
+/** Marker codes (ITU-T T.81, table B.1). */
+const START_OF_IMAGE = 0xd8;
+const START_OF_SCAN = 0xda;
+const END_OF_IMAGE = 0xd9;
+const APPLICATION_1 = 0xe1;
+/** Codes in the range of the start-of-frame markers that are something else: DHT, JPG, DAC. */
+const NOT_FRAMES: ReadonlySet<number> = new Set([0xc4, 0xc8, 0xcc]);
+/** Frames coded in one pass over the picture: baseline, extended, differential, arithmetic, both. */
+const SEQUENTIAL: ReadonlySet<number> = new Set([0xc0, 0xc1, 0xc5, 0xc9, 0xcd]);
+
+/** Segments before the frame header: an ICC profile of 16 MiB takes 256. */
+const MOST_SEGMENTS = 65_536;
+
+interface Segment {
+  readonly code: number;
+  /** Offset of what follows the length. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Reads a JPEG's header as far as its frame header (ITU-T T.81, annex B), and the first EXIF block before it. Throws
+ * IMAGE_CORRUPT when there is no frame header, or it leaves the height to a later DNL segment.
+ */
+export async function readJpeg(reader: ByteReader): Promise<ImageHeader> {
+  let orientation: number | undefined;
+  for await (const segment of segments(reader)) {
+    if (isFrame(segment.code)) return readFrame(reader, segment, orientation ?? 1);
+    if (orientation === undefined && segment.code === APPLICATION_1) {
+      orientation = await readOrientation(reader, segment);
+    }
+  }
+  throw corrupt('a frame header before the picture data', 'the JPEG', 'none');
+}
+
+async function* segments(reader: ByteReader): AsyncGenerator<Segment> {
+  let offset = 2;
+  for (let count = 0; count < MOST_SEGMENTS; count++) {
+    offset = await findMarker(reader, offset);
+    const code = reader.u8(offset);
+    if (code === START_OF_SCAN || code === END_OF_IMAGE) return;
+    if (code === START_OF_IMAGE) throw corrupt('one SOI marker', 'the JPEG', 'another');
+    if (isStandalone(code)) {
+      offset += 1;
+      continue;
+    }
+    await reader.need(offset + 1, 2, 'a JPEG segment');
+    const length = reader.u16(offset + 1);
+    if (length < 2) throw corrupt('at least 2', 'the length of a JPEG segment', length);
+    yield { code, start: offset + 3, end: offset + 1 + length };
+    offset += 1 + length;
+  }
+  throw corrupt(`at most ${MOST_SEGMENTS} segments before the frame header`, 'the JPEG', 'more');
+}
+
+/** The offset of the next marker's code, past its 0xFF and any fill bytes (0xFF as well) before it. */
+async function findMarker(reader: ByteReader, start: number): Promise<number> {
+  await reader.need(start, 2, 'a JPEG marker');
+  if (reader.u8(start) !== 0xff) throw corrupt('0xff', `the JPEG marker at offset ${start}`, reader.u8(start));
+  let offset = start + 1;
+  while (reader.u8(offset) === 0xff) {
+    offset += 1;
+    if (!reader.has(offset, 1)) await reader.need(offset, 1, 'a JPEG marker');
+  }
+  return offset;
+}
+
+async function readFrame(reader: ByteReader, { code, start, end }: Segment, orientation: number): Promise<ImageHeader> {
+  await reader.need(start, 6, 'the JPEG frame header', end);
+  const precision = reader.u8(start);
+  const height = reader.u16(start + 1);
+  const width = reader.u16(start + 3);
+  const channels = reader.u8(start + 5);
+  if (channels < 1 || channels > 4) throw corrupt('1 to 4', 'the components of the JPEG', channels);
+  if (precision !== 8) throw unsupported('8 bits a sample', 'the JPEG', precision);
+  return imageHeader({ format: 'jpeg', width, height, channels, progressive: !SEQUENTIAL.has(code), orientation });
+}
+
+/** The orientation in an EXIF segment; undefined when APP1 carries something else, such as XMP. */
+async function readOrientation(reader: ByteReader, { start, end }: Segment): Promise<number | undefined> {
+  if (!(await hasExifPrefix(reader, start, end))) return undefined;
+  return readExifOrientation(reader, start + EXIF_PREFIX.length, end);
+}
+
+function isFrame(code: number): boolean {
+  return code >= 0xc0 && code <= 0xcf && !NOT_FRAMES.has(code);
+}
+
+/** TEM and the restart markers have no length and no content. */
+function isStandalone(code: number): boolean {
+  return code === 0x01 || (code >= 0xd0 && code <= 0xd7);
+}

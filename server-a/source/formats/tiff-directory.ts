@@ -1,0 +1,85 @@
+import type { ByteReader } from '../byte-reader.ts';
+import { corrupt } from './image-header.ts';
+
+/** Bytes of one value by TIFF field type (TIFF 6.0, section 2; BigTIFF adds 16 to 18); only whole numbers are read. */
+const VALUE_BYTES: ReadonlyMap<number, 1 | 2 | 4 | 8> = new Map([
+  [1, 1],
+  [3, 2],
+  [4, 4],
+  [16, 8],
+]);
+/** Entries of one directory, as libtiff allows. */
+const MOST_ENTRIES = 65_535;
+
+/** One field of a TIFF directory. */
+export interface TiffField {
+  readonly tag: number;
+  readonly type: number;
+  readonly count: number;
+  /** Where its values lie, counted from the start of the file. */
+  readonly offset: number;
+}
+
+/** Where a TIFF structure lies in the file, and how its numbers are written. */
+export interface TiffStructure {
+  readonly reader: ByteReader;
+  /** Offset of the TIFF header, which all offsets inside count from. */
+  readonly base: number;
+  readonly end: number;
+  readonly little: boolean;
+  /** BigTIFF: 64-bit offsets and counts. */
+  readonly big: boolean;
+}
+
+/** Reads the TIFF header at `base` (TIFF 6.0, section 2; BigTIFF). Throws IMAGE_CORRUPT when there is none. */
+export async function openTiff(reader: ByteReader, base: number, end: number): Promise<TiffStructure> {
+  await reader.need(base, 8, 'the TIFF header', end);
+  const order = reader.latin1(base, 2);
+  if (order !== 'II' && order !== 'MM') throw corrupt("'II' or 'MM'", 'the TIFF byte order', order);
+  const little = order === 'II';
+  const version = reader.u16(base + 2, little);
+  if (version !== 42 && version !== 43) throw corrupt('42 or 43', 'the TIFF version', version);
+  return { reader, base, end, little, big: version === 43 };
+}
+
+/**
+ * The fields of the first directory, in the file's order; no other directory is followed, so none can lead in a circle.
+ * Throws IMAGE_CORRUPT when it leads out of the structure.
+ */
+export async function* firstDirectory(tiff: TiffStructure): AsyncGenerator<TiffField> {
+  const { reader, base, end, little, big } = tiff;
+  const what = 'the TIFF directory';
+  await reader.need(base, big ? 16 : 8, 'the TIFF header', end);
+  const start = base + (big ? reader.u64(base + 8, little) : reader.u32(base + 4, little));
+  const countBytes = big ? 8 : 2;
+  await reader.need(start, countBytes, what, end);
+  const count = big ? reader.u64(start, little) : reader.u16(start, little);
+  if (count > MOST_ENTRIES) throw corrupt(`at most ${MOST_ENTRIES} entries`, what, count);
+  const entryBytes = big ? 20 : 12;
+  for (let index = 0; index < count; index++) {
+    const entry = start + countBytes + index * entryBytes;
+    await reader.need(entry, entryBytes, what, end);
+    yield readField(tiff, entry);
+  }
+}
+
+/** The first whole number of a field; undefined when its type holds none, or it holds no value at all. */
+export async function readNumber(tiff: TiffStructure, field: TiffField): Promise<number | undefined> {
+  const bytes = VALUE_BYTES.get(field.type);
+  if (bytes === undefined || field.count === 0) return undefined;
+  await tiff.reader.need(field.offset, bytes, `TIFF tag ${field.tag}`, tiff.end);
+  if (bytes === 1) return tiff.reader.u8(field.offset);
+  if (bytes === 2) return tiff.reader.u16(field.offset, tiff.little);
+  if (bytes === 4) return tiff.reader.u32(field.offset, tiff.little);
+  return tiff.reader.u64(field.offset, tiff.little);
+}
+
+function readField({ reader, base, little, big }: TiffStructure, entry: number): TiffField {
+  const tag = reader.u16(entry, little);
+  const type = reader.u16(entry + 2, little);
+  const count = big ? reader.u64(entry + 4, little) : reader.u32(entry + 4, little);
+  const slot = entry + (big ? 12 : 8);
+  const fits = count * (VALUE_BYTES.get(type) ?? 1) <= (big ? 8 : 4);
+  const offset = fits ? slot : base + (big ? reader.u64(slot, little) : reader.u32(slot, little));
+  return { tag, type, count, offset };
+}

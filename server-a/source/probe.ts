@@ -1,0 +1,80 @@
+import { DarkroomError } from '../../shared/errors.ts';
+import type { Format } from '../../shared/operations.ts';
+import type { ImageHeader } from '../../shared/task.ts';
+import { ByteReader } from './byte-reader.ts';
+import { describeForeign } from './foreign-formats.ts';
+import { readAvif } from './formats/avif.ts';
+import { readGif } from './formats/gif.ts';
+import { readJpeg } from './formats/jpeg.ts';
+import { readPng } from './formats/png.ts';
+import { readTiff } from './formats/tiff.ts';
+import { readWebp } from './formats/webp.ts';
+import type { RandomAccess } from './random-access.ts';
+
+/** Bytes from a file's start that {@link sniff} looks at; of a shorter file, all. */
+export const SNIFF_BYTES = 256;
+
+/** Magic bytes at the very start. WebP and AVIF have theirs inside of a container's header. */
+const MAGIC: readonly (readonly [format: Format, bytes: string])[] = [
+  ['jpeg', '\xff\xd8\xff'],
+  ['png', '\x89PNG\r\n\x1a\n'],
+  ['gif', 'GIF87a'],
+  ['gif', 'GIF89a'],
+  ['tiff', 'II*\0'],
+  ['tiff', 'MM\0*'],
+  ['tiff', 'II+\0'],
+  ['tiff', 'MM\0+'],
+];
+
+const READERS: Readonly<Record<Format, (reader: ByteReader) => Promise<ImageHeader>>> = {
+  jpeg: readJpeg,
+  png: readPng,
+  webp: readWebp,
+  avif: readAvif,
+  gif: readGif,
+  tiff: readTiff,
+};
+
+/**
+ * The format of a file by its magic bytes, given its first {@link SNIFF_BYTES}. Throws UNSUPPORTED_IMAGE, saying what
+ * was found where that can be told, for all else and for a file too short to tell.
+ */
+export function sniff(start: Uint8Array): Format {
+  const text = Buffer.from(start.subarray(0, SNIFF_BYTES)).toString('latin1');
+  for (const [format, bytes] of MAGIC) {
+    if (text.startsWith(bytes)) return format;
+  }
+  if (text.startsWith('RIFF') && text.startsWith('WEBP', 8)) return 'webp';
+  if (text.startsWith('ftyp', 4) && isAvif(text)) return 'avif';
+  const found = describeForeign(start.subarray(0, SNIFF_BYTES));
+  throw new DarkroomError(
+    'UNSUPPORTED_IMAGE',
+    `${capitalize(found)} is not among the formats Darkroom reads; send JPEG, PNG, WebP, AVIF, GIF or TIFF`,
+  );
+}
+
+/**
+ * Reads a picture's header without decoding it: its dimensions upright, its frames, and channels and depth as libvips
+ * decodes them, so that limits hold before anything is allocated. Of the file it reads what it must: a few blocks of a
+ * few kilobytes, but all of a GIF, whose frames can only be counted by walking them. Throws UNSUPPORTED_IMAGE as
+ * {@link sniff} does, and IMAGE_CORRUPT for a header that cannot be read. Whether the rest can be decoded, decoding finds.
+ */
+export async function probe(source: RandomAccess): Promise<ImageHeader> {
+  const reader = new ByteReader(source);
+  const length = Math.min(SNIFF_BYTES, source.size);
+  await reader.need(0, length, 'the start of the file');
+  return READERS[sniff(reader.bytes(0, length))](reader);
+}
+
+function capitalize(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+/** True when a file type box (ISO/IEC 14496-12, section 4.3) names AVIF as its brand, or beside HEIF's general one. */
+function isAvif(text: string): boolean {
+  const brand = text.slice(8, 12);
+  if (brand === 'avif') return true;
+  const length = Buffer.from(text.slice(0, 4), 'latin1').readUInt32BE();
+  const compatible = text.slice(16, length);
+  return (brand === 'mif1' || brand === 'msf1') && /^(....)*?avif/s.test(compatible);
+}
