@@ -58,9 +58,9 @@ function describeText(text: string): string | undefined {
   return isText(trimmed) ? 'text' : undefined;
 }
 
-/** True when no character is a control character other than white space. */
+/** True when all bytes are such as UTF-8 text has, and none a control character other than white space. */
 function isText(text: string): boolean {
-  return !/[^\t\n\v\f\r -~\x80-\xff]/.test(text);
+  return !/[^\t\n\v\f\r -~\x80-\xbf\xc2-\xf4]/.test(text);
 }
 
 function latin1(bytes: Uint8Array): string {

@@ -48,8 +48,8 @@ interface Animation {
 
 /**
  * Walks a GIF's blocks and counts the frames that are there (GIF89a, appendix B), by libnsgif's rules, since libvips
- * reads GIF with it: the first frame may enlarge the canvas, and a last frame that is cut short counts when some of its
- * data has come. Throws IMAGE_CORRUPT when there is no frame.
+ * reads GIF with it: the first frame may enlarge the canvas, and a last frame that is cut short counts when a byte of
+ * its data has come. Throws IMAGE_CORRUPT when there is no frame.
  */
 export async function readGif(reader: ByteReader): Promise<ImageHeader> {
   await reader.need(0, SCREEN_BYTES, 'the GIF header');
@@ -78,7 +78,7 @@ async function readAnimation(reader: ByteReader, start: number): Promise<Animati
     const isCut = offset === undefined;
     if (block.frame === undefined) {
       transparent ||= block.transparent;
-    } else if (!isCut || block.next < reader.size) {
+    } else if (!isCut || block.next + 1 < reader.size) {
       animation = addFrame(animation, block.frame, transparent, isCut);
       transparent = false;
     }

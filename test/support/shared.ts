@@ -1,0 +1,19 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The folder with the real photographs and weights, `photos` and `models`, or null where it is not there. */
+export function sharedFolder(): string | null {
+  // From dist/test/support: the repository's root is three up, the shared folder beside it.
+  const beside = fileURLToPath(new URL('../../../../shared', import.meta.url));
+  const folder = process.env['DARKROOM_SHARED'] ?? beside;
+  return ['photos', 'models'].every((name) => existsSync(join(folder, name))) ? folder : null;
+}
+
+/** The shared folder; skips the test where it is not there, or throws with DARKROOM_REQUIRE_SHARED=1. */
+export function requireShared(context: Mocha.Context): string {
+  const folder = sharedFolder();
+  if (folder !== null) return folder;
+  if (process.env['DARKROOM_REQUIRE_SHARED'] === '1') throw new Error('Expected the shared photographs and weights');
+  return context.skip();
+}
