@@ -90,6 +90,15 @@ export function systemCode(error: unknown): string | undefined {
 
 function show(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = typeof value === 'string' ? `'${value}'` : String(JSON.stringify(value) ?? value);
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+  const text = typeof value === 'string' ? `'${value}'` : typeof value === 'object' ? showObject(value) : String(value);
+  // A cut between the two halves of a character leaves none of it.
+  return text.length > 60 ? `${text.slice(0, 59).replace(/[\uD800-\uDBFF]$/, '')}…` : text;
+}
+
+function showObject(value: object | null): string {
+  try {
+    return String(JSON.stringify(value));
+  } catch {
+    return 'an object that JSON cannot show';
+  }
 }

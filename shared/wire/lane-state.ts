@@ -5,9 +5,13 @@ import type { FrameKind } from './frame.ts';
 export type LaneSide = 'a' | 'b';
 export type LaneState = 'greeting' | 'idle' | 'offered' | 'receiving' | 'working' | 'closed';
 
+/** A row of the table below: the state, where a greeting whose HELLO has come is a row of its own. */
+type Row = LaneState | 'greeted';
+
 /** What each side may send in each state; docs/protocol.md, "States". BEAT is legal in all of them. */
-const SENDABLE: Readonly<Record<LaneState, Readonly<Record<LaneSide, readonly FrameKind[]>>>> = {
-  greeting: { a: ['HELLO'], b: ['WELCOME', 'REFUSE'] },
+const SENDABLE: Readonly<Record<Row, Readonly<Record<LaneSide, readonly FrameKind[]>>>> = {
+  greeting: { a: ['HELLO'], b: ['REFUSE'] },
+  greeted: { a: [], b: ['WELCOME', 'REFUSE'] },
   idle: { a: ['JOB'], b: ['WELCOME'] },
   offered: { a: ['CANCEL'], b: ['GO', 'REFUSE', 'FAIL'] },
   receiving: { a: ['DATA', 'CANCEL'], b: ['FAIL'] },
@@ -16,7 +20,7 @@ const SENDABLE: Readonly<Record<LaneState, Readonly<Record<LaneSide, readonly Fr
 };
 
 /** What a side may receive besides, because it crossed something of its own on the wire. */
-const CROSSED: Readonly<Record<LaneSide, Readonly<Partial<Record<LaneState, readonly FrameKind[]>>>>> = {
+const CROSSED: Readonly<Record<LaneSide, Readonly<Partial<Record<Row, readonly FrameKind[]>>>>> = {
   a: { offered: ['WELCOME'] },
   b: { idle: ['CANCEL', 'DATA'] },
 };
@@ -33,6 +37,8 @@ export interface FrameFacts {
 export class LaneStateMachine {
   readonly #side: LaneSide;
   #state: LaneState = 'greeting';
+  /** HELLO has been sent or received: one is enough, and WELCOME answers it. */
+  #greeted = false;
   /** Body bytes of the job on offer. */
   #offered = 0;
   /** Bytes still to come of the job's body (receiving) or of the output under way (working). */
@@ -56,19 +62,22 @@ export class LaneStateMachine {
   /** Throws BAD_REQUEST when this side may not send such a frame now. */
   checkSend(kind: FrameKind, length: number): void {
     if (kind === 'BEAT') return;
-    this.#check(kind, length, SENDABLE[this.#state][this.#side]);
+    this.#check(kind, length, SENDABLE[this.#row][this.#side]);
   }
 
   /** Throws BAD_REQUEST when the other side cannot have sent such a frame. */
   checkReceive(kind: FrameKind, length: number): void {
     if (kind === 'BEAT') return;
     const other = this.#side === 'a' ? 'b' : 'a';
-    this.#check(kind, length, [...SENDABLE[this.#state][other], ...(CROSSED[this.#side][this.#state] ?? [])]);
+    this.#check(kind, length, [...SENDABLE[this.#row][other], ...(CROSSED[this.#side][this.#row] ?? [])]);
   }
 
   /** Takes a control frame that was sent or received. */
   control(kind: Exclude<FrameKind, 'DATA'>, facts: FrameFacts = {}): void {
     switch (kind) {
+      case 'HELLO':
+        this.#greeted = true;
+        return;
       case 'WELCOME':
         if (this.#state === 'greeting') this.#state = 'idle';
         return;
@@ -94,7 +103,6 @@ export class LaneStateMachine {
       case 'DONE':
         this.#end();
         return;
-      case 'HELLO':
       case 'CANCEL':
       case 'BEAT':
         return;
@@ -110,6 +118,10 @@ export class LaneStateMachine {
     this.#left -= bytes;
     if (this.#state === 'receiving' && this.#left === 0) this.#state = 'working';
     return true;
+  }
+
+  get #row(): Row {
+    return this.#state === 'greeting' && this.#greeted ? 'greeted' : this.#state;
   }
 
   #end(): void {

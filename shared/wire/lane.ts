@@ -59,7 +59,7 @@ export class Lane {
       admit: (kind, length) => this.#machine.checkReceive(kind, length),
       control: (kind, payload) => this.#dispatch(kind, payload),
       data: (piece) => {
-        if (this.#machine.data(piece.length)) this.#handlers.DATA?.(piece);
+        if (this.#machine.data(piece.length) && !this.#closed) this.#handlers.DATA?.(piece);
       },
     });
     socket.setNoDelay(true);
@@ -102,7 +102,8 @@ export class Lane {
 
   /**
    * Sends bytes as DATA frames of at most 1 MiB and resolves when the socket takes more. `isWanted` is asked before
-   * each frame; false ends the sending at a frame border. Resolves at once on a closed lane.
+   * each frame; false ends the sending at a frame border. Resolves at once on a closed lane. Rejects with BAD_REQUEST
+   * when the state does not allow DATA (any more): let `isWanted` answer false once the job has ended.
    */
   async sendData(bytes: Uint8Array, isWanted: () => boolean = () => true): Promise<void> {
     for (let offset = 0; offset < bytes.length && !this.#closed && isWanted(); offset += MAX_DATA_BYTES) {
@@ -127,9 +128,10 @@ export class Lane {
     this.#socket.resume();
   }
 
-  /** Ends the connection once what was sent has gone out. */
+  /** Ends the connection once what was sent has gone out; a peer that takes nothing for `deadMs` is cut off. */
   end(): void {
     if (this.#closed) return;
+    this.#socket.setTimeout(this.#timing.deadMs, () => this.#socket.destroy());
     this.#socket.destroySoon();
     this.close(null);
   }
@@ -155,6 +157,8 @@ export class Lane {
 
   #dispatch(kind: Exclude<FrameKind, 'DATA'>, payload: Buffer): void {
     if (this.#closed || kind === 'BEAT') return;
+    // It has crossed the end of the job that it was for.
+    if (kind === 'CANCEL' && this.#machine.state === 'idle') return;
     if (kind === 'GO' || kind === 'CANCEL') {
       this.#machine.control(kind);
       this.#handlers[kind]?.();

@@ -1,5 +1,6 @@
+import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
-import { ERROR_CODES, invalid } from '../errors.ts';
+import { type DarkroomError, ERROR_CODES, invalid } from '../errors.ts';
 import { formatSchema, operationNameSchema, operationsSchema } from '../operations.ts';
 import { imageHeaderSchema, outputHeaderSchema, taskIdSchema, timingsSchema } from '../task.ts';
 import type { MessageKind } from './frame.ts';
@@ -38,7 +39,10 @@ export const MESSAGE_SCHEMAS = {
 /** The message of one kind, as its receiver sees it. */
 export type Message<Kind extends MessageKind> = z.output<(typeof MESSAGE_SCHEMAS)[Kind]>;
 
-/** The message of a JSON payload; throws BAD_REQUEST when it is no JSON or not of the schema. */
+/**
+ * The message of a JSON payload; throws BAD_REQUEST when it is not UTF-8, no JSON or not of the schema. The error does
+ * not quote the payload, which may hold the token.
+ */
 export function parseMessage<Schema extends z.ZodType>(
   kind: MessageKind,
   schema: Schema,
@@ -47,17 +51,19 @@ export function parseMessage<Schema extends z.ZodType>(
   const parsed = schema.safeParse(parseJson(kind, payload));
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw invalid(
-    issue?.message ?? 'a message of its schema',
-    `${kind}.${issue?.path.join('.') ?? ''}`,
-    payload.toString(),
-  );
+  const expected = `a message of its schema (${issue?.message ?? 'as docs/protocol.md has it'})`;
+  throw invalid(expected, kind, `a fault at '${issue?.path.join('.') ?? ''}'`);
 }
 
 function parseJson(kind: MessageKind, payload: Buffer): unknown {
+  if (!isUtf8(payload)) throw unreadable(kind, payload);
   try {
     return JSON.parse(payload.toString('utf8'));
-  } catch (error) {
-    throw invalid('JSON', `the payload of ${kind}`, error instanceof Error ? error.message : error);
+  } catch {
+    throw unreadable(kind, payload);
   }
+}
+
+function unreadable(kind: MessageKind, payload: Buffer): DarkroomError {
+  return invalid('JSON in UTF-8', `the payload of ${kind}`, `${payload.length} other bytes`);
 }
