@@ -1,0 +1,197 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { DarkroomError } from '../../../shared/errors.ts';
+import { encodeHeader, encodeMessage } from '../../../shared/wire/frame.ts';
+import { HELLO, jobOf, LanePair, pictureOf, WELCOME } from '../../support/lane-pair.ts';
+import { type ExtraHandlers, RecordingLane } from '../../support/recording-lane.ts';
+import {
+  BEYOND_KERNEL_BYTES,
+  goneFrom,
+  openSocketPair,
+  type SocketPair,
+  untilStuck,
+} from '../../support/socket-pair.ts';
+
+const hello = encodeMessage('HELLO', HELLO);
+
+/** A control frame around a payload that need not be JSON. */
+function framed(kind: 'HELLO' | 'JOB', payload: string): Buffer {
+  return Buffer.concat([encodeHeader(kind, Buffer.byteLength(payload)), Buffer.from(payload)]);
+}
+
+describe('the end of a lane', () => {
+  let sockets: SocketPair;
+
+  beforeEach(async () => {
+    sockets = await openSocketPair();
+    sockets.client.on('error', () => {}); // The lane may be gone while this end still writes: that is what is tested.
+  });
+
+  afterEach(() => {
+    sockets.client.destroy();
+    sockets.server.destroy();
+  });
+
+  /** Has the cause happen to a lane, waits until both sockets are gone, and gives what `closed` was told, each time. */
+  async function closings(cause: (b: RecordingLane) => void, extra: ExtraHandlers = {}): Promise<unknown[]> {
+    const b = new RecordingLane(sockets.server, 'b', extra);
+    const gone = Promise.all([goneFrom(sockets.server), goneFrom(sockets.client)]);
+    sockets.client.resume();
+    cause(b);
+    await gone;
+    expect(b.lane.closed).to.equal(true);
+    b.lane.close(new Error('a second closing'));
+    b.lane.end();
+    return b.heard.filter((one) => one.kind === 'closed').map((one) => one.value);
+  }
+
+  describe('is told once, with null', () => {
+    it('when the other side ends', async () => {
+      expect(await closings(() => sockets.client.end())).to.deep.equal([null]);
+    });
+
+    it('when its own side ends', async () => {
+      expect(await closings((b) => b.lane.end())).to.deep.equal([null]);
+    });
+
+    it('when its socket is destroyed', async () => {
+      expect(await closings(() => sockets.server.destroy())).to.deep.equal([null]);
+    });
+  });
+
+  describe('is told once, with the reason', () => {
+    it('when its own side closes it', async () => {
+      const reason = new Error('enough');
+      expect(await closings((b) => b.lane.close(reason))).to.deep.equal([reason]);
+    });
+
+    it('when the connection is reset', async () => {
+      const told = await closings(() => sockets.client.resetAndDestroy());
+      expect(told).to.have.length(1);
+      expect(told[0]).to.have.property('code', 'ECONNRESET');
+    });
+
+    for (const [what, bytes] of [
+      ['a frame of no known kind', Buffer.from([99, 0, 0, 0, 0])],
+      ['a frame that is too long', Buffer.from([1, 0xff, 0xff, 0xff, 0xff])],
+      ['a frame that is not its turn', encodeHeader('CANCEL', 0)],
+      ['a frame that only the other side sends', encodeMessage('WELCOME', WELCOME)],
+      ['a message that is no JSON', framed('HELLO', 'hello')],
+      ['a message that is not of its schema', framed('HELLO', '{"protocol":1}')],
+      ['good bytes and then bad ones', Buffer.concat([hello, Buffer.alloc(5)])],
+    ] as const) {
+      it(`when there comes ${what}`, async () => {
+        const told = await closings(() => sockets.client.write(bytes));
+        expect(told).to.have.length(1);
+        expect(told[0]).to.be.instanceOf(DarkroomError).with.property('code', 'BAD_REQUEST');
+      });
+    }
+
+    it('when a handler throws', async () => {
+      const fault = new Error('no room for a HELLO');
+      const HELLO = () => {
+        throw fault;
+      };
+      expect(await closings(() => sockets.client.write(hello), { HELLO })).to.deep.equal([fault]);
+    });
+
+    it('when a handler throws what is no Error', async () => {
+      const HELLO = () => {
+        throw 'a text';
+      };
+      const told = await closings(() => sockets.client.write(hello), { HELLO });
+      expect(told).to.have.length(1);
+      expect(told[0]).to.be.instanceOf(DarkroomError).with.property('code', 'INTERNAL');
+    });
+  });
+
+  it('lets out what was sent before, however slowly the other side reads', async () => {
+    const pair = await LanePair.open();
+    try {
+      await pair.greet();
+      await pair.begin(1);
+      await Promise.all([pair.a.lane.sendData(Buffer.from('x')), pair.b.until(() => pair.b.lane.state === 'working')]);
+      const picture = Buffer.alloc(BEYOND_KERNEL_BYTES, 'darkroom');
+      pair.a.lane.pause();
+      pair.b.lane.send('OUTPUT', pictureOf(picture.length));
+      const sending = pair.b.lane.sendData(picture);
+      await untilStuck(pair.server);
+      expect(pair.server.writableLength).to.be.greaterThan(0);
+      pair.b.lane.end();
+      expect(pair.b.kinds.at(-1)).to.equal('closed');
+      pair.a.lane.resume();
+      await Promise.all([sending, pair.a.hears('closed')]);
+      const sent = picture.subarray(0, picture.length - pair.b.lane.left);
+      expect(pair.a.data.equals(sent)).to.equal(true);
+      expect(pair.a.last('closed')).to.equal(null);
+    } finally {
+      pair.close();
+    }
+  });
+
+  it('lets a REFUSE out though the other side has more to say', async () => {
+    const a = new RecordingLane(sockets.client, 'a');
+    const b = new RecordingLane(sockets.server, 'b', {
+      HELLO: () => {
+        b.lane.send('REFUSE', { code: 'UNAUTHENTICATED', message: 'wrong token' });
+        b.lane.end();
+      },
+    });
+    a.lane.send('HELLO', HELLO);
+    for (let beat = 0; beat < 100; beat += 1) a.lane.signal('BEAT');
+    await a.hears('closed');
+    expect(a.last('REFUSE')).to.deep.equal({ code: 'UNAUTHENTICATED', message: 'wrong token' });
+    expect(b.last('closed')).to.equal(null);
+  });
+
+  it('cuts off a peer that does not take what was sent', async () => {
+    const a = new RecordingLane(sockets.client, 'a', {}, { beatMs: 40, deadMs: 120 });
+    a.lane.send('HELLO', HELLO);
+    sockets.server.write(encodeMessage('WELCOME', WELCOME));
+    await a.hears('WELCOME');
+    const body = Buffer.alloc(BEYOND_KERNEL_BYTES);
+    a.lane.send('JOB', jobOf(body.length));
+    sockets.server.write(encodeHeader('GO', 0));
+    await a.hears('GO');
+    const sending = a.lane.sendData(body);
+    await untilStuck(sockets.client);
+    const gone = goneFrom(sockets.client);
+    a.lane.end();
+    await Promise.all([sending, gone]);
+    expect(a.kinds.filter((kind) => kind === 'closed')).to.have.length(1);
+  });
+
+  it('is the last that any handler hears, even in the middle of a chunk', async () => {
+    const a = new RecordingLane(sockets.client, 'a', { DATA: () => a.lane.close(null) });
+    a.lane.send('HELLO', HELLO);
+    sockets.server.write(encodeMessage('WELCOME', WELCOME));
+    await a.hears('WELCOME');
+    a.lane.send('JOB', jobOf(1));
+    sockets.server.write(encodeHeader('GO', 0));
+    await a.hears('GO');
+    await a.lane.sendData(Buffer.from('x'));
+    const piece = Buffer.concat([encodeHeader('DATA', 1), Buffer.from('y')]);
+    const done = encodeMessage('DONE', { timings: {} });
+    sockets.server.write(Buffer.concat([encodeMessage('OUTPUT', pictureOf(2)), piece, piece, done]));
+    await Promise.all([a.hears('closed'), goneFrom(sockets.client)]);
+    expect(a.pieces).to.have.length(1);
+    expect(a.kinds.slice(-2)).to.deep.equal(['OUTPUT', 'closed']);
+  });
+
+  it('makes all sending do nothing', async () => {
+    const b = new RecordingLane(sockets.server, 'b');
+    b.lane.close(null);
+    b.lane.send('WELCOME', WELCOME);
+    b.lane.signal('BEAT');
+    await b.lane.sendData(Buffer.from('x'));
+    expect(sockets.server.bytesWritten).to.equal(0);
+  });
+
+  it('leaves nothing that keeps a process alive', async () => {
+    const program = fileURLToPath(new URL('../../support/lane-process.js', import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, [program], { timeout: 15_000 });
+    expect(stdout).to.equal('a closed\nb closed\n');
+  });
+});

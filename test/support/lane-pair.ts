@@ -1,0 +1,92 @@
+import type { Socket } from 'node:net';
+import type { LaneTiming } from '../../shared/wire/lane.ts';
+import type { Message } from '../../shared/wire/messages.ts';
+import { type ExtraHandlers, RecordingLane } from './recording-lane.ts';
+import { openSocketPair } from './socket-pair.ts';
+
+export const HELLO: Message<'HELLO'> = { protocol: 1, token: 'secret' };
+
+export const WELCOME: Message<'WELCOME'> = {
+  protocol: 1,
+  instance: 'k3Jd',
+  slots: 2,
+  operations: ['resize'],
+  formats: ['jpeg', 'png'],
+  model: null,
+};
+
+/** A job whose body has so many bytes. */
+export function jobOf(bytes: number): Message<'JOB'> {
+  return {
+    id: 'V1StGXR8_Z5jdHi6B-myT',
+    attempt: 1,
+    operations: [{ operation: 'resize', scale_factor: 0.5 }],
+    bytes,
+    image: {
+      format: 'jpeg',
+      width: 640,
+      height: 480,
+      frames: 1,
+      channels: 3,
+      depth: 8,
+      alpha: false,
+      progressive: false,
+      orientation: 1,
+    },
+    deadline_ms: 30_000,
+    alone: false,
+  };
+}
+
+/** A picture's header whose body has so many bytes. */
+export function pictureOf(bytes: number): Message<'OUTPUT'> {
+  const size = { width: 320, height: 240, frames: 1 };
+  return { kind: 'picture', name: 'resize', operation: 'resize', format: 'jpeg', ...size, bytes };
+}
+
+/** Both sides of one real connection. */
+export class LanePair {
+  readonly a: RecordingLane;
+  readonly b: RecordingLane;
+  /** The sockets of a and b. */
+  readonly client: Socket;
+  readonly server: Socket;
+
+  private constructor(client: Socket, server: Socket, a: RecordingLane, b: RecordingLane) {
+    this.client = client;
+    this.server = server;
+    this.a = a;
+    this.b = b;
+  }
+
+  static async open(
+    extra: { readonly a?: ExtraHandlers; readonly b?: ExtraHandlers } = {},
+    timing?: LaneTiming,
+  ): Promise<LanePair> {
+    const { client, server } = await openSocketPair();
+    const a = new RecordingLane(client, 'a', extra.a, timing);
+    const b = new RecordingLane(server, 'b', extra.b, timing);
+    return new LanePair(client, server, a, b);
+  }
+
+  /** HELLO and WELCOME: both idle. */
+  async greet(): Promise<void> {
+    this.a.lane.send('HELLO', HELLO);
+    await this.b.hears('HELLO');
+    this.b.lane.send('WELCOME', WELCOME);
+    await this.a.hears('WELCOME');
+  }
+
+  /** JOB and GO, from idle: both receiving. `nth` counts the jobs of this lane from 1. */
+  async begin(bytes: number, nth = 1): Promise<void> {
+    this.a.lane.send('JOB', jobOf(bytes));
+    await this.b.hears('JOB', nth);
+    this.b.lane.signal('GO');
+    await this.a.hears('GO', nth);
+  }
+
+  close(): void {
+    this.client.destroy();
+    this.server.destroy();
+  }
+}
