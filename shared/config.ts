@@ -111,14 +111,25 @@ export function resolveSettings<Schema extends SettingsSchema>(
     origin.set(setting.key, fromFlag === undefined ? setting.variable : setting.flag);
   }
   const parsed = schema.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  const lines = parsed.error.issues.map((issue) => {
-    const key = issue.path[0] ?? '';
+  const faults = parsed.success ? blankNumbers(raw, parsed.data) : parsed.error.issues;
+  if (parsed.success && faults.length === 0) return parsed.data;
+  const lines = faults.map((fault) => {
+    const key = fault.path[0] ?? '';
     const setting = settings.find((one) => one.key === key);
-    const expected = `${setting?.description ?? 'a known setting'} (${issue.message})`;
+    const expected = `${setting?.description ?? 'a known setting'} (${fault.message})`;
     return expectedMessage(expected, origin.get(key) ?? setting?.flag ?? String(key), raw[String(key)]);
   });
   throw new DarkroomError('BAD_REQUEST', lines.join('; '));
+}
+
+/** `-p "$PORT"` with PORT unset is a mistake, but Number('') is 0, and 0 may mean something. */
+function blankNumbers(
+  raw: Readonly<Record<string, unknown>>,
+  values: Readonly<Record<string, unknown>>,
+): { readonly path: readonly PropertyKey[]; readonly message: string }[] {
+  const isBlank = (value: unknown) => typeof value === 'string' && value.trim() === '';
+  const keys = Object.keys(raw).filter((key) => isBlank(raw[key]) && typeof values[key] === 'number');
+  return keys.map((key) => ({ path: [key], message: 'a number' }));
 }
 
 /** The settings as environment variables, to hand to a process that reads the same schema. */

@@ -1,0 +1,140 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import {
+  DarkroomError,
+  describeError,
+  ERROR_CODES,
+  ERRORS,
+  expectedMessage,
+  invalid,
+  isErrorCode,
+  systemCode,
+} from '../../shared/errors.ts';
+
+/** The table as the design has it: code, HTTP status, gRPC status, may the client retry. */
+const TABLE = `
+  BAD_REQUEST             400  INVALID_ARGUMENT     no
+  UNAUTHENTICATED         401  UNAUTHENTICATED      no
+  PATH_NOT_ALLOWED        403  PERMISSION_DENIED    no
+  URL_NOT_ALLOWED         403  PERMISSION_DENIED    no
+  TASK_NOT_FOUND          404  NOT_FOUND            no
+  NOT_FOUND               404  NOT_FOUND            no
+  METHOD_NOT_ALLOWED      405  UNIMPLEMENTED        no
+  REQUEST_TIMEOUT         408  DEADLINE_EXCEEDED    yes
+  NOT_READY               409  FAILED_PRECONDITION  later
+  EXPIRED                 410  NOT_FOUND            no
+  PAYLOAD_TOO_LARGE       413  RESOURCE_EXHAUSTED   no
+  IMAGE_TOO_LARGE         413  RESOURCE_EXHAUSTED   no
+  UNSUPPORTED_IMAGE       415  INVALID_ARGUMENT     no
+  UNSUPPORTED_MEDIA_TYPE  415  INVALID_ARGUMENT     no
+  IMAGE_CORRUPT           422  INVALID_ARGUMENT     no
+  IDEMPOTENCY_CONFLICT    422  INVALID_ARGUMENT     no
+  QUEUE_FULL              429  RESOURCE_EXHAUSTED   later
+  RATE_LIMITED            429  RESOURCE_EXHAUSTED   later
+  CANCELED                499  CANCELLED            no
+  INTERNAL                500  INTERNAL             no
+  WORKER_CRASHED          500  INTERNAL             no
+  SPOOL_CORRUPT           500  INTERNAL             no
+  SOURCE_ERROR            502  UNAVAILABLE          yes
+  DRAINING                503  UNAVAILABLE          later
+  MODEL_UNAVAILABLE       503  UNAVAILABLE          later
+  BACKEND_UNAVAILABLE     503  UNAVAILABLE          later
+  TIMEOUT                 504  DEADLINE_EXCEEDED    no
+  SOURCE_TIMEOUT          504  DEADLINE_EXCEEDED    no
+  STORAGE_FULL            507  RESOURCE_EXHAUSTED   later
+`;
+
+describe('errors', () => {
+  it('have the statuses that the design gives each code, and no other codes', () => {
+    const rows = TABLE.trim()
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/));
+    const expected = Object.fromEntries(
+      rows.map(([code, http, grpc, retry]) => [code, { http: Number(http), grpc, retry }]),
+    );
+    expect(ERRORS).to.deep.equal(expected);
+    expect(ERROR_CODES).to.deep.equal(rows.map(([code]) => code));
+  });
+
+  it('know a code from any other text, those of every object included', () => {
+    expect(isErrorCode('TIMEOUT')).to.equal(true);
+    for (const text of ['timeout', '', 'toString', '__proto__']) expect(isErrorCode(text)).to.equal(false);
+  });
+
+  describe('phrase what was expected and what came', () => {
+    for (const [received, shown] of [
+      ['abc', "'abc'"],
+      ['', "''"],
+      [undefined, 'nothing'],
+      [null, 'null'],
+      [-1, '-1'],
+      [Number.NaN, 'NaN'],
+      [Number.POSITIVE_INFINITY, 'Infinity'],
+      [10n, '10'],
+      [false, 'false'],
+      [[1, 2], '[1,2]'],
+      [{ a: 1 }, '{"a":1}'],
+    ] as const) {
+      it(`for ${typeof received} ${shown}`, () => {
+        expect(expectedMessage('a number in (0, 10]', 'scale_factor', received)).to.equal(
+          `Expected a number in (0, 10] for scale_factor, received ${shown}`,
+        );
+      });
+    }
+
+    it('in a BAD_REQUEST', () => {
+      expect(invalid('a number', 'width', 'x'))
+        .to.be.instanceOf(DarkroomError)
+        .and.include({
+          name: 'DarkroomError',
+          code: 'BAD_REQUEST',
+          message: "Expected a number for width, received 'x'",
+        });
+    });
+
+    it('and cut what came at 60 characters, never within one', () => {
+      const shown = (received: unknown) =>
+        expectedMessage('x', 'y', received).slice('Expected x for y, received '.length);
+      expect(shown('a'.repeat(58))).to.equal(`'${'a'.repeat(58)}'`);
+      expect(shown('a'.repeat(59))).to.equal(`'${'a'.repeat(58)}…`);
+      expect(shown(`${'a'.repeat(57)}😀😀`)).to.equal(`'${'a'.repeat(57)}…`);
+    });
+
+    it('of whatever came, circles and oddities included', () => {
+      const circle: unknown[] = [];
+      circle.push(circle);
+      const anything = fc.anything({ withBigInt: true, withNullPrototype: true, withDate: true, withMap: true });
+      fc.assert(
+        fc.property(fc.oneof(fc.constant(circle), anything), (received) => {
+          expect(expectedMessage('x', 'y', received)).to.match(/^Expected x for y, received .{1,60}$/s);
+        }),
+      );
+    });
+  });
+
+  it("tell a client a DarkroomError's own words, and of all else only that it happened", () => {
+    expect(describeError(new DarkroomError('EXPIRED', 'gone'))).to.deep.equal({ code: 'EXPIRED', message: 'gone' });
+    for (const thrown of [new Error('secret'), new TypeError('secret'), 'secret', undefined, { message: 'secret' }]) {
+      const described = describeError(thrown);
+      expect(described.code).to.equal('INTERNAL');
+      expect(described.message).to.not.contain('secret');
+    }
+  });
+
+  it('keep the cause they were given', () => {
+    const cause = new Error('below');
+    expect(new DarkroomError('INTERNAL', 'above', { cause }).cause).to.equal(cause);
+  });
+
+  it("give the system's code of what carries one", () => {
+    expect(systemCode(Object.assign(new Error('no such file'), { code: 'ENOENT' }))).to.equal('ENOENT');
+    for (const thrown of [
+      new Error('plain'),
+      Object.assign(new Error('number'), { code: 7 }),
+      { code: 'ENOENT' },
+      null,
+    ]) {
+      expect(systemCode(thrown)).to.equal(undefined);
+    }
+  });
+});

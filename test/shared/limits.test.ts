@@ -1,0 +1,140 @@
+import { expect } from 'chai';
+import { DarkroomError } from '../../shared/errors.ts';
+import { checkInputLimits, checkOutputLimits, countPixels, decodedBytes, outputSize } from '../../shared/limits.ts';
+import type { Operation } from '../../shared/operations.ts';
+import type { ImageHeader } from '../../shared/task.ts';
+
+const LIMITS = { maxSide: 4000, maxPixels: 1_000_000, maxDecodedMb: 3 };
+const MEBIBYTE = 1024 * 1024;
+
+/** An 8-bit RGB picture, unless told otherwise. */
+function headerOf(changes: Partial<ImageHeader>): ImageHeader {
+  return {
+    format: 'jpeg',
+    width: 100,
+    height: 100,
+    frames: 1,
+    channels: 3,
+    depth: 8,
+    alpha: false,
+    progressive: false,
+    orientation: 1,
+    ...changes,
+  };
+}
+
+/** The message of the IMAGE_TOO_LARGE that the check must throw. */
+function refusal(check: () => void): string {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof DarkroomError && error.code === 'IMAGE_TOO_LARGE') return error.message;
+    throw error;
+  }
+  throw new Error('Expected IMAGE_TOO_LARGE, received no error');
+}
+
+describe('limits', () => {
+  it('count pixels over all frames', () => {
+    expect(countPixels({ width: 30, height: 20, frames: 10 })).to.equal(6000);
+  });
+
+  it('count decoded bytes over all frames, channels and depth', () => {
+    expect(decodedBytes(headerOf({ width: 30, height: 20, frames: 2, channels: 4, depth: 16 }))).to.equal(9600);
+    expect(decodedBytes(headerOf({ width: 30, height: 20, channels: 1, depth: 8 }))).to.equal(600);
+  });
+
+  describe('of an input', () => {
+    it('let the longest side pass, and not a pixel more, on either side', () => {
+      checkInputLimits(headerOf({ width: 4000, height: 1 }), LIMITS);
+      checkInputLimits(headerOf({ width: 1, height: 4000 }), LIMITS);
+      for (const changes of [{ width: 4001 }, { height: 4001 }]) {
+        const message = refusal(() => checkInputLimits(headerOf({ width: 1, height: 1, ...changes }), LIMITS));
+        expect(message).to.match(/^Expected at most 4000 pixels a side for the picture, received (4001×1|1×4001)$/);
+      }
+    });
+
+    it('let the most pixels pass, and not one row more', () => {
+      checkInputLimits(headerOf({ width: 1000, height: 1000 }), LIMITS);
+      expect(refusal(() => checkInputLimits(headerOf({ width: 1000, height: 1001 }), LIMITS))).to.equal(
+        'Expected at most 1000000 pixels for the picture, received 1000×1001 = 1001000',
+      );
+    });
+
+    it('count the pixels of every frame', () => {
+      checkInputLimits(headerOf({ frames: 100 }), LIMITS);
+      expect(refusal(() => checkInputLimits(headerOf({ frames: 101 }), LIMITS))).to.equal(
+        'Expected at most 1000000 pixels for the picture, received 101 frames of 100×100 = 1010000',
+      );
+    });
+
+    it('let the most decoded bytes pass, and not one more pixel', () => {
+      const deep = { channels: 4, depth: 16 } as const;
+      checkInputLimits(headerOf({ width: 3 * 128, height: 1024, ...deep }), LIMITS);
+      expect(refusal(() => checkInputLimits(headerOf({ width: 3 * 128 + 1, height: 1024, ...deep }), LIMITS))).to.equal(
+        `Expected at most ${3 * MEBIBYTE} bytes when decoded for the picture, received ${3 * MEBIBYTE + 8192}`,
+      );
+    });
+
+    it('stop the 41-byte PNG that claims 786464×32 pixels of 16-bit RGBA', () => {
+      const bomb = headerOf({ format: 'png', width: 786_464, height: 32, channels: 4, depth: 16 });
+      const defaults = { maxSide: 16_384, maxPixels: 100_000_000, maxDecodedMb: 400 };
+      expect(refusal(() => checkInputLimits(bomb, defaults))).to.contain('786464×32');
+    });
+  });
+
+  describe('of outputs', () => {
+    const checkOutput = (header: ImageHeader, ...operations: Operation[]) =>
+      checkOutputLimits(header, operations, LIMITS);
+
+    it('let outputs within the limits pass', () => {
+      checkOutput(
+        headerOf({ width: 400, height: 400 }),
+        { operation: 'resize', scale_factor: 2 },
+        { operation: 'circle', size: 800 },
+        { operation: 'classify', top_k: 5 },
+      );
+    });
+
+    it('stop a side that is too long', () => {
+      const message = refusal(() =>
+        checkOutput(headerOf({}), { operation: 'resize', width: 4001, height: 1, fit: 'fill' }),
+      );
+      expect(message).to.equal('Expected at most 4000 pixels a side for the resize output, received 4001×1');
+    });
+
+    it('stop too many pixels, over all frames', () => {
+      const resize = { operation: 'resize', scale_factor: 2 } as const;
+      checkOutput(headerOf({ frames: 15 }), resize);
+      const message = refusal(() => checkOutput(headerOf({ frames: 26 }), resize));
+      expect(message).to.equal(
+        'Expected at most 1000000 pixels for the resize output, received 26 frames of 200×200 = 1040000',
+      );
+    });
+
+    it('stop more than the decoded bytes, at four a pixel', () => {
+      const most = Math.floor(Math.sqrt((3 * MEBIBYTE) / 4));
+      checkOutput(headerOf({}), { operation: 'circle', size: most });
+      const message = refusal(() => checkOutput(headerOf({}), { operation: 'circle', size: most + 1 }));
+      expect(message).to.equal(
+        `Expected at most ${3 * MEBIBYTE} bytes for the circle output, received ${4 * (most + 1) ** 2}`,
+      );
+    });
+
+    it('look at every operation, not only the first', () => {
+      const small = { operation: 'resize', scale_factor: 1 } as const;
+      expect(refusal(() => checkOutput(headerOf({}), small, { operation: 'circle', size: 4001 }))).to.contain('circle');
+    });
+  });
+
+  it('know what each operation draws', () => {
+    const header = headerOf({ width: 40, height: 20, frames: 3 });
+    expect(outputSize(header, { operation: 'classify', top_k: 1 })).to.equal(null);
+    expect(outputSize(header, { operation: 'circle', size: 9 })).to.deep.equal({ width: 9, height: 9, frames: 1 });
+    expect(outputSize(header, { operation: 'resize', scale_factor: 0.5 })).to.deep.equal({
+      width: 20,
+      height: 10,
+      frames: 3,
+    });
+  });
+});
