@@ -21,7 +21,22 @@ export interface Job {
   readonly sha256: string;
 }
 
-/** An output file under way. It counts for nothing until `commit` has made it durable. */
+/** What `tasks/` tells the dispatcher of tasks that come and go by themselves; `dispatch/` implements it. */
+export interface Dispatch {
+  /** A new task waits. One that the dispatcher itself released or struck is its own to queue again. */
+  enqueue(id: string, suspect: boolean): void;
+  /**
+   * A task was canceled, and its record says so: take it out of the queue, or cancel its job. It may come while
+   * {@link Ledger.begin} of the same task is under way.
+   */
+  cancel(id: string): void;
+}
+
+/**
+ * An output file under way. It counts for nothing until `commit` has made it durable and `complete` has named it; an
+ * attempt's other files go when the attempt ends in any way (complete, fail, release or strike, also when those are
+ * told that the task had moved on).
+ */
 export interface OutputFile {
   /** Appends; resolves when more may be given. Rejects with STORAGE_FULL when the disk is full. */
   write(chunk: Uint8Array): Promise<void>;
@@ -45,14 +60,17 @@ export interface StoredOutput {
 export interface Ledger {
   /** Tasks that wait, oldest first. */
   waiting(): QueuedTask[];
-  /** pending → processing with the next attempt; null when the task is no longer pending. */
+  /**
+   * pending → processing with the next attempt; null when the task is no longer pending. A task whose input is missing
+   * or damaged ends here, failed with SPOOL_CORRUPT, and is null as well.
+   */
   begin(id: string): Promise<Job | null>;
   createOutput(job: Job, name: OperationName): Promise<OutputFile>;
   /** processing → completed, or failed when no output came out. */
   complete(job: Job, outputs: readonly StoredOutput[], timings: Timings): Promise<boolean>;
   /** processing → failed. */
   fail(job: Job, error: ErrorDescription): Promise<boolean>;
-  /** processing → pending, at no cost to the task; a suspect stays or becomes one as told. */
+  /** processing → pending, at no cost to the task; a suspect stays one, and another becomes one where `suspect` says so. */
   release(job: Job, suspect: boolean): Promise<boolean>;
   /** One strike: processing → pending, or failed with WORKER_CRASHED at the third. Resolves with what it became. */
   strike(job: Job): Promise<'pending' | 'failed' | 'unchanged'>;

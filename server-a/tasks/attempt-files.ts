@@ -1,0 +1,31 @@
+import type { OperationName } from '../../shared/operations.ts';
+import type { Job } from '../dispatch/ledger.ts';
+import type { SpoolFile } from './spool-file.ts';
+
+type Attempt = Pick<Job, 'id' | 'attempt'>;
+
+/** The output files of attempts that have not ended, so that none outlives its attempt without being named by a record. */
+export class AttemptFiles {
+  readonly #files = new Map<string, Map<OperationName, SpoolFile>>();
+
+  add(attempt: Attempt, name: OperationName, file: SpoolFile): void {
+    const files = this.#files.get(keyOf(attempt)) ?? new Map<OperationName, SpoolFile>();
+    this.#files.set(keyOf(attempt), files.set(name, file));
+  }
+
+  /** The attempt is over: the files named stay, the others go. */
+  async finish(attempt: Attempt, kept: readonly OperationName[]): Promise<void> {
+    const files = this.#files.get(keyOf(attempt)) ?? new Map<OperationName, SpoolFile>();
+    this.#files.delete(keyOf(attempt));
+    const others: SpoolFile[] = [];
+    for (const [name, file] of files) {
+      if (kept.includes(name)) file.keep();
+      else others.push(file);
+    }
+    await Promise.all(others.map((file) => file.discard()));
+  }
+}
+
+function keyOf({ id, attempt }: Attempt): string {
+  return `${id}.${attempt}`;
+}

@@ -1,0 +1,61 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
+import { z } from 'zod';
+import { DarkroomError } from '../../shared/errors.ts';
+
+const ownerSchema = z.object({ pid: z.int(), host: z.string(), since: z.string() });
+
+/**
+ * The one owner of a data folder. The lock is an exclusive transaction on `lock.db`, so the system frees it however the
+ * process ends; `lock.json` beside it only says who holds it.
+ */
+export class DataLock {
+  readonly #database: DatabaseSyncInstance;
+  readonly #ownerFile: string;
+
+  private constructor(database: DatabaseSyncInstance, ownerFile: string) {
+    this.#database = database;
+    this.#ownerFile = ownerFile;
+  }
+
+  /** Takes the lock of an existing folder. Throws BAD_REQUEST that names the owner when another process has it. */
+  static take(folder: string): DataLock {
+    const ownerFile = join(folder, 'lock.json');
+    const database = new DatabaseSync(join(folder, 'lock.db'));
+    try {
+      database.exec('BEGIN EXCLUSIVE');
+      const owner = { pid: process.pid, host: hostname(), since: new Date().toISOString() };
+      writeFileSync(ownerFile, `${JSON.stringify(owner)}\n`);
+      return new DataLock(database, ownerFile);
+    } catch (error) {
+      database.close();
+      if (!isBusy(error)) throw error;
+      const message = `Expected to be the only owner of ${folder}, received: in use by ${readOwner(ownerFile)}`;
+      throw new DarkroomError('BAD_REQUEST', message, { cause: error });
+    }
+  }
+
+  /** Gives the folder free. Idempotent. */
+  release(): void {
+    if (!this.#database.isOpen) return;
+    rmSync(this.#ownerFile, { force: true });
+    this.#database.close();
+  }
+}
+
+/** SQLITE_BUSY (5, https://sqlite.org/rescode.html#busy): somebody else holds the lock. */
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === 5;
+}
+
+function readOwner(path: string): string {
+  try {
+    const { pid, host, since } = ownerSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    return `process ${pid} on ${host} since ${since}`;
+  } catch {
+    // The owner has just come or is just leaving; that there is one is all that matters.
+    return 'another process';
+  }
+}

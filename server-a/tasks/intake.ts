@@ -1,0 +1,60 @@
+import { addAbortSignal, type Readable } from 'node:stream';
+import type { PictureLimits } from '../../shared/config.ts';
+import { DarkroomError, invalid } from '../../shared/errors.ts';
+import { checkInputLimits } from '../../shared/limits.ts';
+import type { ImageHeader } from '../../shared/task.ts';
+import { probe, SNIFF_BYTES, sniff } from '../source/probe.ts';
+import { openRandomAccess } from '../source/random-access.ts';
+import type { Reservation } from './admission.ts';
+import type { SpoolFile } from './spool-file.ts';
+
+/** What bounds an upload. */
+export interface IntakeLimits extends PictureLimits {
+  readonly maxUploadBytes: number;
+}
+
+/**
+ * Writes an upload to `file` and reads its header. Throws PAYLOAD_TOO_LARGE as soon as the count passes,
+ * UNSUPPORTED_IMAGE as soon as the first bytes show it, BAD_REQUEST for no bytes, IMAGE_CORRUPT, IMAGE_TOO_LARGE and
+ * STORAGE_FULL. After a refusal the source is paused where it was, for its owner to drain or destroy; an abort destroys it.
+ */
+export async function takeIn(
+  source: Readable,
+  file: SpoolFile,
+  reservation: Reservation,
+  limits: IntakeLimits,
+  signal: AbortSignal,
+): Promise<ImageHeader> {
+  try {
+    await writeAll(addAbortSignal(signal, source), file, reservation, limits.maxUploadBytes);
+    const header = await probe(await openRandomAccess(file.handle));
+    checkInputLimits(header, limits);
+    await file.seal();
+    signal.throwIfAborted();
+    return header;
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  }
+}
+
+async function writeAll(source: Readable, file: SpoolFile, reservation: Reservation, most: number): Promise<void> {
+  let start: Uint8Array = new Uint8Array();
+  for await (const chunk of chunksOf(source)) {
+    if (file.bytes + chunk.length > most) {
+      throw new DarkroomError('PAYLOAD_TOO_LARGE', `Expected at most ${most} bytes for the picture, received more`);
+    }
+    if (start.length < SNIFF_BYTES) {
+      start = Buffer.concat([start, chunk.subarray(0, SNIFF_BYTES - start.length)]);
+      if (start.length === SNIFF_BYTES) sniff(start);
+    }
+    reservation.consume(chunk.length);
+    await file.write(chunk);
+  }
+  if (file.bytes === 0) throw invalid('at least one byte', 'the picture', 'no bytes');
+  if (start.length < SNIFF_BYTES) sniff(start);
+}
+
+/** The bytes of a stream that is left whole, not destroyed, when its reader stops early. */
+function chunksOf(source: Readable): AsyncIterable<Uint8Array> {
+  return source.iterator({ destroyOnReturn: false });
+}

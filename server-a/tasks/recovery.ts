@@ -1,0 +1,28 @@
+import type { Logger } from '../../shared/log.ts';
+import type { Spool, SpoolName } from './spool.ts';
+import type { Store } from './store.ts';
+
+/**
+ * What a start does before anything is served: tasks that were being processed wait again, at no cost to them, and
+ * files that no record owns are removed.
+ */
+export async function recover(store: Store, spool: Spool, log: Logger): Promise<void> {
+  const requeued = await store.write({ statement: 'recover', parameters: {} });
+  for (const { id } of requeued) log.info({ task_id: id }, 'a task that was being processed waits again');
+  const swept = await spool.sweep((name) => isOwned(store, name));
+  if (swept.length > 0) log.info({ files: swept.length }, 'files that no task owns were removed from the spool');
+}
+
+function isOwned(store: Store, name: SpoolName): boolean {
+  if (name.kind === 'other') return false;
+  try {
+    const row = store.find(name.id);
+    if (row === undefined) return false;
+    if (name.kind === 'input') return row.status === 'pending';
+    if (!row.outputs_kept || row.attempt !== name.attempt) return false;
+    return row.outputs.some(({ header }) => header.kind === 'picture' && header.name === name.output);
+  } catch {
+    // The store has logged that the row is damaged. Its files are kept for whoever mends it, until they expire.
+    return true;
+  }
+}

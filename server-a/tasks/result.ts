@@ -1,0 +1,76 @@
+import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
+import { MEDIA_TYPES } from '../../shared/operations.ts';
+import type { OutputHeader, TaskOutput } from '../../shared/task.ts';
+import type { StoredOutput } from '../dispatch/ledger.ts';
+import { outputName, type Spool } from './spool.ts';
+import { type TaskRow, toTaskOutput } from './task-record.ts';
+
+/** A finished output, ready to be sent. */
+export type Result =
+  | {
+      readonly kind: 'picture';
+      /** Absolute path of the file. */
+      readonly path: string;
+      readonly mediaType: string;
+      readonly bytes: number;
+      /** Of the bytes, in hexadecimal. */
+      readonly sha256: string;
+    }
+  | { readonly kind: 'labels'; readonly output: TaskOutput };
+
+/**
+ * The output called `name`, or the first picture. Throws NOT_READY, EXPIRED, NOT_FOUND, SPOOL_CORRUPT, CANCELED, or the
+ * output's or task's own error.
+ */
+export async function findResult(row: TaskRow, name: string | undefined, spool: Spool): Promise<Result> {
+  checkEnded(row);
+  const output = name === undefined ? firstPicture(row) : row.outputs.find((one) => one.header.name === name);
+  if (output?.header.kind === 'failure') throw new DarkroomError(output.header.error.code, output.header.error.message);
+  if (row.error !== null) throw new DarkroomError(row.error.code, row.error.message);
+  if (output === undefined) {
+    const names = row.outputs.map((one) => one.header.name).join(', ');
+    const expected = name === undefined ? 'a picture among the outputs' : `one of ${names}`;
+    throw new DarkroomError('NOT_FOUND', expectedMessage(expected, 'the output', name ?? names));
+  }
+  checkExpiry(row);
+  return output.header.kind === 'picture'
+    ? openPicture(row, output.header, output.sha256, spool)
+    : { kind: 'labels', output: toTaskOutput(row.id, output.header) };
+}
+
+function checkEnded(row: TaskRow): void {
+  if (row.status === 'canceled')
+    throw new DarkroomError('CANCELED', 'Expected a completed task, received one that was canceled');
+  if (row.status === 'pending' || row.status === 'processing') {
+    const message = `Expected a task that has ended, received one that is ${row.status}; try again later`;
+    throw new DarkroomError('NOT_READY', message);
+  }
+}
+
+function checkExpiry({ outputs, outputs_kept, expires_at }: TaskRow): void {
+  const hadFiles = outputs.some((output) => output.header.kind === 'picture');
+  if (expires_at === null || (Date.now() < expires_at && (outputs_kept || !hadFiles))) return;
+  const since = new Date(expires_at).toISOString();
+  throw new DarkroomError('EXPIRED', `Expected a result that is still kept, received one that expired at ${since}`);
+}
+
+/** The first picture; where none came out, the first that should have, for its error. */
+function firstPicture({ outputs }: TaskRow): StoredOutput | undefined {
+  const drawn = outputs.filter((output) => output.header.operation !== 'classify');
+  return drawn.find((output) => output.header.kind === 'picture') ?? drawn[0];
+}
+
+async function openPicture(
+  row: TaskRow,
+  header: Extract<OutputHeader, { kind: 'picture' }>,
+  sha256: string | null,
+  spool: Spool,
+): Promise<Result> {
+  const file = outputName(row.id, row.attempt, header.name);
+  const size = await spool.size(file);
+  if (size !== header.bytes || sha256 === null) {
+    const message = `Expected the stored ${header.name} output to have ${header.bytes} bytes, received ${size ?? 'no file'}`;
+    throw new DarkroomError('SPOOL_CORRUPT', message);
+  }
+  return { kind: 'picture', path: spool.path(file), mediaType: MEDIA_TYPES[header.format], bytes: size, sha256 };
+}

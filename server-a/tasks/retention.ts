@@ -1,0 +1,62 @@
+import type { Logger } from '../../shared/log.ts';
+import { OPERATION_NAMES } from '../../shared/operations.ts';
+import { outputName, type Spool } from './spool.ts';
+import type { Store } from './store.ts';
+
+/** Milliseconds for which a record outlives its outputs, so that its result is told as expired and not as unknown. */
+const RECORD_MILLISECONDS = 7 * 24 * 60 * 60 * 1000;
+/** Milliseconds between two looks at the clock: how much later than promised an output may go. */
+const INTERVAL_MILLISECONDS = 60_000;
+/** Rows changed by one write, so that other writes get their turn. */
+const BATCH = 256;
+
+/** Lets go of outputs that have expired, and a week later of their records. */
+export class Retention {
+  readonly #store: Store;
+  readonly #spool: Spool;
+  readonly #log: Logger;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(store: Store, spool: Spool, log: Logger) {
+    this.#store = store;
+    this.#spool = spool;
+    this.#log = log;
+  }
+
+  /** Looks every minute, without keeping the process alive. */
+  start(): void {
+    this.#timer = setInterval(() => {
+      this.#running = this.#running
+        .then(() => this.run(Date.now()))
+        .catch((error: unknown) => this.#log.error({ err: error }, 'expired outputs were not removed'));
+    }, INTERVAL_MILLISECONDS);
+    this.#timer.unref();
+  }
+
+  /** Waits for the look under way; there is none after it. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#running;
+  }
+
+  /** Removes what has expired at `now`, milliseconds since 1970. */
+  async run(now: number): Promise<void> {
+    while ((await this.#expireSome(now)) === BATCH);
+    while ((await this.#purgeSome(now)) === BATCH);
+  }
+
+  /** The record disowns its files first: what a crash leaves in between is swept at the next start. */
+  async #expireSome(now: number): Promise<number> {
+    const rows = await this.#store.write({ statement: 'expire', parameters: { now, most: BATCH } });
+    for (const { id, attempt } of rows) {
+      for (const name of OPERATION_NAMES) await this.#spool.remove(outputName(id, attempt, name));
+    }
+    return rows.length;
+  }
+
+  async #purgeSome(now: number): Promise<number> {
+    const parameters = { before: now - RECORD_MILLISECONDS, most: BATCH };
+    return (await this.#store.write({ statement: 'purge', parameters })).length;
+  }
+}

@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
+import { DarkroomError, systemCode } from '../../shared/errors.ts';
+
+/** What a spool file tells the spool it lies in. */
+export interface SpoolFolder {
+  /** Counts bytes that came to the disk, or left it when negative. */
+  count(bytes: number): void;
+  /** Absolute path of a name. */
+  path(name: string): string;
+  /** Makes renames durable. */
+  sync(): Promise<void>;
+}
+
+type State = 'open' | 'sealed' | 'placed' | 'kept' | 'discarded';
+
+/**
+ * A file on its way into the spool. It lies under a temporary name until {@link moveTo}, and counts for nothing until
+ * its owner calls {@link keep}; {@link discard} removes it at any moment before that.
+ */
+export class SpoolFile {
+  readonly #spool: SpoolFolder;
+  readonly #handle: FileHandle;
+  readonly #hash = createHash('sha256');
+  #path: string;
+  #bytes = 0;
+  #sha256 = '';
+  #state: State = 'open';
+
+  /** `path` has been opened anew, for reading and writing, as `handle`. */
+  constructor(spool: SpoolFolder, path: string, handle: FileHandle) {
+    this.#spool = spool;
+    this.#path = path;
+    this.#handle = handle;
+  }
+
+  /** The open file, until it is sealed. */
+  get handle(): FileHandle {
+    return this.#handle;
+  }
+
+  /** Bytes written. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Of the bytes, in hexadecimal; empty until the file is sealed. */
+  get sha256(): string {
+    return this.#sha256;
+  }
+
+  /** Appends. Throws STORAGE_FULL when the disk is full. */
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#expect('open');
+    this.#bytes += chunk.length;
+    this.#spool.count(chunk.length);
+    this.#hash.update(chunk);
+    await tellFull(async () => {
+      // A write may take less than it was given (write(2)).
+      for (let done = 0; done < chunk.length; ) {
+        const { bytesWritten } = await this.#handle.write(chunk, done, chunk.length - done);
+        done += bytesWritten;
+      }
+    });
+  }
+
+  /** The bytes are all there: fsync and close. Throws STORAGE_FULL when the disk is full. */
+  async seal(): Promise<void> {
+    this.#expect('open');
+    await tellFull(() => this.#handle.sync());
+    await this.#handle.close();
+    this.#sha256 = this.#hash.digest('hex');
+    this.#state = this.#state === 'open' ? 'sealed' : this.#state;
+  }
+
+  /** Gives a sealed file its name in the spool, durably. */
+  async moveTo(name: string): Promise<void> {
+    this.#expect('sealed');
+    const target = this.#spool.path(name);
+    await tellFull(() => rename(this.#path, target));
+    this.#path = target;
+    // Whoever discarded it meanwhile has removed the old name only.
+    if (this.#state !== 'sealed') await rm(target, { force: true });
+    this.#expect('sealed');
+    await tellFull(() => this.#spool.sync());
+    this.#expect('sealed');
+    this.#state = 'placed';
+  }
+
+  /** The file has an owner now; it is no longer this object's to remove. */
+  keep(): void {
+    this.#expect('placed');
+    this.#state = 'kept';
+  }
+
+  /** Closes and removes the file unless it is kept. Idempotent. */
+  async discard(): Promise<void> {
+    if (this.#state === 'kept' || this.#state === 'discarded') return;
+    this.#state = 'discarded';
+    await this.#handle.close();
+    await rm(this.#path, { force: true });
+    this.#spool.count(-this.#bytes);
+  }
+
+  #expect(state: State): void {
+    if (this.#state !== state) throw new Error(`Expected a spool file that is ${state}, received one ${this.#state}`);
+  }
+}
+
+/** What `work` gives; ENOSPC and EDQUOT (errno(3)) become STORAGE_FULL. */
+export async function tellFull<Value>(work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = systemCode(error);
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
+    const message = `Expected room on disk for the picture, received a full disk (${code})`;
+    throw new DarkroomError('STORAGE_FULL', message, { cause: error });
+  }
+}

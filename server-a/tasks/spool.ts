@@ -1,0 +1,123 @@
+import { statfsSync } from 'node:fs';
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { nanoid } from 'nanoid';
+import { systemCode } from '../../shared/errors.ts';
+import { type OperationName, operationNameSchema } from '../../shared/operations.ts';
+import { FolderSync } from './folder-sync.ts';
+import { SpoolFile, type SpoolFolder, tellFull } from './spool-file.ts';
+
+/** Whose a file in the spool is, as its name says. */
+export type SpoolName =
+  | { readonly kind: 'input'; readonly id: string }
+  | { readonly kind: 'output'; readonly id: string; readonly attempt: number; readonly output: OperationName }
+  | { readonly kind: 'other' };
+
+/** The name of a task's input file. */
+export function inputName(id: string): string {
+  return `${id}.input`;
+}
+
+/** The name of an output file: the attempt keeps what a lost attempt left apart from what the next one gives. */
+export function outputName(id: string, attempt: number, output: OperationName): string {
+  return `${id}.${attempt}.${output}`;
+}
+
+/** Reads a file's name; whatever is neither input nor output, temporary files too, is `other`. */
+export function parseSpoolName(name: string): SpoolName {
+  const [id = '', second = '', third = ''] = name.split('.');
+  if (name === inputName(id)) return { kind: 'input', id };
+  const output = operationNameSchema.safeParse(third);
+  const attempt = Number(second);
+  if (!output.success || name !== outputName(id, attempt, output.data)) return { kind: 'other' };
+  return { kind: 'output', id, attempt, output: output.data };
+}
+
+/** The folder of inputs and outputs, and the count of their bytes. */
+export class Spool implements SpoolFolder {
+  readonly #folder: string;
+  readonly #folderSync: FolderSync;
+  #bytes = 0;
+
+  private constructor(folder: string, folderSync: FolderSync) {
+    this.#folder = folder;
+    this.#folderSync = folderSync;
+  }
+
+  /** Opens the folder, or makes it, readable for its owner only. What lies there is not counted yet. */
+  static async open(folder: string): Promise<Spool> {
+    const absolute = resolve(folder);
+    await mkdir(absolute, { recursive: true, mode: 0o700 });
+    return new Spool(absolute, await FolderSync.open(absolute));
+  }
+
+  /** Bytes of all files counted, those being written too. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  count(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  path(name: string): string {
+    return join(this.#folder, name);
+  }
+
+  sync(): Promise<void> {
+    return this.#folderSync.sync();
+  }
+
+  /** Bytes that can still be written to the disk. Answered from memory by the kernel, so it does not block (statfs(2)). */
+  freeBytes(): number {
+    const { bavail, bsize } = statfsSync(this.#folder);
+    return bavail * bsize;
+  }
+
+  /** A new, empty file under a temporary name. Throws STORAGE_FULL when the disk is full. */
+  async create(): Promise<SpoolFile> {
+    const path = this.path(`${nanoid()}.tmp`);
+    return new SpoolFile(this, path, await tellFull(() => open(path, 'wx+', 0o600)));
+  }
+
+  /** Size of a file in bytes; null when there is no such file. */
+  async size(name: string): Promise<number | null> {
+    try {
+      return (await stat(this.path(name))).size;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return null;
+      throw error;
+    }
+  }
+
+  /** Removes a file that has been counted; one that is not there is no error. */
+  async remove(name: string): Promise<void> {
+    const size = await this.size(name);
+    if (size === null) return;
+    try {
+      await rm(this.path(name));
+      this.#bytes -= size;
+    } catch (error) {
+      // Somebody else removed it in between, and counted it.
+      if (systemCode(error) !== 'ENOENT') throw error;
+    }
+  }
+
+  /** Counts each file that `isOwned` and removes the others. Resolves with the names removed. */
+  async sweep(isOwned: (name: SpoolName) => boolean): Promise<string[]> {
+    const removed: string[] = [];
+    for (const entry of await readdir(this.#folder, { withFileTypes: true })) {
+      // A folder is none of ours: lost+found, where the spool is a file system of its own.
+      if (entry.isDirectory()) continue;
+      this.#bytes += (await this.size(entry.name)) ?? 0;
+      if (isOwned(parseSpoolName(entry.name))) continue;
+      await this.remove(entry.name);
+      removed.push(entry.name);
+    }
+    return removed;
+  }
+
+  async close(): Promise<void> {
+    await this.#folderSync.close();
+  }
+}

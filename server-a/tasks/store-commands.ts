@@ -1,0 +1,109 @@
+import type { TaskStatus } from '../../shared/task.ts';
+
+/** What a task's row says when it has ended. */
+interface End {
+  readonly id: string;
+  readonly status: Extract<TaskStatus, 'completed' | 'failed' | 'canceled'>;
+  /** JSON, as are `error` and `timings`. */
+  readonly outputs: string;
+  /** 1 when files belong to the outputs. */
+  readonly outputs_kept: 0 | 1;
+  readonly error: string | null;
+  readonly timings: string;
+  readonly now: number;
+  readonly expires_at: number;
+}
+
+/** The parameters of each write, by the name of its statement. */
+interface CommandParameters {
+  readonly insert: {
+    readonly id: string;
+    readonly filename: string | null;
+    readonly header: string;
+    readonly bytes: number;
+    readonly sha256: string;
+    readonly operations: string;
+    readonly now: number;
+  };
+  readonly begin: { readonly id: string; readonly now: number };
+  readonly endAttempt: End & { readonly attempt: number };
+  readonly endWaiting: End;
+  readonly endOpen: End;
+  readonly release: { readonly id: string; readonly attempt: number; readonly suspect: 0 | 1 };
+  readonly strike: {
+    readonly id: string;
+    readonly attempt: number;
+    readonly most: number;
+    readonly error: string;
+    readonly now: number;
+    readonly expires_at: number;
+  };
+  readonly recover: Record<string, never>;
+  readonly expire: { readonly now: number; readonly most: number };
+  readonly forget: { readonly id: string };
+  readonly purge: { readonly before: number; readonly most: number };
+}
+
+type Statement = keyof CommandParameters;
+
+/** One write: the name of a statement and what to bind to it. */
+export type Command = {
+  [Name in Statement]: { readonly statement: Name; readonly parameters: CommandParameters[Name] };
+}[Statement];
+
+/** What every statement returns of each row it changed, as that row is afterwards. */
+export interface ChangedRow {
+  readonly id: string;
+  readonly status: TaskStatus;
+  readonly attempt: number;
+}
+
+/** How one command of a group went: its rows, or why SQLite would not do it, and whether for want of room on disk. */
+export type Outcome = { readonly rows: ChangedRow[] } | { readonly error: Error; readonly diskFull: boolean };
+
+/** What the writer thread tells the main thread. */
+export type WriterMessage =
+  | { readonly kind: 'opened' }
+  | { readonly kind: 'refused'; readonly error: Error }
+  | { readonly kind: 'committed'; readonly outcomes: readonly Outcome[] };
+
+/** What the main thread tells the writer thread: a group to commit, or to finish. */
+export type WriterOrder =
+  | { readonly kind: 'commit'; readonly commands: readonly Command[] }
+  | { readonly kind: 'close' };
+
+const END = `
+  UPDATE tasks SET status = $status, outputs = $outputs, outputs_kept = $outputs_kept, error = $error,
+    timings = $timings, finished_at = $now, expires_at = $expires_at
+  WHERE id = $id`;
+const FENCE = "id = $id AND attempt = $attempt AND status = 'processing'";
+const CHANGED = 'RETURNING id, status, attempt';
+
+/** The SQL of every write there is. Each is one statement and returns the rows it changed. */
+export const STATEMENTS: Readonly<Record<Statement, string>> = {
+  insert: `
+    INSERT INTO tasks (id, status, filename, header, bytes, sha256, operations, created_at)
+    VALUES ($id, 'pending', $filename, $header, $bytes, $sha256, $operations, $now) ${CHANGED}`,
+  begin: `
+    UPDATE tasks SET status = 'processing', attempt = attempt + 1, started_at = coalesce(started_at, $now)
+    WHERE id = $id AND status = 'pending' ${CHANGED}`,
+  endAttempt: `${END} AND attempt = $attempt AND status = 'processing' ${CHANGED}`,
+  endWaiting: `${END} AND status = 'pending' ${CHANGED}`,
+  endOpen: `${END} AND status IN ('pending', 'processing') ${CHANGED}`,
+  release: `UPDATE tasks SET status = 'pending', suspect = max(suspect, $suspect) WHERE ${FENCE} ${CHANGED}`,
+  strike: `
+    UPDATE tasks SET strikes = strikes + 1, suspect = 1,
+      status = iif(strikes + 1 < $most, 'pending', 'failed'),
+      error = iif(strikes + 1 < $most, NULL, $error),
+      finished_at = iif(strikes + 1 < $most, NULL, $now),
+      expires_at = iif(strikes + 1 < $most, NULL, $expires_at)
+    WHERE ${FENCE} ${CHANGED}`,
+  recover: `UPDATE tasks SET status = 'pending' WHERE finished_at IS NULL AND status = 'processing' ${CHANGED}`,
+  expire: `
+    UPDATE tasks SET outputs_kept = 0 WHERE sequence IN
+      (SELECT sequence FROM tasks WHERE outputs_kept = 1 AND expires_at <= $now LIMIT $most) ${CHANGED}`,
+  forget: `DELETE FROM tasks WHERE id = $id AND finished_at IS NOT NULL ${CHANGED}`,
+  purge: `
+    DELETE FROM tasks WHERE sequence IN
+      (SELECT sequence FROM tasks WHERE expires_at <= $before AND outputs_kept = 0 LIMIT $most) ${CHANGED}`,
+};
