@@ -8,6 +8,10 @@ type Attempt = Pick<Job, 'id' | 'attempt'>;
 export class AttemptFiles {
   readonly #files = new Map<string, Map<OperationName, SpoolFile>>();
 
+  has(attempt: Attempt, name: OperationName): boolean {
+    return this.#files.get(keyOf(attempt))?.has(name) ?? false;
+  }
+
   add(attempt: Attempt, name: OperationName, file: SpoolFile): void {
     const files = this.#files.get(keyOf(attempt)) ?? new Map<OperationName, SpoolFile>();
     this.#files.set(keyOf(attempt), files.set(name, file));

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 import { z } from 'zod';
-import { DarkroomError } from '../../shared/errors.ts';
+import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
 
 const ownerSchema = z.object({ pid: z.int(), host: z.string(), since: z.string() });
 
@@ -20,10 +20,10 @@ export class DataLock {
     this.#ownerFile = ownerFile;
   }
 
-  /** Takes the lock of an existing folder. Throws BAD_REQUEST that names the owner when another process has it. */
+  /** Takes the lock of an existing folder. Throws BAD_REQUEST when it cannot be written, and one that names the owner when it is in use. */
   static take(folder: string): DataLock {
     const ownerFile = join(folder, 'lock.json');
-    const database = new DatabaseSync(join(folder, 'lock.db'));
+    const database = openDatabase(folder);
     try {
       database.exec('BEGIN EXCLUSIVE');
       const owner = { pid: process.pid, host: hostname(), since: new Date().toISOString() };
@@ -31,9 +31,8 @@ export class DataLock {
       return new DataLock(database, ownerFile);
     } catch (error) {
       database.close();
-      if (!isBusy(error)) throw error;
       const message = `Expected to be the only owner of ${folder}, received: in use by ${readOwner(ownerFile)}`;
-      throw new DarkroomError('BAD_REQUEST', message, { cause: error });
+      throw isBusy(error) ? new DarkroomError('BAD_REQUEST', message, { cause: error }) : notWritable(folder, error);
     }
   }
 
@@ -43,6 +42,20 @@ export class DataLock {
     rmSync(this.#ownerFile, { force: true });
     this.#database.close();
   }
+}
+
+function openDatabase(folder: string): DatabaseSyncInstance {
+  try {
+    return new DatabaseSync(join(folder, 'lock.db'));
+  } catch (error) {
+    throw notWritable(folder, error);
+  }
+}
+
+function notWritable(folder: string, cause: unknown): DarkroomError {
+  return new DarkroomError('BAD_REQUEST', expectedMessage('a folder that can be written', '--data-dir', folder), {
+    cause,
+  });
 }
 
 /** SQLITE_BUSY (5, https://sqlite.org/rescode.html#busy): somebody else holds the lock. */

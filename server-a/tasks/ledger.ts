@@ -89,6 +89,7 @@ export class TaskLedger implements Ledger {
   }
 
   async createOutput(job: Job, name: OperationName): Promise<OutputFile> {
+    if (this.#files.has(job, name)) throw new Error(`Expected one ${name} output an attempt, received a second`);
     const file = await this.#parts.spool.create();
     this.#files.add(job, name, file);
     return {

@@ -1,5 +1,4 @@
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
-import { z } from 'zod';
 
 /** Raised whenever the table changes; kept in the file as `user_version`. */
 const SCHEMA_VERSION = 1;
@@ -39,8 +38,6 @@ const TABLES = `
   CREATE INDEX tasks_ended ON tasks (expires_at) WHERE expires_at IS NOT NULL;
 `;
 
-const pragmasSchema = z.object({ journal_mode: z.string(), synchronous: z.int(), user_version: z.int() });
-
 /**
  * Opens the store for its one writer and lays out the table when the file is new. Throws when SQLite does not confirm
  * WAL and synchronous=FULL, without which "accepted means safe" would not hold, or when the file is of another version.
@@ -49,22 +46,20 @@ export function openForWriting(path: string): DatabaseSyncInstance {
   return openWith(new DatabaseSync(path, { timeout: BUSY_MILLISECONDS }), (database) => {
     database.exec('PRAGMA journal_mode = WAL');
     database.exec('PRAGMA synchronous = FULL');
-    if (readPragmas(database).user_version === 0) {
+    if (readPragma(database, 'user_version') === 0) {
       database.exec(`BEGIN IMMEDIATE; ${TABLES} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
     }
-    const { journal_mode, synchronous, user_version } = readPragmas(database);
-    expectValue('journal_mode', 'wal', journal_mode);
-    expectValue('synchronous', SYNCHRONOUS_FULL, synchronous);
-    expectValue('user_version', SCHEMA_VERSION, user_version);
+    expectPragma(database, 'journal_mode', 'wal');
+    expectPragma(database, 'synchronous', SYNCHRONOUS_FULL);
+    expectPragma(database, 'user_version', SCHEMA_VERSION);
   });
 }
 
 /** Opens the store, which {@link openForWriting} has laid out, for reading only. Throws as that does. */
 export function openForReading(path: string): DatabaseSyncInstance {
   return openWith(new DatabaseSync(path, { timeout: BUSY_MILLISECONDS, readOnly: true }), (database) => {
-    const { journal_mode, user_version } = readPragmas(database);
-    expectValue('journal_mode', 'wal', journal_mode);
-    expectValue('user_version', SCHEMA_VERSION, user_version);
+    expectPragma(database, 'journal_mode', 'wal');
+    expectPragma(database, 'user_version', SCHEMA_VERSION);
   });
 }
 
@@ -81,11 +76,11 @@ function openWith(
   }
 }
 
-function readPragmas(database: DatabaseSyncInstance): z.infer<typeof pragmasSchema> {
-  const names = ['journal_mode', 'synchronous', 'user_version'];
-  return pragmasSchema.parse(Object.assign({}, ...names.map((name) => database.prepare(`PRAGMA ${name}`).get())));
+function readPragma(database: DatabaseSyncInstance, name: string): unknown {
+  return database.prepare(`PRAGMA ${name}`).get()?.[name];
 }
 
-function expectValue(pragma: string, expected: string | number, received: string | number): void {
-  if (received !== expected) throw new Error(`Expected ${expected} for the store's ${pragma}, received ${received}`);
+function expectPragma(database: DatabaseSyncInstance, name: string, expected: string | number): void {
+  const received = readPragma(database, name);
+  if (received !== expected) throw new Error(`Expected ${expected} for the store's ${name}, received ${received}`);
 }

@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs';
-import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { nanoid } from 'nanoid';
 import { systemCode } from '../../shared/errors.ts';
@@ -95,7 +95,7 @@ export class Spool implements SpoolFolder {
     const size = await this.size(name);
     if (size === null) return;
     try {
-      await rm(this.path(name));
+      await unlink(this.path(name));
       this.#bytes -= size;
     } catch (error) {
       // Somebody else removed it in between, and counted it.

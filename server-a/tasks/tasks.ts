@@ -27,6 +27,7 @@ export type { Result } from './result.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const HOUR_MILLISECONDS = 60 * 60 * 1000;
+const heedless = () => undefined;
 
 /** Server A's settings that concern tasks. */
 export interface TasksOptions
@@ -122,6 +123,8 @@ export class Tasks {
     signal.throwIfAborted();
     const { spool, admission, options } = this.#parts;
     const reservation = admission.reserve(bytes);
+    // Reading finds the error; until it begins, nobody else listens for one.
+    source.on('error', heedless);
     let file: SpoolFile | null = null;
     try {
       file = await spool.create();
@@ -133,6 +136,8 @@ export class Tasks {
       reservation.release();
       await file?.discard();
       throw error;
+    } finally {
+      source.off('error', heedless);
     }
   }
 

@@ -42,7 +42,8 @@ export class WriteQueue {
     const [message]: WriterMessage[] = await once(worker, 'message');
     if (message?.kind === 'opened') return new WriteQueue(worker, onFatal);
     await worker.terminate();
-    throw message?.kind === 'refused' ? message.error : new Error('Expected the store to open, received no answer');
+    const cause = message?.kind === 'refused' ? message.error : undefined;
+    throw new Error(`The store ${path} cannot be opened: ${cause?.message ?? 'no answer'}`, { cause });
   }
 
   /**

@@ -1,0 +1,61 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { Tasks } from '../../../server-a/tasks/tasks.ts';
+import { useTasks } from './support.ts';
+
+const CHILD = new URL('./fixtures/busy-counter.js', import.meta.url);
+const ROUNDS = 10;
+
+/** Starts a process that submits pictures, kills it `milliseconds` after its first yes, and gives the ids it said yes to. */
+async function submitUntilKilled(folder: string, milliseconds: number): Promise<string[]> {
+  const child: ChildProcess = spawn(process.execPath, [CHILD.pathname, folder], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  child.stdout?.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  if (child.stdout !== null) await once(child.stdout, 'data');
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  const closed = once(child, 'close');
+  child.kill('SIGKILL');
+  await closed;
+  // The last line may have been cut, and was then not said.
+  return said.split('\n').slice(0, -1);
+}
+
+describe('kill -9', () => {
+  const { folder, open, files } = useTasks();
+
+  /** The one file that a task owns, with the hash it must have. */
+  async function ownedFile(tasks: Tasks, id: string): Promise<{ name: string; sha256: string }> {
+    const { status, attempts, input } = tasks.get(id);
+    if (status === 'pending') return { name: `${id}.input`, sha256: input.sha256 };
+    const result = await tasks.result(id);
+    return { name: `${id}.${attempts}.resize`, sha256: result.kind === 'picture' ? result.sha256 : '' };
+  }
+
+  it('loses no task that was accepted, and leaves nothing unowned, at whatever moment', async function () {
+    this.timeout(120_000);
+    const accepted: string[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      accepted.push(...(await submitUntilKilled(folder(), Math.random() * 150)));
+      const tasks = await open({ maxQueued: 100_000 });
+      const spool = await files();
+      for (const id of accepted) expect(spool).to.include((await ownedFile(tasks, id)).name);
+      for (const name of spool) {
+        const [id = ''] = name.split('.');
+        const owned = await ownedFile(tasks, id);
+        expect(name).to.equal(owned.name);
+        const bytes = await readFile(join(folder(), 'spool', name));
+        expect(createHash('sha256').update(bytes).digest('hex')).to.equal(owned.sha256);
+      }
+      await tasks.close();
+    }
+    expect(accepted.length).to.be.greaterThan(ROUNDS);
+  });
+});

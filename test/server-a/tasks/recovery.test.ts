@@ -1,0 +1,58 @@
+import { unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { beginJob, codeOf, storeOutput, submitPicture, useTasks } from './support.ts';
+
+describe('recovery', () => {
+  const { folder, open, files } = useTasks();
+  const put = (name: string) => writeFile(join(folder(), 'spool', name), 'left over');
+
+  it('removes temporary files, lost outputs and inputs nobody owns, and keeps the rest', async () => {
+    const tasks = await open();
+    const waiting = (await submitPicture(tasks)).task_id;
+    const running = (await submitPicture(tasks)).task_id;
+    const ended = (await submitPicture(tasks)).task_id;
+    await tasks.ledger.release(await beginJob(tasks, ended), false);
+    const job = await beginJob(tasks, ended);
+    await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    await storeOutput(tasks, await beginJob(tasks, running), Buffer.from('of a job that is cut off'));
+    await tasks.close();
+    const left = [
+      'upload.tmp',
+      `${ended}.1.resize`,
+      `${ended}.2.circle`,
+      `${ended}.input`,
+      'V1StGXR8_Z5jdHi6B-myT.input',
+    ];
+    for (const name of left) await put(name);
+    const again = await open();
+    const owned = [`${waiting}.input`, `${running}.input`, `${ended}.2.resize`];
+    expect(await files()).to.deep.equal(owned.sort());
+    expect(again.counts()).to.include({ pending: 2, processing: 0 });
+    const inputs = again.get(waiting).input.bytes + again.get(running).input.bytes;
+    expect(again.counts().spool_bytes).to.equal(inputs + 'picture'.length);
+  });
+
+  it('opens with records whose files are missing, and tells each when it is asked for', async () => {
+    const tasks = await open();
+    const waiting = (await submitPicture(tasks)).task_id;
+    const ended = (await submitPicture(tasks)).task_id;
+    const job = await beginJob(tasks, ended);
+    await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    await tasks.close();
+    for (const name of await files()) await unlink(join(folder(), 'spool', name));
+    const again = await open();
+    expect(await again.ledger.begin(waiting)).to.equal(null);
+    expect(again.get(waiting).error?.code).to.equal('SPOOL_CORRUPT');
+    expect(await codeOf(again.result(ended))).to.equal('SPOOL_CORRUPT');
+  });
+
+  it('counts what waits against the queue', async () => {
+    const tasks = await open();
+    await submitPicture(tasks);
+    await beginJob(tasks, (await submitPicture(tasks)).task_id);
+    await tasks.close();
+    const again = await open({ maxQueued: 2 });
+    expect(await codeOf(() => again.checkRoom(1))).to.equal('QUEUE_FULL');
+  });
+});

@@ -1,0 +1,59 @@
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { Retention } from '../../../server-a/tasks/retention.ts';
+import { Spool } from '../../../server-a/tasks/spool.ts';
+import { Store } from '../../../server-a/tasks/store.ts';
+import { beginJob, codeOf, silent, storeOutput, submitPicture, useTasks } from './support.ts';
+
+const HOUR = 60 * 60 * 1000;
+const WEEK = 7 * 24 * HOUR;
+
+describe('retention', () => {
+  const { folder, open, files } = useTasks();
+
+  /** One completed and one waiting task, then retention alone on their folder. */
+  async function prepare(): Promise<{ ended: string; waiting: string }> {
+    const tasks = await open({ keepHours: 1 });
+    const ended = (await submitPicture(tasks)).task_id;
+    const waiting = (await submitPicture(tasks)).task_id;
+    const job = await beginJob(tasks, ended);
+    await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    await tasks.close();
+    return { ended, waiting };
+  }
+
+  async function retainAt(now: number): Promise<void> {
+    const store = await Store.open(join(folder(), 'store.db'), silent, () => undefined);
+    const spool = await Spool.open(join(folder(), 'spool'));
+    const retention = new Retention(store, spool, silent);
+    retention.start();
+    await retention.run(now);
+    await retention.stop();
+    await spool.close();
+    await store.close();
+  }
+
+  it('keeps outputs for their hours', async () => {
+    const { ended, waiting } = await prepare();
+    await retainAt(Date.now() + HOUR - 60_000);
+    expect(await files()).to.deep.equal([`${ended}.1.resize`, `${waiting}.input`].sort());
+  });
+
+  it('removes outputs after their hours and tells the result as expired for a week', async () => {
+    const { ended, waiting } = await prepare();
+    await retainAt(Date.now() + HOUR + WEEK - 60_000);
+    expect(await files()).to.deep.equal([`${waiting}.input`]);
+    const tasks = await open();
+    expect(tasks.get(ended).status).to.equal('completed');
+    expect(await codeOf(tasks.result(ended))).to.equal('EXPIRED');
+  });
+
+  it('removes the record a week later, and never a task that has not ended', async () => {
+    const { ended, waiting } = await prepare();
+    await retainAt(Date.now() + HOUR + WEEK + 60_000);
+    const tasks = await open();
+    expect(await codeOf(() => tasks.get(ended))).to.equal('TASK_NOT_FOUND');
+    expect(tasks.get(waiting).status).to.equal('pending');
+    expect(await files()).to.deep.equal([`${waiting}.input`]);
+  });
+});

@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { expect } from 'chai';
+import { openForReading, openForWriting } from '../../../server-a/tasks/schema.ts';
+import { useTemporaryFolder } from './support.ts';
+
+describe('schema', () => {
+  const folder = useTemporaryFolder();
+  const path = () => join(folder(), 'store.db');
+
+  it('opens in WAL with synchronous=FULL, new and again', () => {
+    for (const _ of ['new', 'again']) {
+      const database = openForWriting(path());
+      expect(database.prepare('PRAGMA journal_mode').get()).to.include({ journal_mode: 'wal' });
+      expect(database.prepare('PRAGMA synchronous').get()).to.include({ synchronous: 2 });
+      database.close();
+    }
+  });
+
+  it('refuses a store that cannot be in WAL mode', () => {
+    expect(() => openForWriting(':memory:')).to.throw("Expected wal for the store's journal_mode, received memory");
+  });
+
+  it('refuses a store of another version', () => {
+    const database = openForWriting(path());
+    database.exec('PRAGMA user_version = 7');
+    database.close();
+    expect(() => openForWriting(path())).to.throw("Expected 1 for the store's user_version, received 7");
+    expect(() => openForReading(path())).to.throw("Expected 1 for the store's user_version, received 7");
+  });
+
+  it('refuses a file that is no database', () => {
+    const other = new DatabaseSync(path());
+    other.close();
+    expect(() => openForReading(path())).to.throw("Expected wal for the store's journal_mode");
+  });
+
+  it('does not write through the reading connection', () => {
+    openForWriting(path()).close();
+    const reader = openForReading(path());
+    expect(() => reader.exec('DELETE FROM tasks')).to.throw('readonly');
+    reader.close();
+  });
+});

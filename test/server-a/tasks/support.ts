@@ -1,0 +1,125 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import sharp from 'sharp';
+import type { Job, StoredOutput } from '../../../server-a/dispatch/ledger.ts';
+import { type ReceivedPicture, Tasks, type TasksOptions } from '../../../server-a/tasks/tasks.ts';
+import { isErrorCode } from '../../../shared/errors.ts';
+import { createLogger } from '../../../shared/log.ts';
+import type { Operation } from '../../../shared/operations.ts';
+import type { OutputHeader, Task } from '../../../shared/task.ts';
+
+export const silent = createLogger('test', 'silent');
+/** Aborts never. */
+export const forever = new AbortController().signal;
+export const RESIZE: Operation = { operation: 'resize', scale_factor: 0.5 };
+export const CLASSIFY: Operation = { operation: 'classify', top_k: 1 };
+
+/** A folder for each test of the surrounding suite, removed after it. */
+export function useTemporaryFolder(): () => string {
+  let folder = '';
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'darkroom-tasks-'));
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+  return () => folder;
+}
+
+/** Opens tasks in a fresh folder for each test of the surrounding suite; all that was opened is closed after it. */
+export function useTasks() {
+  const folder = useTemporaryFolder();
+  const opened: Tasks[] = [];
+  afterEach(async () => {
+    for (const tasks of opened.splice(0)) await tasks.close();
+  });
+  const open = async (changes: Partial<TasksOptions> = {}): Promise<Tasks> => {
+    const tasks = await Tasks.open({ ...defaultOptions(folder()), ...changes }, silent);
+    opened.push(tasks);
+    return tasks;
+  };
+  return { folder, open, files: () => spoolFiles(folder()) };
+}
+
+export function defaultOptions(dataDir: string): TasksOptions {
+  return {
+    dataDir,
+    keepHours: 24,
+    maxQueued: 1000,
+    maxSpoolMb: 1024,
+    maxUploadMb: 1,
+    maxPixels: 1_000_000,
+    maxSide: 10_000,
+    maxDecodedMb: 100,
+  };
+}
+
+/** Names in the spool, sorted. */
+export async function spoolFiles(dataDir: string): Promise<string[]> {
+  return (await readdir(join(dataDir, 'spool'))).sort();
+}
+
+/** A small PNG; `shade` makes it another one. */
+export function makePicture(shade = 0, width = 8, height = 6): Promise<Buffer> {
+  const background = { r: shade % 256, g: 100, b: 200 };
+  return sharp({ create: { width, height, channels: 3, background } })
+    .png()
+    .toBuffer();
+}
+
+export async function receivePicture(tasks: Tasks, bytes?: Buffer): Promise<ReceivedPicture> {
+  const picture = bytes ?? (await makePicture());
+  return tasks.receive(Readable.from([picture]), { filename: 'cat.png', bytes: picture.length, signal: forever });
+}
+
+export async function submitPicture(tasks: Tasks, operations = [RESIZE], bytes?: Buffer): Promise<Task> {
+  return tasks.submit(await receivePicture(tasks, bytes), operations);
+}
+
+export async function beginJob(tasks: Tasks, id: string): Promise<Job> {
+  const job = await tasks.ledger.begin(id);
+  if (job === null) throw new Error(`Expected ${id} to begin`);
+  return job;
+}
+
+/** Writes, commits and describes a picture output as the dispatcher does. */
+export async function storeOutput(
+  tasks: Tasks,
+  job: Job,
+  bytes: Buffer,
+  name: 'resize' | 'circle' = 'resize',
+): Promise<StoredOutput> {
+  const file = await tasks.ledger.createOutput(job, name);
+  await file.write(bytes);
+  return { header: pictureHeader(name, bytes.length), sha256: await file.commit() };
+}
+
+export function pictureHeader(name: 'resize' | 'circle', bytes: number): OutputHeader {
+  return { kind: 'picture', name, operation: name, format: 'png', width: 4, height: 3, frames: 1, bytes };
+}
+
+export const LABELS: StoredOutput = {
+  header: {
+    kind: 'labels',
+    name: 'classify',
+    operation: 'classify',
+    model: 'test',
+    labels: [{ index: 281, wnid: 'n02123045', label: 'tabby', probability: 0.5 }],
+  },
+  sha256: null,
+};
+
+export function failed(operation: 'resize' | 'circle' | 'classify', message: string): StoredOutput {
+  return { header: { kind: 'failure', name: operation, operation, error: { code: 'TIMEOUT', message } }, sha256: null };
+}
+
+/** The code a promise or a function fails with; 'none' when it does not fail, the message when it has no code. */
+export async function codeOf(work: Promise<unknown> | (() => unknown)): Promise<string> {
+  try {
+    await (typeof work === 'function' ? work() : work);
+    return 'none';
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && isErrorCode(String(error.code))) return String(error.code);
+    return error instanceof Error ? error.message : String(error);
+  }
+}

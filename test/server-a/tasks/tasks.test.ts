@@ -1,0 +1,381 @@
+import { createHash } from 'node:crypto';
+import { getEventListeners } from 'node:events';
+import { readFile, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { expect } from 'chai';
+import type { Tasks } from '../../../server-a/tasks/tasks.ts';
+import { type Task, type TaskStatus, taskSchema } from '../../../shared/task.ts';
+import {
+  beginJob,
+  CLASSIFY,
+  codeOf,
+  failed,
+  forever,
+  LABELS,
+  makePicture,
+  RESIZE,
+  receivePicture,
+  storeOutput,
+  submitPicture,
+  useTasks,
+} from './support.ts';
+
+const UNKNOWN = 'V1StGXR8_Z5jdHi6B-myT';
+
+describe('tasks', () => {
+  const { folder, open, files } = useTasks();
+
+  function receive(tasks: Tasks, source: Readable, signal = forever) {
+    return tasks.receive(source, { filename: null, bytes: null, signal });
+  }
+
+  describe('receive', () => {
+    it('gives the header, the size and the hash of what came in, in whatever pieces', async () => {
+      const tasks = await open();
+      const bytes = await makePicture();
+      for (const size of [1, 7, bytes.length]) {
+        const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
+          bytes.subarray(index * size, (index + 1) * size),
+        );
+        const received = await receive(tasks, Readable.from(pieces));
+        expect(received.header).to.include({ format: 'png', width: 8, height: 6, frames: 1 });
+        expect(received.bytes).to.equal(bytes.length);
+        expect(received.sha256).to.equal(createHash('sha256').update(bytes).digest('hex'));
+        await tasks.discard(received);
+        await tasks.discard(received);
+      }
+      expect(await files()).to.deep.equal([]);
+      expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
+    });
+
+    it('refuses bad uploads by their codes and leaves nothing behind', async () => {
+      const tasks = await open({ maxSide: 100 });
+      const picture = await makePicture();
+      const cases: [string, Buffer | Buffer[]][] = [
+        ['BAD_REQUEST', []],
+        ['UNSUPPORTED_IMAGE', Buffer.from('hello')],
+        ['UNSUPPORTED_IMAGE', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>')],
+        ['IMAGE_CORRUPT', picture.subarray(0, 20)],
+        ['IMAGE_TOO_LARGE', await makePicture(0, 101, 2)],
+        ['PAYLOAD_TOO_LARGE', [picture, Buffer.alloc(1024 * 1024)]],
+      ];
+      for (const [code, body] of cases) {
+        expect(await codeOf(receive(tasks, Readable.from([body].flat()))), code).to.equal(code);
+        expect(await files()).to.deep.equal([]);
+      }
+      expect(tasks.counts().spool_bytes).to.equal(0);
+    });
+
+    it('refuses by the first bytes and by the count, without waiting for the rest', async () => {
+      const tasks = await open();
+      const text = new PassThrough();
+      text.write('x'.repeat(300));
+      expect(await codeOf(receive(tasks, text))).to.equal('UNSUPPORTED_IMAGE');
+      const large = new PassThrough({ highWaterMark: 4 * 1024 * 1024 });
+      large.write(await makePicture());
+      large.write(Buffer.alloc(1024 * 1024));
+      expect(await codeOf(receive(tasks, large))).to.equal('PAYLOAD_TOO_LARGE');
+      expect([text.destroyed, large.destroyed], 'left for their owner to drain').to.deep.equal([false, false]);
+      text.destroy();
+      large.destroy();
+    });
+
+    it('leaves nothing behind when the source fails or the signal aborts', async () => {
+      const tasks = await open();
+      const cut = new PassThrough();
+      cut.write(await makePicture());
+      const failing = receive(tasks, cut);
+      await new Promise(setImmediate);
+      cut.destroy(new Error('cut'));
+      expect(await codeOf(failing)).to.equal('cut');
+      const controller = new AbortController();
+      const stalled = new PassThrough();
+      stalled.write(await makePicture());
+      const aborted = receive(tasks, stalled, controller.signal);
+      await new Promise(setImmediate);
+      controller.abort(new Error('gone'));
+      expect(await codeOf(aborted)).to.equal('gone');
+      expect(await codeOf(receive(tasks, Readable.from([]), controller.signal))).to.equal('gone');
+      expect(getEventListeners(controller.signal, 'abort')).to.deep.equal([]);
+      expect(await files()).to.deep.equal([]);
+      expect(tasks.counts().spool_bytes).to.equal(0);
+    });
+
+    it('holds the bound of the queue for uploads that come at once', async () => {
+      const tasks = await open({ maxQueued: 3 });
+      const codes = await Promise.all(Array.from({ length: 8 }, () => codeOf(receivePicture(tasks))));
+      expect(codes.filter((code) => code === 'none').length).to.equal(3);
+      expect(codes.filter((code) => code === 'QUEUE_FULL').length).to.equal(5);
+    });
+
+    it('holds the bound of the spool over inputs, outputs and what is being received', async () => {
+      const tasks = await open({ maxSpoolMb: 1, maxUploadMb: 1 });
+      expect(await codeOf(() => tasks.checkRoom(null))).to.equal('none');
+      const { task_id } = await submitPicture(tasks);
+      expect(await codeOf(() => tasks.checkRoom(null))).to.equal('STORAGE_FULL');
+      expect(await codeOf(() => tasks.checkRoom(1000))).to.equal('none');
+      const job = await beginJob(tasks, task_id);
+      const output = await tasks.ledger.createOutput(job, 'resize');
+      await output.write(Buffer.alloc(1024 * 1024));
+      expect(await codeOf(() => tasks.checkRoom(1000))).to.equal('STORAGE_FULL');
+      expect(await codeOf(receivePicture(tasks))).to.equal('STORAGE_FULL');
+      await output.discard();
+      expect(await codeOf(() => tasks.checkRoom(1000))).to.equal('none');
+    });
+  });
+
+  describe('submit', () => {
+    it('gives a pending task whose picture is in the spool, and tells the dispatcher', async () => {
+      const tasks = await open();
+      const queued: unknown[] = [];
+      tasks.attach({ enqueue: (id, suspect) => queued.push([id, suspect]), cancel: () => undefined });
+      const bytes = await makePicture();
+      const task = await submitPicture(tasks, [RESIZE], bytes);
+      expect(taskSchema.parse(task)).to.deep.equal(task);
+      expect(task).to.include({ status: 'pending', result: null, error: null, attempts: 0, expires_at: null });
+      expect(task.input).to.include({ filename: 'cat.png', format: 'png', width: 8, height: 6, bytes: bytes.length });
+      expect(queued).to.deep.equal([[task.task_id, false]]);
+      expect(await files()).to.deep.equal([`${task.task_id}.input`]);
+      expect(await readFile(join(folder(), 'spool', `${task.task_id}.input`))).to.deep.equal(bytes);
+      expect(tasks.counts()).to.deep.equal({ pending: 1, processing: 0, spool_bytes: bytes.length });
+      expect(() => tasks.attach({ enqueue: () => undefined, cancel: () => undefined })).to.throw('a second');
+    });
+
+    it('refuses outputs beyond the limits, and removes the picture', async () => {
+      const tasks = await open({ maxSide: 50 });
+      expect(await codeOf(submitPicture(tasks, [{ operation: 'resize', scale_factor: 10 }]))).to.equal(
+        'IMAGE_TOO_LARGE',
+      );
+      expect(await files()).to.deep.equal([]);
+      await submitPicture(tasks);
+    });
+
+    it('refuses while draining, what had come in too', async () => {
+      const tasks = await open();
+      const received = await receivePicture(tasks);
+      tasks.drain();
+      expect(await codeOf(tasks.submit(received, [RESIZE]))).to.equal('DRAINING');
+      expect(await codeOf(receivePicture(tasks))).to.equal('DRAINING');
+      expect(await codeOf(() => tasks.checkRoom(1))).to.equal('DRAINING');
+      expect(await files()).to.deep.equal([]);
+    });
+
+    it('keeps what was accepted over a new start, in order', async () => {
+      const tasks = await open();
+      const ids: string[] = [];
+      for (let index = 0; index < 5; index += 1) ids.push((await submitPicture(tasks)).task_id);
+      await beginJob(tasks, ids[2] ?? '');
+      const before = tasks.get(ids[0] ?? '');
+      await tasks.close();
+      const again = await open();
+      expect(again.ledger.waiting()).to.deep.equal(ids.map((id) => ({ id, suspect: false })));
+      expect(again.get(ids[0] ?? '')).to.deep.equal(before);
+      expect(again.get(ids[2] ?? '')).to.include({ status: 'pending', attempts: 1 });
+      expect((await files()).length).to.equal(5);
+    });
+  });
+
+  describe('status', () => {
+    it('is unknown for ids that were never given', async () => {
+      const tasks = await open();
+      for (const id of [UNKNOWN, '', '../etc/passwd', '\0', '💣'.repeat(5000)]) {
+        expect(await codeOf(() => tasks.get(id))).to.equal('TASK_NOT_FOUND');
+        expect(await codeOf(tasks.wait(id, 10, forever))).to.equal('TASK_NOT_FOUND');
+        expect(await codeOf(tasks.watch(id, forever).next())).to.equal('TASK_NOT_FOUND');
+        expect(await codeOf(tasks.cancel(id))).to.equal('TASK_NOT_FOUND');
+        expect(await codeOf(tasks.forget(id))).to.equal('TASK_NOT_FOUND');
+        expect(await codeOf(async () => tasks.result(id))).to.equal('TASK_NOT_FOUND');
+      }
+    });
+
+    it('tells a damaged record as INTERNAL, for that task only', async () => {
+      const tasks = await open();
+      const damaged = await submitPicture(tasks);
+      const sound = await submitPicture(tasks);
+      await tasks.close();
+      const database = new DatabaseSync(join(folder(), 'store.db'));
+      database.prepare("UPDATE tasks SET header = '{' WHERE id = ?").run(damaged.task_id);
+      database.close();
+      const again = await open();
+      expect(await codeOf(() => again.get(damaged.task_id))).to.equal('INTERNAL');
+      expect(again.get(sound.task_id).status).to.equal('pending');
+      expect(await again.ledger.begin(damaged.task_id)).to.equal(null);
+      expect(again.ledger.waiting()).to.deep.equal([{ id: sound.task_id, suspect: false }]);
+    });
+
+    it('is watched from now to the end', async () => {
+      const tasks = await open();
+      const { task_id } = await submitPicture(tasks);
+      const seen: TaskStatus[] = [];
+      const watching = (async () => {
+        for await (const { status } of tasks.watch(task_id, forever)) seen.push(status);
+      })();
+      await tasks.ledger.release(await beginJob(tasks, task_id), false);
+      await tasks.ledger.complete(await beginJob(tasks, task_id), [LABELS], {});
+      await watching;
+      expect(seen).to.deep.equal(['pending', 'processing', 'pending', 'processing', 'completed']);
+    });
+
+    it('is waited for until the end, the time or the abort', async () => {
+      const tasks = await open();
+      const { task_id } = await submitPicture(tasks);
+      const controller = new AbortController();
+      expect((await tasks.wait(task_id, 5, controller.signal)).status).to.equal('pending');
+      const long = tasks.wait(task_id, 60_000, controller.signal);
+      controller.abort();
+      expect((await long).status).to.equal('pending');
+      expect((await tasks.wait(task_id, 60_000, controller.signal)).status).to.equal('pending');
+      const ended = tasks.wait(task_id, 60_000, forever);
+      await tasks.cancel(task_id);
+      expect((await ended).status).to.equal('canceled');
+      expect((await tasks.wait(task_id, 60_000, forever)).status).to.equal('canceled');
+      expect(getEventListeners(controller.signal, 'abort')).to.deep.equal([]);
+      expect(getEventListeners(forever, 'abort')).to.deep.equal([]);
+    });
+
+    it('ends its watches when the tasks are closed', async () => {
+      const tasks = await open();
+      const { task_id } = await submitPicture(tasks);
+      const waiting = tasks.wait(task_id, 60_000, forever);
+      await tasks.close();
+      await tasks.close();
+      expect((await waiting).status).to.equal('pending');
+    });
+  });
+
+  describe('result', () => {
+    async function complete(tasks: Tasks, bytes = Buffer.from('a picture')): Promise<Task> {
+      const { task_id } = await submitPicture(tasks, [RESIZE, CLASSIFY]);
+      const job = await beginJob(tasks, task_id);
+      await tasks.ledger.complete(job, [await storeOutput(tasks, job, bytes), LABELS], { decode_ms: 3 });
+      return tasks.get(task_id);
+    }
+
+    it('is the first picture, or the output that was named', async () => {
+      const tasks = await open();
+      const bytes = Buffer.from('a picture');
+      const task = await complete(tasks, bytes);
+      expect(taskSchema.parse(task)).to.deep.equal(task);
+      expect(task.result).to.equal(`/result/${task.task_id}`);
+      expect(task.outputs.map((output) => output.url)).to.deep.equal([`/result/${task.task_id}/resize`, undefined]);
+      expect(task.timings).to.have.keys('queued_ms', 'decode_ms');
+      const path = join(folder(), 'spool', `${task.task_id}.1.resize`);
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const picture = { kind: 'picture', path, mediaType: 'image/png', bytes: bytes.length, sha256 };
+      expect(await tasks.result(task.task_id)).to.deep.equal(picture);
+      expect(await tasks.result(task.task_id, 'resize')).to.deep.equal(picture);
+      expect(await tasks.result(task.task_id, 'classify')).to.deep.equal({ kind: 'labels', output: task.outputs[1] });
+      expect(await readFile(path)).to.deep.equal(bytes);
+      expect(await files()).to.deep.equal([`${task.task_id}.1.resize`]);
+      for (const name of ['circle', '', '../x', 'toString']) {
+        expect(await codeOf(tasks.result(task.task_id, name))).to.equal('NOT_FOUND');
+      }
+    });
+
+    it('is not ready before the end, and canceled after a cancel', async () => {
+      const tasks = await open();
+      const { task_id } = await submitPicture(tasks);
+      expect(await codeOf(tasks.result(task_id))).to.equal('NOT_READY');
+      await beginJob(tasks, task_id);
+      expect(await codeOf(tasks.result(task_id, 'resize'))).to.equal('NOT_READY');
+      await tasks.cancel(task_id);
+      expect(await codeOf(tasks.result(task_id))).to.equal('CANCELED');
+    });
+
+    it("is a failed task's own error, and a failed output's own", async () => {
+      const tasks = await open();
+      const whole = await submitPicture(tasks);
+      await tasks.ledger.fail(await beginJob(tasks, whole.task_id), { code: 'IMAGE_CORRUPT', message: 'no' });
+      expect(await codeOf(tasks.result(whole.task_id))).to.equal('IMAGE_CORRUPT');
+      expect(await codeOf(tasks.result(whole.task_id, 'resize'))).to.equal('IMAGE_CORRUPT');
+      const part = await submitPicture(tasks);
+      await tasks.ledger.complete(await beginJob(tasks, part.task_id), [failed('resize', 'slow'), LABELS], {});
+      expect(tasks.get(part.task_id)).to.include({ status: 'completed', result: null });
+      expect(await codeOf(tasks.result(part.task_id))).to.equal('TIMEOUT');
+      expect((await tasks.result(part.task_id, 'classify')).kind).to.equal('labels');
+    });
+
+    it('is not found where only labels were asked for and no name is given', async () => {
+      const tasks = await open();
+      const { task_id } = await submitPicture(tasks, [CLASSIFY]);
+      await tasks.ledger.complete(await beginJob(tasks, task_id), [LABELS], {});
+      expect(await codeOf(tasks.result(task_id))).to.equal('NOT_FOUND');
+    });
+
+    it('is told as SPOOL_CORRUPT when its file is gone or cut', async () => {
+      const tasks = await open();
+      const { task_id } = await complete(tasks);
+      await truncate(join(folder(), 'spool', `${task_id}.1.resize`), 3);
+      expect(await codeOf(tasks.result(task_id))).to.equal('SPOOL_CORRUPT');
+    });
+
+    it('expires, and its file goes, while the record stays', async () => {
+      const tasks = await open({ keepHours: 1e-9 });
+      const task = await complete(tasks);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      expect(await codeOf(tasks.result(task.task_id))).to.equal('EXPIRED');
+      await tasks.close();
+      const again = await open();
+      expect(await files()).to.deep.equal([]);
+      expect(again.counts().spool_bytes).to.equal(0);
+      expect(await codeOf(again.result(task.task_id))).to.equal('EXPIRED');
+      expect(again.get(task.task_id)).to.deep.equal(task);
+    });
+  });
+
+  describe('cancel and forget', () => {
+    it('cancel a task that waits or runs, and tell the dispatcher', async () => {
+      const tasks = await open({ maxQueued: 2 });
+      const canceled: string[] = [];
+      tasks.attach({ enqueue: () => undefined, cancel: (id) => canceled.push(id) });
+      const waiting = await submitPicture(tasks);
+      const running = await submitPicture(tasks);
+      await beginJob(tasks, running.task_id);
+      for (const { task_id } of [waiting, running]) {
+        const task = await tasks.cancel(task_id);
+        expect(task).to.include({ status: 'canceled', error: null, result: null });
+        expect(task.expires_at).to.be.a('string');
+        expect(await tasks.cancel(task_id)).to.deep.equal(task);
+      }
+      expect(canceled).to.deep.equal([waiting.task_id, running.task_id]);
+      expect(await files()).to.deep.equal([]);
+      await submitPicture(tasks);
+      await submitPicture(tasks);
+      expect(tasks.counts()).to.include({ pending: 2, processing: 0 });
+    });
+
+    it('forget an ended task and its files, but no other', async () => {
+      const tasks = await open();
+      const { task_id } = await submitPicture(tasks);
+      expect(await codeOf(tasks.forget(task_id))).to.equal('NOT_READY');
+      const job = await beginJob(tasks, task_id);
+      expect(await codeOf(tasks.forget(task_id))).to.equal('NOT_READY');
+      await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('x'))], {});
+      await tasks.forget(task_id);
+      expect(await codeOf(() => tasks.get(task_id))).to.equal('TASK_NOT_FOUND');
+      expect(await files()).to.deep.equal([]);
+      expect(tasks.counts().spool_bytes).to.equal(0);
+    });
+  });
+
+  describe('open', () => {
+    it('refuses a data folder that is in use, and one that cannot be made', async () => {
+      await open();
+      expect(await codeOf(open())).to.equal('BAD_REQUEST');
+      expect(await codeOf(open({ dataDir: join(folder(), 'lock.db', 'x') }))).to.equal('BAD_REQUEST');
+    });
+
+    it('gives the folder free when the store will not open', async () => {
+      const tasks = await open();
+      await tasks.close();
+      const database = new DatabaseSync(join(folder(), 'store.db'));
+      database.exec('PRAGMA user_version = 9');
+      for (const _ of ['first', 'second']) expect(await codeOf(open())).to.contain("the store's user_version");
+      database.exec('PRAGMA user_version = 1');
+      database.close();
+      await open();
+    });
+  });
+});
