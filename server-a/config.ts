@@ -23,6 +23,7 @@ export const serverASettings = z.object({
     .meta({ shown: '' })
     .describe('comma-separated keys; when given, every request but /livez and /readyz needs one'),
   ...commonSettings,
+  jobSeconds: positive.max(3600).default(30).describe('seconds a worker may spend on one job'),
   maxUploadMb: positive.default(50).describe('size of one upload, in MiB'),
   maxQueued: positive.default(10_000).describe('tasks that wait or run at once; beyond it uploads get 429'),
   maxSpoolMb: positive.default(20_480).describe('inputs and outputs kept on disk, in MiB; beyond it uploads get 507'),

@@ -57,7 +57,6 @@ export const commonSettings = {
   maxPixels: positive.default(100_000_000).describe('pixels of one picture, over all its frames'),
   maxSide: positive.max(65_535).default(16_384).describe('longest side of a picture, in pixels'),
   maxDecodedMb: positive.default(400).describe('decoded size of one picture, in MiB'),
-  jobSeconds: positive.max(3600).default(30).describe('seconds a worker may spend on one job'),
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

@@ -1,0 +1,253 @@
+import { createReadStream } from 'node:fs';
+import { connect } from 'node:net';
+import { DarkroomError, type ErrorDescription, systemCode } from '../../shared/errors.ts';
+import type { Timings } from '../../shared/task.ts';
+import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
+import { LANE_TIMING, Lane, type LaneTiming } from '../../shared/wire/lane.ts';
+import type { Message } from '../../shared/wire/messages.ts';
+import type { Job } from './ledger.ts';
+import { OutputReceiver, type OutputStore } from './output-receiver.ts';
+
+/** Connecting and greeting must be done within this many milliseconds. */
+const GREETING_MS = 2000;
+/** A Server B that beats but has not ended a job this long after its deadline is given up, in milliseconds. */
+const OVERDUE_MS = 10_000;
+/** Bytes read from the spool, and sent as one DATA frame, at a time. */
+const BODY_CHUNK_BYTES = 256 * 1024;
+
+/** How an attempt went, as far as its lane can tell. */
+export type JobOutcome =
+  /** The outputs are received, not yet durable. */
+  | { readonly kind: 'done'; readonly outputs: OutputReceiver; readonly timings: Timings }
+  /** B would not take the job; that never counts against the task. */
+  | { readonly kind: 'refused'; readonly error: ErrorDescription }
+  /** B took the job and it failed. */
+  | { readonly kind: 'failed'; readonly error: ErrorDescription }
+  /** The lane went first; past GO, B may have died of the job. */
+  | { readonly kind: 'lost'; readonly instance: string; readonly isPastGo: boolean }
+  /** This side could not go on: an output could not be written, or the input not be read. */
+  | { readonly kind: 'stopped'; readonly error: unknown }
+  | { readonly kind: 'canceled' };
+
+export interface JobLaneOptions {
+  readonly token: string | undefined;
+  readonly outputs: OutputStore;
+  readonly timing?: LaneTiming;
+  /** B said what it offers: at the greeting, and again when it changes. */
+  welcomed(lane: JobLane, welcome: Message<'WELCOME'>): void;
+  /** The lane is gone, or was never had. */
+  closed(lane: JobLane, reason: string): void;
+}
+
+export interface RunOptions {
+  /** Milliseconds a worker may take. */
+  readonly deadlineMs: number;
+  /** Nothing else may run beside it. */
+  readonly isAlone: boolean;
+}
+
+/** A job on its lane. */
+interface CurrentJob {
+  readonly job: Job;
+  readonly deadlineMs: number;
+  readonly receiver: OutputReceiver;
+  readonly settle: (outcome: JobOutcome) => void;
+  /** What the run resolves with once B has answered our CANCEL; null while the job is wanted. */
+  stop: JobOutcome | null;
+  isPastGo: boolean;
+  overdue: NodeJS.Timeout | null;
+}
+
+/** Server A's side of one lane: greets Server B, then runs one job at a time. */
+export class JobLane {
+  readonly #options: JobLaneOptions;
+  readonly #lane: Lane;
+  readonly #greeting: NodeJS.Timeout;
+  #instance = '';
+  #refusal: string | null = null;
+  #isReserved = false;
+  #current: CurrentJob | null = null;
+
+  constructor(address: { host: string; port: number }, options: JobLaneOptions) {
+    this.#options = options;
+    this.#greeting = setTimeout(() => this.#lane.close(noWelcome()), GREETING_MS);
+    this.#lane = new Lane(
+      connect(address.port, address.host),
+      'a',
+      {
+        WELCOME: (message) => this.#welcomed(message),
+        GO: () => this.#go(),
+        REFUSE: (message) => this.#refused(message),
+        OUTPUT: (message) => this.#current?.receiver.begin(message),
+        DATA: (piece) => this.#current?.receiver.data(piece),
+        DONE: (message) => this.#done(message),
+        FAIL: (message) => this.#end({ kind: 'failed', error: message }),
+        closed: (error) => this.#closed(error),
+      },
+      options.timing ?? LANE_TIMING,
+    );
+    this.#lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: options.token ?? '' });
+  }
+
+  /** True once B has greeted, until the lane is gone. */
+  get isOpen(): boolean {
+    return this.#instance !== '' && !this.#lane.closed;
+  }
+
+  /** True when a job can be given to it now. */
+  get isFree(): boolean {
+    return this.isOpen && this.#current === null && !this.#isReserved;
+  }
+
+  /** Keeps the lane for a job that is being fetched; `release` gives it back. */
+  reserve(): void {
+    this.#isReserved = true;
+  }
+
+  release(): void {
+    this.#isReserved = false;
+  }
+
+  /** The life of Server B that greeted last on this lane. */
+  get instance(): string {
+    return this.#instance;
+  }
+
+  /** Runs one attempt on this lane, which was reserved for it. It never rejects: whatever happens is an outcome. */
+  run(job: Job, options: RunOptions): Promise<JobOutcome> {
+    if (this.#lane.closed) return Promise.resolve({ kind: 'lost', instance: this.#instance, isPastGo: false });
+    return new Promise((settle) => {
+      const current: CurrentJob = {
+        job,
+        deadlineMs: options.deadlineMs,
+        receiver: new OutputReceiver(job, this.#options.outputs, {
+          pause: () => this.#lane.pause(),
+          resume: () => this.#lane.resume(),
+          failed: (error) => this.#stop(current, { kind: 'stopped', error }),
+        }),
+        settle,
+        stop: null,
+        isPastGo: false,
+        overdue: null,
+      };
+      this.#current = current;
+      this.#lane.send('JOB', {
+        id: job.id,
+        attempt: job.attempt,
+        operations: [...job.operations],
+        bytes: job.bytes,
+        image: job.header,
+        deadline_ms: options.deadlineMs,
+        alone: options.isAlone,
+      });
+    });
+  }
+
+  /** Asks B to give the task's job up; the run resolves as canceled when B has answered. */
+  cancel(id: string): void {
+    if (this.#current?.job.id === id) this.#stop(this.#current, { kind: 'canceled' });
+  }
+
+  /** Closes the lane; a job on it is lost. */
+  close(): void {
+    this.#lane.close(null);
+  }
+
+  #welcomed(message: Message<'WELCOME'>): void {
+    clearTimeout(this.#greeting);
+    this.#instance = message.instance;
+    this.#options.welcomed(this, message);
+  }
+
+  #go(): void {
+    const current = this.#current;
+    if (current === null) return;
+    current.isPastGo = true;
+    if (current.stop !== null) return;
+    this.#sendBody(current).catch((error: unknown) => this.#stop(current, { kind: 'stopped', error }));
+  }
+
+  async #sendBody(current: CurrentJob): Promise<void> {
+    const { job, deadlineMs } = current;
+    const isWanted = () => current.stop === null && this.#current === current;
+    let sent = 0;
+    for await (const chunk of readBody(job)) {
+      if (!isWanted()) return;
+      sent += chunk.length;
+      if (sent > job.bytes) break;
+      await this.#lane.sendData(chunk, isWanted);
+    }
+    if (!isWanted()) return;
+    if (sent !== job.bytes) throw spoolCorrupt(`${job.bytes} bytes`, sent > job.bytes ? 'more' : `${sent}`);
+    current.overdue = setTimeout(() => this.#lane.close(overdue(deadlineMs)), deadlineMs + OVERDUE_MS);
+  }
+
+  #refused(message: Message<'REFUSE'>): void {
+    if (this.#current === null) this.#refusal = message.message;
+    else this.#end({ kind: 'refused', error: message });
+  }
+
+  #done(message: Message<'DONE'>): void {
+    if (this.#current !== null) {
+      this.#end({ kind: 'done', outputs: this.#current.receiver, timings: message.timings });
+    }
+  }
+
+  #stop(current: CurrentJob, outcome: JobOutcome): void {
+    if (current.stop !== null || this.#current !== current) return;
+    current.stop = outcome;
+    if (!this.#lane.closed) this.#lane.signal('CANCEL');
+  }
+
+  #end(outcome: JobOutcome): void {
+    const current = this.#current;
+    if (current === null) return;
+    this.#current = null;
+    if (current.overdue !== null) clearTimeout(current.overdue);
+    const result = current.stop ?? outcome;
+    if (result.kind === 'done') {
+      current.settle(result);
+      return;
+    }
+    // Files of an attempt that came to nothing go first, so that whoever hears of its end finds the spool clean.
+    current.receiver.discard().then(
+      () => current.settle(result),
+      (error: unknown) => current.settle({ kind: 'stopped', error }),
+    );
+  }
+
+  #closed(error: Error | null): void {
+    clearTimeout(this.#greeting);
+    this.#end({ kind: 'lost', instance: this.#instance, isPastGo: this.#current?.isPastGo ?? false });
+    this.#options.closed(this, this.#refusal ?? error?.message ?? 'Server B closed the connection');
+  }
+}
+
+/** The input in pieces; an input that is gone or unreadable is SPOOL_CORRUPT. */
+async function* readBody(job: Job): AsyncGenerator<Buffer> {
+  try {
+    yield* createReadStream(job.path, { highWaterMark: BODY_CHUNK_BYTES });
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT' || code === 'EIO') throw spoolCorrupt('a readable file', code);
+    throw error;
+  }
+}
+
+function spoolCorrupt(expected: string, received: string): DarkroomError {
+  return new DarkroomError('SPOOL_CORRUPT', `Expected ${expected} for the stored input, received ${received}`);
+}
+
+function noWelcome(): DarkroomError {
+  return new DarkroomError(
+    'BACKEND_UNAVAILABLE',
+    `Expected WELCOME from Server B within ${GREETING_MS} ms, received none`,
+  );
+}
+
+function overdue(deadlineMs: number): DarkroomError {
+  return new DarkroomError(
+    'BACKEND_UNAVAILABLE',
+    `Expected the end of a job within ${deadlineMs + OVERDUE_MS} ms, received none`,
+  );
+}

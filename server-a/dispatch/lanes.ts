@@ -1,0 +1,115 @@
+import type { LaneTiming } from '../../shared/wire/lane.ts';
+import type { Message } from '../../shared/wire/messages.ts';
+import { JobLane } from './job-lane.ts';
+import type { OutputStore } from './output-receiver.ts';
+
+/** First and longest wait before connecting again, in milliseconds; it doubles in between. */
+const FIRST_WAIT_MS = 50;
+const LONGEST_WAIT_MS = 1000;
+
+/** Where Server B is, now; null while it is being replaced. */
+export interface Backend {
+  readonly address: { readonly host: string; readonly port: number } | null;
+  /** Calls the listener when the address changes. */
+  onChange(listener: () => void): void;
+}
+
+export interface LanesOptions {
+  readonly backend: Backend;
+  readonly token: string | undefined;
+  readonly outputs: OutputStore;
+  readonly timing?: LaneTiming;
+  /** A lane greeted, or B told anew what it offers: `instance` answers. */
+  answered(instance: string): void;
+}
+
+/** Keeps as many lanes open as Server B has slots, and connects again when they are lost. */
+export class Lanes {
+  readonly #options: LanesOptions;
+  readonly #lanes = new Set<JobLane>();
+  #welcome: Message<'WELCOME'> | null = null;
+  #problem = 'Server B has not answered yet';
+  #retry: NodeJS.Timeout | null = null;
+  #waitMs = FIRST_WAIT_MS;
+  #isClosed = false;
+
+  constructor(options: LanesOptions) {
+    this.#options = options;
+    options.backend.onChange(() => this.#addressChanged());
+    this.#fill();
+  }
+
+  /** Lanes that have greeted. */
+  get openCount(): number {
+    return [...this.#lanes].filter((lane) => lane.isOpen).length;
+  }
+
+  /** Why no lane is up, for people; null when one is. */
+  get problem(): string | null {
+    return this.openCount > 0 ? null : this.#problem;
+  }
+
+  /** The classifier's name as B told it last; null when it has none or was never heard. */
+  get model(): string | null {
+    return this.#welcome?.model ?? null;
+  }
+
+  /** The life of Server B that answered last; null before the first. */
+  get instance(): string | null {
+    return this.#welcome?.instance ?? null;
+  }
+
+  /** A lane of the living instance that takes a job now; undefined when there is none. */
+  free(): JobLane | undefined {
+    return [...this.#lanes].find((lane) => lane.isFree && lane.instance === this.instance);
+  }
+
+  /** Closes every lane and opens no other. */
+  close(): void {
+    this.#isClosed = true;
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    for (const lane of this.#lanes) lane.close();
+  }
+
+  #addressChanged(): void {
+    this.#waitMs = FIRST_WAIT_MS;
+    this.#fill();
+  }
+
+  /** One lane until B has said how many slots it has. */
+  #fill(): void {
+    const { address } = this.#options.backend;
+    if (this.#isClosed || address === null) return;
+    const wanted = this.openCount > 0 ? (this.#welcome?.slots ?? 1) : 1;
+    while (this.#lanes.size < wanted) this.#lanes.add(this.#open(address));
+  }
+
+  #open(address: { host: string; port: number }): JobLane {
+    const { token, outputs, timing } = this.#options;
+    return new JobLane(address, {
+      token,
+      outputs,
+      ...(timing === undefined ? {} : { timing }),
+      welcomed: (_lane, welcome) => this.#welcomed(welcome),
+      closed: (lane, reason) => this.#lost(lane, reason),
+    });
+  }
+
+  #welcomed(welcome: Message<'WELCOME'>): void {
+    this.#welcome = welcome;
+    this.#waitMs = FIRST_WAIT_MS;
+    this.#fill();
+    this.#options.answered(welcome.instance);
+  }
+
+  #lost(lane: JobLane, reason: string): void {
+    this.#lanes.delete(lane);
+    this.#problem = reason;
+    if (this.#isClosed || this.#retry !== null) return;
+    this.#retry = setTimeout(() => {
+      this.#retry = null;
+      this.#fill();
+    }, this.#waitMs);
+    this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_WAIT_MS);
+  }
+}

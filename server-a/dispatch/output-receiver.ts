@@ -1,0 +1,104 @@
+import { DarkroomError } from '../../shared/errors.ts';
+import type { OutputHeader } from '../../shared/task.ts';
+import type { Job, Ledger, OutputFile, StoredOutput } from './ledger.ts';
+
+/** Where output files are made. */
+export type OutputStore = Pick<Ledger, 'createOutput'>;
+
+/** How the receiver holds the sender back, and how it says that it cannot go on. */
+export interface OutputFlow {
+  pause(): void;
+  resume(): void;
+  failed(error: unknown): void;
+}
+
+/** Bytes taken from the socket and not yet written at which the sender is held back. */
+const MOST_UNWRITTEN_BYTES = 2 * 1024 * 1024;
+
+interface ReceivedOutput {
+  readonly header: OutputHeader;
+  /** Null for labels and failures, which have no bytes. */
+  file: OutputFile | null;
+}
+
+/** Takes a job's outputs as they come off the socket and writes them to files, in order and without blocking. */
+export class OutputReceiver {
+  readonly #job: Job;
+  readonly #store: OutputStore;
+  readonly #flow: OutputFlow;
+  readonly #outputs: ReceivedOutput[] = [];
+  /** The steps taken so far; each waits for the one before. */
+  #steps: Promise<void> = Promise.resolve();
+  #unwritten = 0;
+  #isPaused = false;
+  /** Why nothing more is written; null while all is well. */
+  #failure: { readonly reason: unknown } | null = null;
+
+  constructor(job: Job, store: OutputStore, flow: OutputFlow) {
+    this.#job = job;
+    this.#store = store;
+    this.#flow = flow;
+  }
+
+  /** The next output starts; its bytes follow through `data`. */
+  begin(header: OutputHeader): void {
+    const output: ReceivedOutput = { header, file: null };
+    this.#outputs.push(output);
+    if (header.kind !== 'picture') return;
+    this.#step(async () => {
+      output.file = await this.#store.createOutput(this.#job, header.name);
+    });
+  }
+
+  /** The next bytes of the output under way; the buffer is kept until written. */
+  data(piece: Buffer): void {
+    const output = this.#outputs.at(-1);
+    if (output === undefined || this.#failure !== null) return;
+    this.#unwritten += piece.length;
+    if (this.#unwritten > MOST_UNWRITTEN_BYTES && !this.#isPaused) {
+      this.#isPaused = true;
+      this.#flow.pause();
+    }
+    this.#step(async () => {
+      await output.file?.write(piece);
+      this.#unwritten -= piece.length;
+      this.#letGoOn();
+    });
+  }
+
+  /** Makes every output durable and resolves with them in the order they came. Rejects with the first failure. */
+  async commit(): Promise<StoredOutput[]> {
+    await this.#steps;
+    if (this.#failure !== null) throw this.#failure.reason;
+    return Promise.all(
+      this.#outputs.map(async ({ header, file }) => ({ header, sha256: file === null ? null : await file.commit() })),
+    );
+  }
+
+  /** Removes all that was written; safe at any time. */
+  async discard(): Promise<void> {
+    this.#failure ??= { reason: new DarkroomError('CANCELED', 'The outputs were discarded') };
+    this.#letGoOn();
+    await this.#steps;
+    await Promise.all(this.#outputs.map(({ file }) => file?.discard()));
+  }
+
+  #step(work: () => Promise<void>): void {
+    this.#steps = this.#steps.then(async () => {
+      if (this.#failure !== null) return;
+      try {
+        await work();
+      } catch (reason) {
+        this.#failure = { reason };
+        this.#letGoOn();
+        this.#flow.failed(reason);
+      }
+    });
+  }
+
+  #letGoOn(): void {
+    if (!this.#isPaused || (this.#failure === null && this.#unwritten > MOST_UNWRITTEN_BYTES / 2)) return;
+    this.#isPaused = false;
+    this.#flow.resume();
+  }
+}

@@ -1,0 +1,433 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import sharp from 'sharp';
+import { serverASettings } from '../../../server-a/config.ts';
+import { Dispatcher } from '../../../server-a/dispatch/dispatcher.ts';
+import type { Job, Ledger } from '../../../server-a/dispatch/ledger.ts';
+import { Tasks } from '../../../server-a/tasks/tasks.ts';
+import { DarkroomError } from '../../../shared/errors.ts';
+import { createLogger } from '../../../shared/log.ts';
+import type { OutputHeader, Task } from '../../../shared/task.ts';
+import { encodeHeader } from '../../../shared/wire/frame.ts';
+import type { LaneTiming } from '../../../shared/wire/lane.ts';
+import { type Behaviour, type FakeLane, FakeServerB, welcome } from '../../support/fake-server-b.ts';
+
+const log = createLogger('test', 'silent');
+const never = new AbortController().signal;
+const PICTURE = Buffer.alloc(3 * 1024 * 1024, 7);
+const HEADER: OutputHeader = {
+  kind: 'picture',
+  name: 'resize',
+  operation: 'resize',
+  format: 'jpeg',
+  width: 4,
+  height: 4,
+  frames: 1,
+  bytes: PICTURE.length,
+};
+
+/** Gives a job its one output and ends it, unless it is canceled meanwhile. */
+async function finish({ wire }: FakeLane): Promise<void> {
+  wire.send('OUTPUT', HEADER);
+  await wire.sendData(PICTURE, () => wire.state === 'working');
+  if (wire.state === 'working') wire.send('DONE', { timings: { decode_ms: 1 } });
+}
+
+/** Greets as the instance given, says GO to every job, and calls `worked` when its body is in. */
+function taking(overrides: Parameters<typeof welcome>[0], worked: (lane: FakeLane) => void): Behaviour {
+  return (lane) => ({
+    HELLO: () => lane.wire.send('WELCOME', welcome(overrides)),
+    JOB: () => lane.wire.signal('GO'),
+    DATA: () => {
+      if (lane.wire.state === 'working') worked(lane);
+    },
+    CANCEL: () => lane.wire.send('FAIL', { code: 'CANCELED', message: 'canceled' }),
+  });
+}
+
+const obedient: Behaviour = taking({}, (lane) => void finish(lane));
+
+describe('dispatcher', () => {
+  let folder: string;
+  let picture: Buffer;
+  let tasks: Tasks;
+  let fake: FakeServerB;
+  let dispatcher: Dispatcher;
+
+  before(async () => {
+    picture = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
+      .jpeg()
+      .toBuffer();
+  });
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'darkroom-dispatch-'));
+    tasks = await Tasks.open(serverASettings.parse({ dataDir: folder }), log);
+  });
+
+  afterEach(async () => {
+    await dispatcher.close(0);
+    await fake.close();
+    await tasks.close();
+    await rm(folder, { recursive: true });
+  });
+
+  async function start(behaviour: Behaviour, options: { timing?: LaneTiming; ledger?: Ledger } = {}): Promise<void> {
+    fake = await FakeServerB.open(behaviour);
+    dispatch(options);
+  }
+
+  function dispatch(options: { timing?: LaneTiming; ledger?: Ledger }): void {
+    dispatcher = new Dispatcher({
+      ledger: options.ledger ?? tasks.ledger,
+      backend: fake,
+      token: undefined,
+      deadlineMs: 5000,
+      log,
+      ...(options.timing === undefined ? {} : { timing: options.timing }),
+    });
+    tasks.attach(dispatcher);
+  }
+
+  async function submit(): Promise<string> {
+    const received = await tasks.receive(Readable.from([picture]), { filename: null, bytes: null, signal: never });
+    return (await tasks.submit(received, [{ operation: 'resize', scale_factor: 0.5 }])).task_id;
+  }
+
+  const ended = (id: string): Promise<Task> => tasks.wait(id, 15_000, never);
+
+  async function until(condition: () => boolean): Promise<void> {
+    for (let turn = 0; turn < 1000 && !condition(); turn += 1) await sleep(10);
+    expect(condition()).to.equal(true);
+  }
+
+  describe('an ordinary day', () => {
+    it('runs a task and keeps its output', async () => {
+      await start(obedient);
+      const task = await ended(await submit());
+      expect(task).to.include({ status: 'completed', attempts: 1 });
+      expect(task.outputs[0]).to.include({ name: 'resize', bytes: PICTURE.length });
+    });
+
+    it('takes the oldest first', async () => {
+      const ids = [await submit(), await submit(), await submit()];
+      await start(obedient);
+      for (const id of ids) await ended(id);
+      expect(fake.jobs.map((job) => job.id)).to.deep.equal(ids);
+    });
+
+    it('opens as many lanes as there are slots', async () => {
+      await start(taking({ slots: 3 }, () => {}));
+      await until(() => dispatcher.status.lanes === 3);
+      await submit();
+      await submit();
+      await submit();
+      await submit();
+      await until(() => fake.jobs.length === 3);
+    });
+
+    it('hears of a model that came later', async () => {
+      await start(obedient);
+      await until(() => dispatcher.status.lanes === 1);
+      expect(dispatcher.status.model).to.equal(null);
+      for (const { wire } of fake.lanes) wire.send('WELCOME', welcome({ model: 'mobilenetv2' }));
+      await until(() => dispatcher.status.model === 'mobilenetv2');
+    });
+  });
+
+  describe('what Server B refuses or fails', () => {
+    it('ends the task with the error of a FAIL', async () => {
+      await start(taking({}, ({ wire }) => wire.send('FAIL', { code: 'TIMEOUT', message: 'too slow' })));
+      const task = await ended(await submit());
+      expect(task.error).to.deep.equal({ code: 'TIMEOUT', message: 'too slow' });
+    });
+
+    it('ends the task when a refusal is final', async () => {
+      await start((lane) => ({
+        HELLO: () => lane.wire.send('WELCOME', welcome()),
+        JOB: () => lane.wire.send('REFUSE', { code: 'IMAGE_TOO_LARGE', message: 'too large' }),
+      }));
+      expect((await ended(await submit())).error?.code).to.equal('IMAGE_TOO_LARGE');
+    });
+
+    it('tries again after a refusal that is not, at no cost to the task', async () => {
+      let refusals = 0;
+      await start((lane) => ({
+        ...obedient(lane),
+        JOB: () => {
+          refusals += 1;
+          if (refusals === 1) lane.wire.send('REFUSE', { code: 'DRAINING', message: 'closing' });
+          else lane.wire.signal('GO');
+        },
+      }));
+      expect(await ended(await submit())).to.include({ status: 'completed', attempts: 2 });
+    });
+
+    it('blames the disk for a broken picture that was whole when it came', async () => {
+      await start((lane) => ({
+        ...obedient(lane),
+        DATA: () => lane.wire.send('FAIL', { code: 'IMAGE_CORRUPT', message: 'broken' }),
+      }));
+      const ledger = tasks.ledger;
+      const begin = ledger.begin.bind(ledger);
+      ledger.begin = async (id) => {
+        const job = await begin(id);
+        if (job !== null) await writeFile(job.path, Buffer.alloc(job.bytes));
+        return job;
+      };
+      expect((await ended(await submit())).error?.code).to.equal('SPOOL_CORRUPT');
+    });
+
+    it('leaves a picture that came broken at IMAGE_CORRUPT', async () => {
+      await start(taking({}, ({ wire }) => wire.send('FAIL', { code: 'IMAGE_CORRUPT', message: 'broken' })));
+      expect((await ended(await submit())).error?.code).to.equal('IMAGE_CORRUPT');
+    });
+
+    it('ends a task whose stored input is gone', async () => {
+      const id = await submit();
+      await rm(join(folder, 'spool', `${id}.input`));
+      await start(obedient);
+      expect((await ended(id)).error?.code).to.equal('SPOOL_CORRUPT');
+    });
+
+    it('says why no lane is up when the greeting is refused', async () => {
+      await start((lane) => ({
+        HELLO: () => {
+          lane.wire.send('REFUSE', { code: 'UNAUTHENTICATED', message: "Expected Server B's token, received another" });
+          lane.wire.end();
+        },
+      }));
+      await until(() => dispatcher.status.problem === "Expected Server B's token, received another");
+      expect(dispatcher.status.lanes).to.equal(0);
+    });
+  });
+
+  describe('lost lanes', () => {
+    it('runs the task again, with others, when the same instance answers (rule 6)', async () => {
+      let cuts = 0;
+      await start(
+        taking({ slots: 2 }, (lane) => {
+          cuts += 1;
+          if (cuts === 1) lane.socket.resetAndDestroy();
+          else void finish(lane);
+        }),
+      );
+      const task = await ended(await submit());
+      expect(task).to.include({ status: 'completed', attempts: 2 });
+      expect(fake.jobs.map((job) => job.alone)).to.deep.equal([false, false]);
+    });
+
+    it('runs the task again as an ordinary one when the lane went before GO, whoever answers', async () => {
+      let lives = 0;
+      await start((lane) => {
+        lives += 1;
+        const life = `life-${lives}`;
+        return {
+          ...taking({ instance: life }, (worked) => void finish(worked))(lane),
+          JOB: () => (life === 'life-1' ? lane.socket.resetAndDestroy() : lane.wire.signal('GO')),
+        };
+      });
+      expect(await ended(await submit())).to.include({ status: 'completed', attempts: 2 });
+      expect(fake.jobs.map((job) => job.alone)).to.deep.equal([false, false]);
+    });
+
+    it('closes a lane on which nothing is heard and runs the task again (rule 2)', async () => {
+      let taken = 0;
+      const deafAndDumb = { beatMs: 1_000_000, deadMs: 1_000_000 };
+      fake = await FakeServerB.open(
+        (lane) => ({
+          ...obedient(lane),
+          JOB: () => {
+            taken += 1;
+            if (taken > 1) lane.wire.signal('GO');
+          },
+        }),
+        deafAndDumb,
+      );
+      dispatch({ timing: { beatMs: 40, deadMs: 200 } });
+      expect(await ended(await submit())).to.include({ status: 'completed', attempts: 2 });
+    });
+
+    it('closes a lane that lies and runs the task again', async () => {
+      const lies = [
+        (lane: FakeLane) => lane.socket.write(encodeHeader('GO', 0)),
+        (lane: FakeLane) => lane.socket.write(encodeHeader('DATA', 10)),
+        (lane: FakeLane) => lane.socket.write(Buffer.from('HTTP/1.1 200 OK\r\n\r\n')),
+        (lane: FakeLane) => {
+          lane.wire.send('OUTPUT', { ...HEADER, bytes: 10 });
+          lane.socket.write(encodeHeader('DONE', 2));
+        },
+      ];
+      let told = 0;
+      await start(
+        taking({}, (lane) => {
+          const lie = lies[told];
+          told += 1;
+          if (lie === undefined) void finish(lane);
+          else lie(lane);
+        }),
+      );
+      expect(await ended(await submit())).to.include({ status: 'completed', attempts: lies.length + 1 });
+    });
+  });
+
+  describe('suspects', () => {
+    /** A Server B that dies with all its lanes when `isFatal` says so of what it has in hand, and comes back as another. */
+    function mortal(slots: number, isFatal: (jobs: readonly string[]) => boolean): Behaviour {
+      let life = 1;
+      let inHand: { lane: FakeLane; id: string }[] = [];
+      return (lane) => {
+        const born = life;
+        return {
+          HELLO: () => lane.wire.send('WELCOME', welcome({ instance: `life-${born}`, slots })),
+          JOB: (job) => {
+            inHand.push({ lane, id: job.id });
+            lane.wire.signal('GO');
+          },
+          DATA: () => {
+            if (lane.wire.state !== 'working') return;
+            if (isFatal(inHand.map(({ id }) => id))) {
+              life += 1;
+              inHand = [];
+              fake.cut();
+              return;
+            }
+            setTimeout(() => {
+              if (lane.wire.closed) return;
+              inHand = inHand.filter((one) => one.lane !== lane);
+              void finish(lane);
+            }, 20);
+          },
+        };
+      };
+    }
+
+    it('run alone, and only the guilty one fails, after three strikes', async () => {
+      const innocent = [await submit(), await submit()];
+      const killer = await submit();
+      const later = await submit();
+      await start(mortal(3, (jobs) => jobs.includes(killer)));
+      const end = await ended(killer);
+      expect(end.error?.code).to.equal('WORKER_CRASHED');
+      for (const id of [...innocent, later]) expect((await ended(id)).status).to.equal('completed');
+      expect(end.attempts).to.equal(4);
+      const alone = fake.jobs.filter((job) => job.alone).map((job) => job.id);
+      expect(alone.filter((id) => id === killer)).to.have.length(3);
+      expect(alone).to.not.include(later);
+    });
+
+    it('are forgiven when they come through alone', async () => {
+      const ids = [await submit(), await submit()];
+      await start(mortal(2, (jobs) => jobs.length === 2));
+      for (const id of ids) expect(await ended(id)).to.include({ status: 'completed' });
+    });
+
+    it('are remembered over a restart of Server A', async () => {
+      const id = await submit();
+      const job = await tasks.ledger.begin(id);
+      if (job === null) throw new Error('the task did not begin');
+      await tasks.ledger.release(job, true);
+      await start(obedient);
+      await ended(id);
+      expect(fake.jobs[0]).to.include({ id, alone: true });
+    });
+
+    it('are the jobs of a thread that died, too', async () => {
+      let crashes = 0;
+      await start(
+        taking({}, (lane) => {
+          crashes += 1;
+          if (crashes < 3) lane.wire.send('FAIL', { code: 'WORKER_CRASHED', message: 'the thread ended' });
+          else void finish(lane);
+        }),
+      );
+      expect(await ended(await submit())).to.include({ status: 'completed', attempts: 3 });
+      expect(fake.jobs.map((job) => job.alone)).to.deep.equal([false, true, true]);
+    });
+  });
+
+  describe('cancel', () => {
+    it('of a task that waits keeps it from being sent', async () => {
+      await start(taking({}, () => {}));
+      const first = await submit();
+      const second = await submit();
+      await until(() => fake.jobs.length === 1);
+      await tasks.cancel(second);
+      await tasks.cancel(first);
+      await until(() => tasks.counts().processing === 0);
+      await sleep(50);
+      expect(fake.jobs.map((job) => job.id)).to.deep.equal([first]);
+    });
+
+    it('of a task under way asks Server B to stop, and the lane goes on', async () => {
+      let isFirst = true;
+      let canceled = 0;
+      await start((lane) => ({
+        ...taking({}, (worked) => {
+          if (!isFirst) void finish(worked);
+          isFirst = false;
+        })(lane),
+        CANCEL: () => {
+          canceled += 1;
+          lane.wire.send('FAIL', { code: 'CANCELED', message: 'canceled' });
+        },
+      }));
+      const id = await submit();
+      await until(() => fake.jobs.length === 1);
+      expect((await tasks.cancel(id)).status).to.equal('canceled');
+      expect((await ended(await submit())).status).to.equal('completed');
+      expect(canceled).to.equal(1);
+      expect(fake.lanes).to.have.length(1);
+      expect(tasks.get(id).status).to.equal('canceled');
+    });
+  });
+
+  describe('a disk that is full (rule 8)', () => {
+    it('puts the task back, pauses, and goes on when there is room', async () => {
+      let failures = 2;
+      const ledger: Ledger = Object.create(tasks.ledger);
+      ledger.waiting = () => [];
+      const full = () => Promise.reject(new DarkroomError('STORAGE_FULL', 'no room'));
+      ledger.createOutput = async (job: Job, name) => {
+        const file = await tasks.ledger.createOutput(job, name);
+        if (failures === 0) return file;
+        failures -= 1;
+        return { ...file, write: full };
+      };
+      for (const name of ['begin', 'complete', 'fail', 'release', 'strike'] as const) {
+        Object.defineProperty(ledger, name, { value: tasks.ledger[name].bind(tasks.ledger) });
+      }
+      await start(obedient, { ledger });
+      const task = await ended(await submit());
+      expect(task).to.include({ status: 'completed', attempts: 3 });
+      expect(failures).to.equal(0);
+    });
+  });
+
+  describe('close', () => {
+    it('lets what runs finish and leaves the rest pending', async () => {
+      const held: FakeLane[] = [];
+      await start(taking({}, (lane) => held.push(lane)));
+      const first = await submit();
+      const second = await submit();
+      await until(() => held.length === 1);
+      const closing = dispatcher.close(5000);
+      for (const lane of held) await finish(lane);
+      await closing;
+      expect(tasks.get(first).status).to.equal('completed');
+      expect(tasks.get(second).status).to.equal('pending');
+    });
+
+    it('gives up what does not finish in time, which is pending again', async () => {
+      await start(taking({}, () => {}));
+      const id = await submit();
+      await until(() => fake.jobs.length === 1);
+      await dispatcher.close(50);
+      expect(tasks.get(id)).to.include({ status: 'pending', attempts: 1 });
+    });
+  });
+});

@@ -1,0 +1,97 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { FORMATS, OPERATION_NAMES } from '../../shared/operations.ts';
+import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
+import { LANE_TIMING, Lane, type LaneHandlers, type LaneTiming } from '../../shared/wire/lane.ts';
+import type { Message } from '../../shared/wire/messages.ts';
+
+/** What one lane of the fake does; every handler may hang, cut and lie. */
+export type Behaviour = (lane: FakeLane) => Omit<LaneHandlers, 'closed'>;
+
+/** A lane of the fake, with what tests need to misbehave. */
+export interface FakeLane {
+  readonly wire: Lane;
+  readonly socket: Socket;
+  /** Counts from 0 over the life of the fake. */
+  readonly number: number;
+}
+
+/** Greets and takes every JOB; tests replace what they are about. */
+export function welcome(overrides: Partial<Message<'WELCOME'>> = {}): Message<'WELCOME'> {
+  return {
+    protocol: PROTOCOL_VERSION,
+    instance: 'first-life',
+    slots: 1,
+    operations: [...OPERATION_NAMES],
+    formats: [...FORMATS],
+    model: null,
+    ...overrides,
+  };
+}
+
+/** A Server B on loopback that speaks through the real codec and does what a test says. */
+export class FakeServerB {
+  readonly #server: Server;
+  readonly #lanes = new Set<FakeLane>();
+  readonly #listeners = new Set<() => void>();
+  readonly #behaviour: Behaviour;
+  readonly #timing: LaneTiming;
+  #opened = 0;
+  readonly jobs: Message<'JOB'>[] = [];
+
+  private constructor(behaviour: Behaviour, timing: LaneTiming) {
+    this.#behaviour = behaviour;
+    this.#timing = timing;
+    this.#server = createServer((socket) => this.#accept(socket));
+  }
+
+  static async open(behaviour: Behaviour, timing = LANE_TIMING): Promise<FakeServerB> {
+    const fake = new FakeServerB(behaviour, timing);
+    await new Promise<void>((resolve) => fake.#server.listen(0, '127.0.0.1', resolve));
+    return fake;
+  }
+
+  get address(): { host: string; port: number } {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the fake does not listen');
+    return { host: address.address, port: address.port };
+  }
+
+  /** Lanes open now. */
+  get lanes(): readonly FakeLane[] {
+    return [...this.#lanes];
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Cuts every lane without a word, as a killed process does. */
+  cut(): void {
+    for (const { socket } of this.#lanes) socket.resetAndDestroy();
+  }
+
+  async close(): Promise<void> {
+    for (const { wire } of this.#lanes) wire.close(null);
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #accept(socket: Socket): void {
+    const behaviour = this.#behaviour;
+    const number = this.#opened++;
+    let handlers: Omit<LaneHandlers, 'closed'> = {};
+    const hands: LaneHandlers = {
+      HELLO: (message) => handlers.HELLO?.(message),
+      JOB: (message) => {
+        this.jobs.push(message);
+        handlers.JOB?.(message);
+      },
+      DATA: (piece) => handlers.DATA?.(piece),
+      CANCEL: () => handlers.CANCEL?.(),
+      closed: () => this.#lanes.delete(lane),
+    };
+    const wire = new Lane(socket, 'b', hands, this.#timing);
+    const lane: FakeLane = { wire, socket, number };
+    this.#lanes.add(lane);
+    handlers = behaviour(lane);
+  }
+}
