@@ -1,6 +1,7 @@
+import type { Size } from '../../../shared/operations.ts';
 import type { ImageHeader } from '../../../shared/task.ts';
 import type { ByteReader } from '../byte-reader.ts';
-import { corrupt, imageHeader } from './image-header.ts';
+import { corrupt, imageHeader, unsupported } from './image-header.ts';
 import { type Box, findBox, openFullBox, readBoxes } from './isobmff.ts';
 
 /** Auxiliary pictures looked at in search of the alpha channel. */
@@ -29,8 +30,8 @@ interface Items {
 /**
  * Reads an AVIF's primary item (AVIF 1.1; HEIF, ISO/IEC 23008-12): its size as cropped, rotated and mirrored by its
  * properties, its bit depth, and whether another item is its alpha channel. `orientation` is 1, since libheif turns
- * the picture upright itself and EXIF counts for nothing. A sequence counts as its still picture. Throws IMAGE_CORRUPT
- * when boxes are missing or lead out of the file.
+ * the picture upright itself and EXIF counts for nothing. Throws IMAGE_CORRUPT when boxes are missing or lead out of
+ * the file.
  */
 export async function readAvif(reader: ByteReader): Promise<ImageHeader> {
   const items = await openItems(reader);
@@ -105,8 +106,8 @@ function propertyNumberAt(reader: ByteReader, start: number, bytes: 1 | 2, index
 }
 
 /** The size in ispe, then cropped by clap and turned by irot in the order in which they stand. */
-async function readSize(reader: ByteReader, properties: readonly Box[]): Promise<{ width: number; height: number }> {
-  let size: { width: number; height: number } | undefined;
+async function readSize(reader: ByteReader, properties: readonly Box[]): Promise<Size> {
+  let size: Size | undefined;
   for (const { type, start, end } of properties) {
     if (type === 'ispe' && size === undefined) {
       await reader.need(start + 4, 8, 'the ispe box', end);
@@ -114,7 +115,7 @@ async function readSize(reader: ByteReader, properties: readonly Box[]): Promise
     }
     if (type === 'clap' && size) {
       await reader.need(start, 16, 'the clap box', end);
-      size = { width: cleanSide(reader, start, size.width), height: cleanSide(reader, start + 8, size.height) };
+      size = crop(size, { width: readFraction(reader, start), height: readFraction(reader, start + 8) });
     }
     if (type === 'irot' && size) {
       await reader.need(start, 1, 'the irot box', end);
@@ -125,11 +126,23 @@ async function readSize(reader: ByteReader, properties: readonly Box[]): Promise
   return size;
 }
 
-/** A side of the clean aperture: a fraction of two 32-bit numbers, within the picture. */
-function cleanSide(reader: ByteReader, offset: number, whole: number): number {
-  const side = Math.round(reader.u32(offset) / reader.u32(offset + 4));
-  if (!(side >= 1 && side <= whole)) throw corrupt(`1 to ${whole} pixels`, 'the clap box', side);
-  return side;
+/**
+ * The clean aperture of a picture. It must leave at least half: what it hides is decoded all the same, so the header
+ * would else claim far less memory than decoding takes.
+ */
+function crop(whole: Size, clean: Size): Size {
+  const fits = clean.width >= 1 && clean.height >= 1 && clean.width <= whole.width && clean.height <= whole.height;
+  const shown = `${clean.width}×${clean.height}`;
+  if (!fits) throw corrupt(`at most ${whole.width}×${whole.height} pixels`, "the AVIF's clean aperture", shown);
+  if (2 * clean.width * clean.height < whole.width * whole.height) {
+    throw unsupported(`at least half of ${whole.width}×${whole.height} pixels`, "the AVIF's clean aperture", shown);
+  }
+  return clean;
+}
+
+/** A fraction of two unsigned 32-bit numbers, rounded. */
+function readFraction(reader: ByteReader, offset: number): number {
+  return Math.round(reader.u32(offset) / reader.u32(offset + 4));
 }
 
 /** Bits a sample: of the item's own codec configuration, or of the first tile of a grid, or as pixi says; else 8. */

@@ -107,8 +107,13 @@ describe('probe of AVIF', () => {
   });
 
   it('agrees with sharp on a clean aperture, before and after a rotation', async () => {
-    expect(await expectAgreement(turned(clap(40, 20)))).to.include({ width: 40, height: 20 });
-    expect(await expectAgreement(turned(clap(40, 20), box('irot', 1)))).to.include({ width: 20, height: 40 });
+    expect(await expectAgreement(turned(clap(60, 40)))).to.include({ width: 60, height: 40 });
+    expect(await expectAgreement(turned(clap(60, 40), box('irot', 1)))).to.include({ width: 40, height: 60 });
+  });
+
+  it('refuses a clean aperture that hides most of what must be decoded', async () => {
+    const message = await expectRefusal(turned(clap(10, 10)), 'UNSUPPORTED_IMAGE');
+    expect(message).to.equal("Expected at least half of 64×48 pixels for the AVIF's clean aperture, received '10×10'");
   });
 
   it('agrees with sharp on all EXIF orientations that sharp writes as transformations', async () => {
