@@ -1,0 +1,182 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
+import { fetch } from 'undici';
+import { DarkroomError, systemCode } from '../shared/errors.ts';
+import { inspectModel, type ModelFiles, modelFolder, sha256Of, synsetBeside } from './model.ts';
+import { type ModelSource, OFFICIAL_MODEL, OFFICIAL_SYNSET } from './model-official.ts';
+
+export interface FetchOptions {
+  readonly dataDir: string;
+  /** Ends the fetching; nothing is left behind. */
+  readonly signal: AbortSignal;
+  /** Told of every chunk: bytes received of all files so far, and bytes in all. */
+  readonly onProgress: (bytes: number, total: number) => void;
+  /** What to fetch: the .onnx file and its synset.txt. */
+  readonly sources?: { readonly model: ModelSource; readonly synset: ModelSource };
+}
+
+/** A file that lies complete under a temporary name. */
+interface Staged {
+  readonly temporary: string;
+  readonly path: string;
+}
+
+/** Milliseconds one address may take for one file. */
+const FETCH_MILLISECONDS = 300_000;
+
+/**
+ * Fetches the official classifier into the data folder and resolves with it. Each file is checked against its size and
+ * sha256 before it takes its place. Throws MODEL_UNAVAILABLE when no address gives the right bytes, CANCELED when
+ * `signal` aborts.
+ */
+export async function fetchModel(options: FetchOptions): Promise<ModelFiles> {
+  const { dataDir, signal, onProgress } = options;
+  const { model, synset } = options.sources ?? { model: OFFICIAL_MODEL, synset: OFFICIAL_SYNSET };
+  const folder = await makeFolder(dataDir);
+  const total = model.bytes + synset.bytes;
+  const staged: Staged[] = [];
+  try {
+    staged.push(await fetchFile(folder, synset, signal, (bytes) => onProgress(bytes, total)));
+    staged.push(await fetchFile(folder, model, signal, (bytes) => onProgress(synset.bytes + bytes, total)));
+    await putInPlace(folder, staged);
+  } finally {
+    await Promise.all(staged.map(({ temporary }) => rm(temporary, { force: true })));
+  }
+  return inspectModel(join(folder, model.name), model.sha256 === OFFICIAL_MODEL.sha256);
+}
+
+/**
+ * Copies an .onnx file and the synset.txt beside it to the data folder, where a running Server B notices it, and
+ * resolves with the model as it lies there. Where there is no synset.txt beside it, the official one that the data
+ * folder already has is kept. Throws MODEL_UNAVAILABLE, and changes nothing, when the files are no usable model.
+ */
+export async function installModel(file: string, dataDir: string): Promise<ModelFiles> {
+  const source = resolve(file);
+  if (!source.endsWith('.onnx') || !(await isFile(source))) {
+    throw new DarkroomError('MODEL_UNAVAILABLE', `Expected an .onnx file to install, received '${file}'`);
+  }
+  const folder = await makeFolder(dataDir);
+  const beside = synsetBeside(source);
+  const hasSynset = await isFile(beside);
+  if (!hasSynset && !(await hasOfficialSynset(folder))) {
+    throw new DarkroomError('MODEL_UNAVAILABLE', `Expected synset.txt beside ${source}, it is not there`);
+  }
+  const target = join(folder, basename(source));
+  // The copy is tried under its own names in a folder beside, so that what is in use stays until the new one is good.
+  const trial = join(folder, `.${randomUUID()}`);
+  await mkdir(trial);
+  try {
+    const synset = hasSynset ? beside : synsetBeside(target);
+    const copies = [
+      { from: synset, temporary: join(trial, OFFICIAL_SYNSET.name), path: synsetBeside(target) },
+      { from: source, temporary: join(trial, basename(source)), path: target },
+    ];
+    for (const { from, temporary } of copies) await writeDurably(temporary, createReadStream(from));
+    await inspectModel(join(trial, basename(source)), true);
+    await putInPlace(folder, copies);
+    return await inspectModel(target, true);
+  } finally {
+    await rm(trial, { recursive: true, force: true });
+  }
+}
+
+async function fetchFile(
+  folder: string,
+  source: ModelSource,
+  signal: AbortSignal,
+  onBytes: (bytes: number) => void,
+): Promise<Staged> {
+  const temporary = join(folder, `.${randomUUID()}`);
+  const reasons: string[] = [];
+  for (const address of source.addresses) {
+    try {
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MILLISECONDS)]);
+      const response = await fetch(address, { signal: limit });
+      if (!response.ok || response.body === null) throw new Error(`received HTTP status ${response.status}`);
+      await writeDurably(temporary, checked(response.body, source, onBytes));
+      return { temporary, path: join(folder, source.name) };
+    } catch (error) {
+      await rm(temporary, { force: true });
+      if (signal.aborted) throw new DarkroomError('CANCELED', `Fetching ${source.name} was canceled`, { cause: error });
+      reasons.push(`${address}: ${reasonOf(error)}`);
+    }
+  }
+  throw new DarkroomError('MODEL_UNAVAILABLE', `Expected to fetch ${source.name}; ${reasons.join('; ')}`);
+}
+
+/** The chunks of a file, which fail when they are more than it has, and at the end when they are not the file. */
+async function* checked(
+  chunks: AsyncIterable<Uint8Array>,
+  source: ModelSource,
+  onBytes: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.byteLength;
+    if (bytes > source.bytes) throw new Error(`Expected ${source.bytes} bytes, received more`);
+    hash.update(chunk);
+    onBytes(bytes);
+    yield chunk;
+  }
+  const sha256 = hash.digest('hex');
+  if (sha256 !== source.sha256) {
+    throw new Error(`Expected ${source.bytes} bytes of sha256 ${source.sha256}, received ${bytes} of ${sha256}`);
+  }
+}
+
+async function writeDurably(path: string, chunks: Readable | AsyncIterable<Uint8Array>): Promise<void> {
+  const file: FileHandle = await open(path, 'wx', 0o644);
+  try {
+    for await (const chunk of chunks) await file.writeFile(chunk);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Renames the files to their places, the .onnx file last since that is what a watcher looks for, and removes older
+ * models, so that there is one.
+ */
+async function putInPlace(folder: string, staged: readonly Staged[]): Promise<void> {
+  for (const { temporary, path } of staged) await rename(temporary, path);
+  const kept = new Set(staged.map(({ path }) => basename(path)));
+  const names = await readdir(folder);
+  const older = names.filter((name) => name.endsWith('.onnx') && !kept.has(name));
+  await Promise.all(older.map((name) => rm(join(folder, name), { force: true })));
+  const directory = await open(folder);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+async function makeFolder(dataDir: string): Promise<string> {
+  const folder = modelFolder(dataDir);
+  await mkdir(folder, { recursive: true });
+  return folder;
+}
+
+async function hasOfficialSynset(folder: string): Promise<boolean> {
+  const path = join(folder, OFFICIAL_SYNSET.name);
+  return (await isFile(path)) && (await sha256Of(path)) === OFFICIAL_SYNSET.sha256;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+}

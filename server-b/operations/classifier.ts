@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { Label } from '../../shared/task.ts';
+import { MODEL_CLASSES, parseSynset, type SynsetClass } from '../synset.ts';
+
+/** The side in pixels of the square picture the model takes. */
+export const MODEL_SIDE = 224;
+
+/** A loaded model with its classes. */
+export class Classifier {
+  readonly #session: InferenceSession;
+  readonly #classes: readonly SynsetClass[];
+
+  private constructor(session: InferenceSession, classes: readonly SynsetClass[]) {
+    this.#session = session;
+    this.#classes = classes;
+  }
+
+  /**
+   * Loads an .onnx file and the synset.txt that names its classes. One CPU thread: more make it no faster.
+   * Throws when the files cannot be read, are no model, or the model has another interface than input `input`
+   * float32 [batch, 3, 224, 224] and output `output` float32 [batch, 1000].
+   */
+  static async load(files: { readonly onnx: string; readonly synset: string }): Promise<Classifier> {
+    const classes = parseSynset(await readFile(files.synset, 'utf8'));
+    const session = await InferenceSession.create(files.onnx, {
+      executionProviders: ['cpu'],
+      intraOpNumThreads: 1,
+      interOpNumThreads: 1,
+      logSeverityLevel: 4,
+    });
+    checkPort('input', session.inputMetadata, [3, MODEL_SIDE, MODEL_SIDE]);
+    checkPort('output', session.outputMetadata, [MODEL_CLASSES]);
+    return new Classifier(session, classes);
+  }
+
+  /** The `count` most probable classes of a normalized picture [3, 224, 224], best first (softmax over the logits). */
+  async classify(values: Float32Array, count: number): Promise<Label[]> {
+    const input = new Tensor('float32', values, [1, 3, MODEL_SIDE, MODEL_SIDE]);
+    const { output } = await this.#session.run({ input });
+    const data = output?.data;
+    if (!(data instanceof Float32Array) || data.length !== MODEL_CLASSES) {
+      throw new Error(`Expected ${MODEL_CLASSES} float32 values from the model, received ${data?.length ?? 'nothing'}`);
+    }
+    const probabilities = softmax(data);
+    const order = Array.from(probabilities.keys()).sort((a, b) => (probabilities[b] ?? 0) - (probabilities[a] ?? 0));
+    return order.slice(0, count).map((index) => ({
+      index,
+      wnid: this.#classes[index]?.wnid ?? '',
+      label: this.#classes[index]?.label ?? '',
+      probability: Math.round((probabilities[index] ?? 0) * 1e6) / 1e6,
+    }));
+  }
+
+  /** Frees the native memory; the classifier is of no use afterwards. */
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+/** Probabilities that sum to 1; the greatest logit is taken off first, so that no exponential overflows. */
+export function softmax(logits: Float32Array): Float64Array {
+  const greatest = logits.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+  const powers = Float64Array.from(logits, (value) => Math.exp(value - greatest));
+  const sum = powers.reduce((total, value) => total + value, 0);
+  return powers.map((value) => value / sum);
+}
+
+function checkPort(name: string, ports: readonly InferenceSession.ValueMetadata[], shape: readonly number[]): void {
+  const [port, ...others] = ports;
+  const expected = `float32 [batch, ${shape.join(', ')}]`;
+  if (port === undefined || others.length > 0 || port.name !== name || !port.isTensor) {
+    const names = ports.map((one) => one.name).join(', ');
+    throw new Error(`Expected the model's only ${name} to be called '${name}', received '${names}'`);
+  }
+  const found = `${port.type} [${port.shape.join(', ')}]`;
+  const fits = port.type === 'float32' && port.shape.length === shape.length + 1;
+  if (!fits || !shape.every((side, index) => port.shape[index + 1] === side)) {
+    throw new Error(`Expected ${expected} for the model's ${name}, received ${found}`);
+  }
+}

@@ -1,0 +1,73 @@
+import { DarkroomError } from '../../shared/errors.ts';
+import type { ClassifyParameters } from '../../shared/operations.ts';
+import type { PictureOutput } from '../job.ts';
+import type { ModelFiles } from '../model.ts';
+import { Classifier, MODEL_SIDE } from './classifier.ts';
+import { type Picture, rasterize } from './decode.ts';
+
+/** Pixels the shorter side is scaled to before the centre is cut out (the model's page in the onnx/models zoo). */
+export const CLASSIFY_SIDE = 256;
+/** Mean and standard deviation of ImageNet's red, green and blue, of values from 0 to 1 (the same page). */
+const MEAN = [0.485, 0.456, 0.406];
+const DEVIATION = [0.229, 0.224, 0.225];
+
+/** The model this thread has loaded: each thread has one session of its own, kept until the model changes. */
+let loaded: { readonly key: string; readonly classifier: Promise<Classifier> } | null = null;
+
+/**
+ * The `top_k` most probable ImageNet classes of the first frame, flattened on white. Throws MODEL_UNAVAILABLE when
+ * there is no model or it cannot be loaded, else what sharp throws.
+ */
+export async function classify(
+  picture: Picture,
+  parameters: ClassifyParameters,
+  model: ModelFiles | null,
+): Promise<PictureOutput> {
+  if (model === null) throw unavailable('there is none');
+  const classifier = await classifierOf(model);
+  picture.deadline.check();
+  const labels = await classifier.classify(await modelInput(picture), parameters.top_k);
+  return {
+    header: { kind: 'labels', name: 'classify', operation: 'classify', model: model.name, labels },
+    picture: null,
+  };
+}
+
+/** The picture as the model takes it: short side 256, centre 224 × 224, normalized, channel after channel (CHW). */
+export async function modelInput(picture: Picture): Promise<Float32Array> {
+  const margin = (CLASSIFY_SIDE - MODEL_SIDE) / 2;
+  const { pixels } = await rasterize(
+    picture
+      .firstCovering({ width: CLASSIFY_SIDE, height: CLASSIFY_SIDE })
+      .extract({ left: margin, top: margin, width: MODEL_SIDE, height: MODEL_SIDE })
+      .flatten({ background: '#ffffff' }),
+  );
+  const plane = MODEL_SIDE * MODEL_SIDE;
+  const values = new Float32Array(3 * plane);
+  for (let channel = 0; channel < 3; channel += 1) {
+    const mean = MEAN[channel] ?? 0;
+    const deviation = DEVIATION[channel] ?? 1;
+    for (let index = 0; index < plane; index += 1) {
+      values[channel * plane + index] = ((pixels[index * 3 + channel] ?? 0) / 255 - mean) / deviation;
+    }
+  }
+  return values;
+}
+
+async function classifierOf(model: ModelFiles): Promise<Classifier> {
+  const key = `${model.sha256} ${model.synsetSha256}`;
+  // An older session may still be in use by the thread's other job: it is left to the garbage collector.
+  const current = loaded?.key === key ? loaded : { key, classifier: Classifier.load(model) };
+  loaded = current;
+  try {
+    return await current.classifier;
+  } catch (error) {
+    if (loaded === current) loaded = null;
+    throw unavailable('the one that is here cannot be loaded', error);
+  }
+}
+
+function unavailable(reason: string, cause?: unknown): DarkroomError {
+  const message = `Expected a classifier, but ${reason}; run \`darkroom model install <file>\` with an .onnx file that has synset.txt beside it`;
+  return new DarkroomError('MODEL_UNAVAILABLE', message, { cause });
+}

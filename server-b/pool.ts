@@ -1,0 +1,152 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Piscina } from 'piscina';
+import type { PictureLimits } from '../shared/config.ts';
+import { describeError, type ErrorDescription } from '../shared/errors.ts';
+import type { Logger } from '../shared/log.ts';
+import type { Operation } from '../shared/operations.ts';
+import type { ImageHeader } from '../shared/task.ts';
+import type { JobOutcome, WorkerJob, WorkerReply, WorkerSettings } from './job.ts';
+import type { ModelFiles } from './model.ts';
+
+export type { JobOutcome, PictureOutput } from './job.ts';
+
+/** One job for the pool. */
+export interface PoolJob {
+  /** The task's id, for the log. */
+  readonly id: string;
+  readonly operations: readonly Operation[];
+  readonly image: ImageHeader;
+  /** The encoded picture, in an ArrayBuffer of its own: it moves to the worker and is empty here afterwards. */
+  readonly body: Uint8Array<ArrayBuffer>;
+  /** Milliseconds a worker may take, from the moment it takes the job. */
+  readonly deadlineMs: number;
+}
+
+export interface PoolOptions {
+  readonly threads: number;
+  readonly jobsPerThread: number;
+  readonly limits: PictureLimits;
+  /** For tests: path of a module whose exports replace operations by name. */
+  readonly operationsModule: string | undefined;
+  readonly log: Logger;
+}
+
+/** How long `close` waits for running jobs before it ends their threads, in milliseconds. */
+const CLOSE_MILLISECONDS = 2000;
+
+/**
+ * The threads that decode and draw, seen from the main thread, which loads neither sharp nor ONNX Runtime.
+ *
+ * A running Piscina task is never aborted (that kills its thread, and with ONNX Runtime sometimes the process), so
+ * jobs queue here, where abort is harmless, and Piscina only ever gets what a thread can take at once.
+ */
+export class Pool {
+  readonly #piscina: Piscina<WorkerJob | null, WorkerReply>;
+  readonly #log: Logger;
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+  #model: ModelFiles | null = null;
+
+  private constructor(options: PoolOptions) {
+    const { threads, jobsPerThread, limits, operationsModule } = options;
+    const workerData: WorkerSettings = {
+      limits: { maxPixels: limits.maxPixels, maxSide: limits.maxSide, maxDecodedMb: limits.maxDecodedMb },
+      operationsModule: operationsModule === undefined ? undefined : pathToFileURL(resolve(operationsModule)).href,
+      setUp: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+    };
+    this.#log = options.log;
+    this.#free = threads * jobsPerThread;
+    this.#piscina = new Piscina({
+      filename: new URL('./worker.js', import.meta.url).href,
+      minThreads: threads,
+      maxThreads: threads,
+      concurrentTasksPerWorker: jobsPerThread,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      closeTimeout: CLOSE_MILLISECONDS,
+      workerData,
+    });
+    this.#piscina.on('error', (error: unknown) => this.#log.error({ err: error }, 'a worker thread failed'));
+  }
+
+  /** Starts the threads; rejects with their error when they cannot start, as for an unknown operations module. */
+  static async open(options: PoolOptions): Promise<Pool> {
+    const pool = new Pool(options);
+    try {
+      await pool.#piscina.run(null, { name: 'ready' });
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
+    return pool;
+  }
+
+  /** The classifier handed to each job; null where there is none. */
+  get model(): ModelFiles | null {
+    return this.#model;
+  }
+
+  /** Jobs run from now on get this classifier; a thread loads it when it first needs it. */
+  useModel(model: ModelFiles | null): void {
+    this.#model = model;
+  }
+
+  /**
+   * Runs a job and resolves with its end; never rejects. While it waits for a thread, `signal` ends it as CANCELED;
+   * once it runs, it ends by itself or by its deadline. A thread that dies ends its jobs as WORKER_CRASHED.
+   */
+  async run(job: PoolJob, signal: AbortSignal): Promise<JobOutcome> {
+    if (!(await this.#takeSlot(signal))) {
+      return failed({ code: 'CANCELED', message: 'The task was canceled before a worker took it' });
+    }
+    try {
+      const { operations, image, body, deadlineMs } = job;
+      const task = { operations, image, body, deadlineMs, model: this.#model };
+      const { outcome, faults } = await this.#piscina.run(task, { transferList: [body.buffer] });
+      for (const { step, reason } of faults) this.#log.warn({ task_id: job.id, step, reason }, 'a step failed');
+      return outcome;
+    } catch (error) {
+      this.#log.error({ task_id: job.id, err: error }, 'a worker thread ended with the job');
+      if (error instanceof DOMException) return failed(describeError(error));
+      return failed({ code: 'WORKER_CRASHED', message: 'The worker that had this picture in hand ended unexpectedly' });
+    } finally {
+      this.#giveSlot();
+    }
+  }
+
+  /** Ends the threads once they are idle, or after two seconds. */
+  async close(): Promise<void> {
+    await this.#piscina.close();
+  }
+
+  /** Resolves true with a slot, or false when `signal` aborts first. */
+  #takeSlot(signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return Promise.resolve(false);
+    if (this.#free > 0) {
+      this.#free -= 1;
+      return Promise.resolve(true);
+    }
+    return new Promise((settle) => {
+      const start = () => {
+        signal.removeEventListener('abort', abort);
+        settle(true);
+      };
+      const abort = () => {
+        this.#waiting.splice(this.#waiting.indexOf(start), 1);
+        settle(false);
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      this.#waiting.push(start);
+    });
+  }
+
+  #giveSlot(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free += 1;
+    else next();
+  }
+}
+
+function failed(error: ErrorDescription): JobOutcome {
+  return { kind: 'failed', error };
+}

@@ -1,0 +1,32 @@
+import type { Picture } from '../../server-b/operations/decode.ts';
+import { OPERATIONS, type Operations } from '../../server-b/operations/perform.ts';
+
+/** Side in pixels of the square pictures at which an operation misbehaves. */
+export const KILLERS = { abortsProcess: 13, exitsThread: 17, hangs: 19, throws: 23 } as const;
+/** How long a picture of KILLERS.hangs blocks its thread, in milliseconds. */
+const HANG_MILLISECONDS = 60_000;
+
+export const resize: Operations['resize'] = (picture, parameters) => {
+  misbehave(picture);
+  return OPERATIONS.resize(picture, parameters);
+};
+
+export const circle: Operations['circle'] = (picture, parameters) => {
+  misbehave(picture);
+  return OPERATIONS.circle(picture, parameters);
+};
+
+export const classify: Operations['classify'] = (picture, parameters, model) => {
+  misbehave(picture);
+  return OPERATIONS.classify(picture, parameters, model);
+};
+
+/** Does what native code at fault does, for pictures of certain sizes. */
+function misbehave({ width, height }: Picture): void {
+  if (width !== height) return;
+  // process.abort() is not to be had in a thread; the signal it raises is.
+  if (width === KILLERS.abortsProcess) process.kill(process.pid, 'SIGABRT');
+  if (width === KILLERS.exitsThread) process.exit(1);
+  if (width === KILLERS.hangs) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HANG_MILLISECONDS);
+  if (width === KILLERS.throws) throw new Error('thrown by the killer operations');
+}
