@@ -21,6 +21,7 @@ export const ERRORS = {
   IMAGE_TOO_LARGE: { http: 413, grpc: 'RESOURCE_EXHAUSTED', retry: 'no' },
   UNSUPPORTED_IMAGE: { http: 415, grpc: 'INVALID_ARGUMENT', retry: 'no' },
   UNSUPPORTED_MEDIA_TYPE: { http: 415, grpc: 'INVALID_ARGUMENT', retry: 'no' },
+  RANGE_NOT_SATISFIABLE: { http: 416, grpc: 'OUT_OF_RANGE', retry: 'no' },
   IMAGE_CORRUPT: { http: 422, grpc: 'INVALID_ARGUMENT', retry: 'no' },
   IDEMPOTENCY_CONFLICT: { http: 422, grpc: 'INVALID_ARGUMENT', retry: 'no' },
   QUEUE_FULL: { http: 429, grpc: 'RESOURCE_EXHAUSTED', retry: 'later' },

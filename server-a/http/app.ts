@@ -1,0 +1,89 @@
+import Router from '@koa/router';
+import Koa from 'koa';
+import { DarkroomError, invalid } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { Tasks } from '../tasks/tasks.ts';
+import { apiKeyCheck } from './api-keys.ts';
+import { HEALTH_PATHS, type Readiness, routeHealth } from './health.ts';
+import type { HttpContext, HttpRouter, HttpSettings, HttpState } from './http-context.ts';
+import { answerProblem } from './problem.ts';
+import { routeTasks } from './tasks.ts';
+import { routeUpload } from './upload.ts';
+
+/** What the HTTP protocol stands on. */
+export interface AppOptions {
+  readonly tasks: Tasks;
+  readonly settings: HttpSettings;
+  readonly readiness: () => Readiness;
+  readonly log: Logger;
+}
+
+/** The Koa application: every route, each error as a problem, one access line a request at debug. */
+export function createApp({ tasks, settings, readiness, log }: AppOptions): Koa<HttpState> {
+  const router: HttpRouter = new Router<HttpState>({ sensitive: true });
+  routeHealth(router, readiness);
+  routeUpload(router, tasks, settings);
+  routeTasks(router, tasks);
+
+  const checkApiKey = apiKeyCheck(settings.apiKeys);
+  const app = new Koa<HttpState>({ env: 'production' });
+  // Only failures while a body is being sent come here: the client went away, or a file could not be read.
+  app.on('error', (error: unknown, context: HttpContext) => {
+    const line = { err: error, task_id: context.state.taskId, path: shownPath(context) };
+    if (context.state.signal.aborted) log.debug(line, 'client went away');
+    else log.error(line, 'answer cut short');
+  });
+  app.use(async (context, next) => {
+    observe(context, log);
+    context.set('X-Content-Type-Options', 'nosniff');
+    context.set('Cache-Control', 'no-store');
+    try {
+      checkHost(context);
+      if (!HEALTH_PATHS.includes(context.path)) checkApiKey(context);
+      await next();
+    } catch (error) {
+      if (!context.state.signal.aborted) answerProblem(context, error, log);
+    }
+  });
+  app.use(router.routes());
+  app.use((context) => refuseUnrouted(context, router));
+  return app;
+}
+
+/** Gives the request its signal, and the log its line when the request is over, however it ends. */
+function observe(context: HttpContext, log: Logger): void {
+  const started = performance.now();
+  const gone = new AbortController();
+  context.state.signal = gone.signal;
+  context.res.once('close', () => {
+    if (!context.res.writableFinished) gone.abort();
+    const milliseconds = Math.round(performance.now() - started);
+    const { method, status, state } = context;
+    const finished = !gone.signal.aborted;
+    log.debug({ method, path: shownPath(context), status, finished, milliseconds, task_id: state.taskId }, 'request');
+  });
+}
+
+/** RFC 9112, section 3.2: HTTP/1.1 without Host is refused. Node would do it with an empty answer. */
+function checkHost(context: HttpContext): void {
+  if (context.req.httpVersion === '1.1' && context.req.headers.host === undefined) {
+    throw invalid('one', 'the Host header', undefined);
+  }
+}
+
+/** METHOD_NOT_ALLOWED for a path that other methods have, NOT_FOUND for any other; OPTIONS is told the methods. */
+function refuseUnrouted(context: HttpContext, router: HttpRouter): void {
+  const methods = router.match(context.path, context.method).path.flatMap((layer) => layer.methods);
+  if (methods.length === 0) {
+    throw new DarkroomError('NOT_FOUND', `Expected a known route, received '${shownPath(context)}'`);
+  }
+  const allowed = [...new Set([...methods, 'OPTIONS'])].join(', ');
+  context.set('Allow', allowed);
+  if (context.method === 'OPTIONS') context.status = 204;
+  else throw new DarkroomError('METHOD_NOT_ALLOWED', `Expected one of ${allowed}, received ${context.method}`);
+}
+
+/** The path, cut so that nobody writes novels into the log. */
+function shownPath(context: HttpContext): string {
+  return context.path.slice(0, 100);
+}

@@ -1,0 +1,87 @@
+import { type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { DarkroomError, systemCode } from '../../shared/errors.ts';
+import { PROBLEM_TYPE, toProblem } from './problem.ts';
+
+/** Milliseconds a client is read on after a refusal at this level, so that it can read why. */
+const LINGER_MILLISECONDS = 2_000;
+
+/** A server's open connections: what is not well-formed HTTP is refused here, and here they are all brought to an end. */
+export class Connections {
+  readonly #server: Server;
+  /** The answer each connection is owed, null where it is idle. */
+  readonly #owed = new Map<Duplex, ServerResponse | null>();
+  readonly #refused = new WeakSet<Duplex>();
+  #closing = false;
+
+  constructor(server: Server) {
+    this.#server = server;
+    server.on('connection', (socket) => {
+      this.#owed.set(socket, null);
+      socket.once('close', () => this.#owed.delete(socket));
+    });
+    server.on('clientError', (error, socket) => this.#refuse(error, socket));
+  }
+
+  /** A request has come in on the connection. */
+  begin(socket: Duplex, response: ServerResponse): void {
+    this.#owed.set(socket, response);
+    if (this.#closing) response.setHeader('Connection', 'close');
+    response.once('close', () => {
+      if (this.#owed.get(socket) !== response) return;
+      this.#owed.set(socket, null);
+      if (this.#closing) socket.end();
+    });
+  }
+
+  /** Stops accepting and ends idle connections; destroys those still busy after the grace, in milliseconds. */
+  async close(graceMilliseconds: number): Promise<void> {
+    this.#closing = true;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const [socket, response] of this.#owed) {
+      if (response === null) socket.destroy();
+    }
+    const grace = setTimeout(() => {
+      for (const socket of this.#owed.keys()) socket.destroy();
+    }, graceMilliseconds);
+    await closed;
+    clearTimeout(grace);
+  }
+
+  /** Answers what Node could not read as a request, where an answer can still be sent. */
+  #refuse(error: Error, socket: Duplex): void {
+    if (this.#refused.has(socket)) return;
+    this.#refused.add(socket);
+    if (!socket.writable || this.#owed.get(socket)?.headersSent || systemCode(error) === 'ECONNRESET') {
+      socket.destroy();
+      return;
+    }
+    socket.end(rawAnswer(refusal(error)));
+    socket.resume();
+    const linger = setTimeout(() => socket.destroy(), LINGER_MILLISECONDS);
+    socket.once('close', () => clearTimeout(linger));
+  }
+}
+
+function refusal(error: Error): DarkroomError {
+  const code = systemCode(error);
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return new DarkroomError('REQUEST_TIMEOUT', 'Expected the whole request in time, received only part of it');
+  }
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    return new DarkroomError('BAD_REQUEST', 'Expected a request head of at most 16 KiB, received a longer one');
+  }
+  return new DarkroomError('BAD_REQUEST', 'Expected a well-formed HTTP/1.1 request, received something else');
+}
+
+function rawAnswer(error: DarkroomError): string {
+  const problem = toProblem(error);
+  const body = JSON.stringify(problem);
+  const head = [
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
+    `Content-Type: ${PROBLEM_TYPE}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ];
+  return `${head.join('\r\n')}\r\n\r\n${body}`;
+}

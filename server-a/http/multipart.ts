@@ -1,0 +1,101 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import multer from '@koa/multer';
+import type Koa from 'koa';
+import { DarkroomError } from '../../shared/errors.ts';
+import type { ReceivedPicture, Tasks } from '../tasks/tasks.ts';
+import { readFormError } from './form-error.ts';
+import type { HttpContext } from './http-context.ts';
+import { RequestBody } from './request-body.ts';
+
+/** The fields known today have names and values of at most 12 bytes; the rest is for messages that can still quote. */
+const LIMITS = { fieldNameSize: 100, fieldSize: 1024, fields: 64, parts: 66, files: 2 };
+/** What a form may weigh beside its picture: every field at its limit, and as much again for the parts' heads. */
+export const FORM_OVERHEAD_BYTES = 2 * LIMITS.fields * LIMITS.fieldSize;
+/** File names longer than file systems allow are cut; they are only shown. */
+const MAX_FILENAME_LENGTH = 255;
+
+/** A form as it came in: text fields, a repeated one as an array and `a[b]` as an object, and the picture. */
+export interface Form {
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly picture: ReceivedPicture | null;
+}
+
+export interface FormOptions {
+  readonly tasks: Tasks;
+  /** Name of the file field. */
+  readonly field: string;
+  /** Bytes the picture may have. */
+  readonly maxBytes: number;
+  /** Given the fields that came before the picture; what it throws refuses the form before the picture is read. */
+  readonly checkFields: (fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/**
+ * Reads a multipart/form-data request (RFC 7578) whose picture, under its one field name, goes straight to the spool.
+ * Throws BAD_REQUEST for a malformed form, PAYLOAD_TOO_LARGE, and what `Tasks.receive` and `checkFields` throw; the
+ * picture is then gone from the disk, and the rest of the request is still to be drained.
+ */
+export async function receiveForm(context: HttpContext, options: FormOptions): Promise<Form> {
+  const storage = new PictureStorage(options, context.state.signal);
+  const body = RequestBody.of(context.req, options.maxBytes + FORM_OVERHEAD_BYTES, context.state.signal);
+  const parsed: { body?: Record<string, unknown> } = {};
+  // multer's own context: the same one, but for the body it reads and the place where it leaves the fields.
+  const form: Koa.Context = Object.create(context, { req: { value: body }, request: { value: parsed } });
+  const settings = { storage, limits: LIMITS, defParamCharset: 'utf8' };
+  try {
+    await multer(settings).single(options.field)(form, async () => {});
+    return { fields: parsed.body ?? {}, picture: storage.picture };
+  } catch (error) {
+    await storage.discard();
+    throw readFormError(error, options.field);
+  } finally {
+    body.destroy();
+  }
+}
+
+/** multer's storage engine for one request: streams the picture to `tasks`, and owns it until the form is whole. */
+class PictureStorage implements multer.StorageEngine {
+  readonly #options: FormOptions;
+  readonly #signal: AbortSignal;
+  #reception: Promise<ReceivedPicture> | null = null;
+  /** The picture, once it has come in whole. */
+  picture: ReceivedPicture | null = null;
+
+  constructor(options: FormOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  _handleFile(request: IncomingMessage, file: multer.File, callback: (error?: unknown) => void): void {
+    this.#reception = this.#receive(request, file);
+    this.#reception.then((picture) => {
+      this.picture = picture;
+      callback();
+    }, callback);
+  }
+
+  /** multer's types ask for an error in any case, multer itself for none when all is well: hence the rest parameter. */
+  _removeFile(_request: IncomingMessage, _file: multer.File, callback: (...errors: Error[]) => void): void {
+    this.discard().then(() => callback(), callback);
+  }
+
+  /**
+   * Waits until a reception under way has failed, or removes what it gave. multer itself forgets the file that is
+   * coming in when the client is cut off.
+   */
+  async discard(): Promise<void> {
+    const picture = await this.#reception?.catch(() => null);
+    if (picture) await this.#options.tasks.discard(picture);
+  }
+
+  async #receive(request: IncomingMessage, file: multer.File): Promise<ReceivedPicture> {
+    const { tasks, checkFields } = this.#options;
+    if ('body' in request) checkFields({ ...Object(request.body) });
+    if (!('stream' in file && file.stream instanceof Readable)) {
+      throw new DarkroomError('INTERNAL', 'Expected a stream from multer, received none');
+    }
+    const filename = [...file.originalname].slice(0, MAX_FILENAME_LENGTH).join('');
+    return tasks.receive(file.stream, { filename, bytes: null, signal: this.#signal });
+  }
+}

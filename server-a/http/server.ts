@@ -1,0 +1,70 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type Koa from 'koa';
+import { invalid, systemCode } from '../../shared/errors.ts';
+import { Connections } from './connections.ts';
+import type { HttpSettings, HttpState } from './http-context.ts';
+
+/** Milliseconds for a request's head: a person's network is slower than that only when somebody wants it to be. */
+const HEADERS_MILLISECONDS = 20_000;
+/** Milliseconds between looks for requests that take too long. */
+const CHECK_MILLISECONDS = 1_000;
+/** Milliseconds without a byte in either direction, twice the longest a client may ask to wait. */
+const SILENCE_MILLISECONDS = 120_000;
+
+/** A listening HTTP server. */
+export interface HttpServer {
+  /** Such as `http://127.0.0.1:5454` or `http://[::1]:5454`. */
+  readonly address: string;
+  /** Stops accepting, closes idle connections, gives the others `graceMilliseconds` to finish, then destroys them. */
+  close(graceMilliseconds: number): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly ip: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly settings: HttpSettings;
+}
+
+/** Serves the application. Throws BAD_REQUEST naming the flag when the address cannot be listened on. */
+export async function listen(app: Koa<HttpState>, { ip, port, settings }: ListenOptions): Promise<HttpServer> {
+  const requestTimeout = settings.requestSeconds * 1000;
+  const server = createServer({
+    requestTimeout,
+    headersTimeout: Math.min(HEADERS_MILLISECONDS, requestTimeout),
+    connectionsCheckingInterval: CHECK_MILLISECONDS,
+    requireHostHeader: false,
+  });
+  server.maxConnections = settings.maxConnections;
+  server.timeout = SILENCE_MILLISECONDS;
+  const connections = new Connections(server);
+  const handle = app.callback();
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    connections.begin(request.socket, response);
+    return handle(request, response);
+  };
+  // With a listener of its own, `Expect: 100-continue` is answered by the upload, once it wants the body.
+  server.on('request', serve).on('checkContinue', serve);
+  server.listen(port, ip);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    throw listenError(error, ip, port);
+  }
+  return { address: addressOf(server), close: (graceMilliseconds) => connections.close(graceMilliseconds) };
+}
+
+function addressOf(server: Server): string {
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new TypeError(`Expected a TCP address, received ${bound}`);
+  return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
+}
+
+function listenError(error: unknown, ip: string, port: number): unknown {
+  const code = systemCode(error);
+  if (code === 'EADDRINUSE') return invalid('a free port', '--port', port);
+  if (code === 'EACCES') return invalid('a port this user may listen on', '--port', port);
+  if (code === 'EADDRNOTAVAIL') return invalid('an address of this machine', '--ip', ip);
+  return error;
+}

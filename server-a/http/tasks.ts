@@ -1,0 +1,58 @@
+import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
+import { operationNameSchema } from '../../shared/operations.ts';
+import { hasEnded, type Task, taskIdSchema } from '../../shared/task.ts';
+import type { Tasks } from '../tasks/tasks.ts';
+import type { HttpContext, HttpRouter } from './http-context.ts';
+import { answerPicture } from './picture.ts';
+import { readWait, waitForEnd } from './prefer.ts';
+
+/** `/status/<id>` and `/result/<id>[/<name>]`. */
+export function routeTasks(router: HttpRouter, tasks: Tasks): void {
+  router.get('/status/:id', async (context) => {
+    const task = findTask(context, tasks);
+    context.body = await waitForEnd(context, tasks, task, readWait(context));
+  });
+
+  router.delete('/status/:id', async (context) => {
+    const { task_id, status } = findTask(context, tasks);
+    if (hasEnded(status)) {
+      await tasks.forget(task_id);
+      context.status = 204;
+    } else {
+      context.body = await tasks.cancel(task_id);
+    }
+  });
+
+  router.get('/result/:id', (context) => answerResult(context, tasks));
+  router.get('/result/:id/:name', (context) => answerResult(context, tasks));
+}
+
+/** The task of the path's id. Throws TASK_NOT_FOUND, also for what cannot be an id. */
+function findTask(context: HttpContext, tasks: Tasks): Task {
+  const { id } = context['params'];
+  const parsed = taskIdSchema.safeParse(id);
+  if (!parsed.success) throw new DarkroomError('TASK_NOT_FOUND', expectedMessage('the id of a known task', 'id', id));
+  const task = tasks.get(parsed.data);
+  context.state.taskId = task.task_id;
+  return task;
+}
+
+/** Labels as JSON, a picture as its bytes. Throws what `Tasks.result` throws. */
+async function answerResult(context: HttpContext, tasks: Tasks): Promise<void> {
+  const { task_id, input, outputs } = findTask(context, tasks);
+  const name = outputName(context);
+  const result = await tasks.result(task_id, name);
+  if (result.kind === 'labels') {
+    context.body = result.output;
+    return;
+  }
+  const shown = name ?? outputs.find((output) => output.url !== undefined)?.name ?? 'result';
+  const stem = (input.filename ?? task_id).replace(/\.[^.]*$/, '');
+  await answerPicture(context, result, `${stem}-${shown}`);
+}
+
+function outputName(context: HttpContext): string | undefined {
+  const { name } = context['params'];
+  if (name === undefined || operationNameSchema.safeParse(name).success) return name;
+  throw new DarkroomError('NOT_FOUND', expectedMessage("the name of one of the task's outputs", 'name', name));
+}
