@@ -27,6 +27,8 @@ export function createApp({ tasks, settings, readiness, log }: AppOptions): Koa<
 
   const checkApiKey = apiKeyCheck(settings.apiKeys);
   const app = new Koa<HttpState>({ env: 'production' });
+  // Every request that waits listens for the server's closing.
+  app.setMaxListeners(0);
   // Only failures while a body is being sent come here: the client went away, or a file could not be read.
   app.on('error', (error: unknown, context: HttpContext) => {
     const line = { err: error, task_id: context.state.taskId, path: shownPath(context) };

@@ -33,6 +33,9 @@ export function readFormError(error: unknown, pictureField: string): unknown {
 function multerMessage(error: Error, pictureField: string): string | undefined {
   if (error.name !== 'MulterError' || !('code' in error)) return undefined;
   const field = 'field' in error ? String(error.field).slice(0, 60) : 'a field';
+  if (error.code === 'LIMIT_FIELD_VALUE' && field === pictureField) {
+    return `Expected a file for ${field}, with a file name, received a text`;
+  }
   if (error.code !== 'LIMIT_UNEXPECTED_FILE') return MULTER_CODES[String(error.code)]?.(field);
   const received = field === pictureField ? 'a second one' : `one named '${field}'`;
   return `Expected exactly one file, named ${pictureField}, received ${received}`;

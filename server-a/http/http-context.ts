@@ -5,6 +5,9 @@ import type { ServerASettings } from '../config.ts';
 /** The settings HTTP reads. */
 export type HttpSettings = Pick<ServerASettings, 'apiKeys' | 'maxUploadMb' | 'maxConnections' | 'requestSeconds'>;
 
+/** Event of the application: the server closes, so that no request should wait any longer. */
+export const CLOSING = 'closing';
+
 /** What one request carries from middleware to middleware. */
 export interface HttpState {
   /** Aborts when the connection closes before the answer is out. */

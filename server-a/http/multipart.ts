@@ -6,7 +6,7 @@ import { DarkroomError } from '../../shared/errors.ts';
 import type { ReceivedPicture, Tasks } from '../tasks/tasks.ts';
 import { readFormError } from './form-error.ts';
 import type { HttpContext } from './http-context.ts';
-import { RequestBody } from './request-body.ts';
+import { declaredBytes, RequestBody } from './request-body.ts';
 
 /** The fields known today have names and values of at most 12 bytes; the rest is for messages that can still quote. */
 const LIMITS = { fieldNameSize: 100, fieldSize: 1024, fields: 64, parts: 66, files: 2 };
@@ -37,7 +37,7 @@ export interface FormOptions {
  * picture is then gone from the disk, and the rest of the request is still to be drained.
  */
 export async function receiveForm(context: HttpContext, options: FormOptions): Promise<Form> {
-  const storage = new PictureStorage(options, context.state.signal);
+  const storage = new PictureStorage(options, context);
   const body = RequestBody.of(context.req, options.maxBytes + FORM_OVERHEAD_BYTES, context.state.signal);
   const parsed: { body?: Record<string, unknown> } = {};
   // multer's own context: the same one, but for the body it reads and the place where it leaves the fields.
@@ -57,14 +57,14 @@ export async function receiveForm(context: HttpContext, options: FormOptions): P
 /** multer's storage engine for one request: streams the picture to `tasks`, and owns it until the form is whole. */
 class PictureStorage implements multer.StorageEngine {
   readonly #options: FormOptions;
-  readonly #signal: AbortSignal;
+  readonly #context: HttpContext;
   #reception: Promise<ReceivedPicture> | null = null;
   /** The picture, once it has come in whole. */
   picture: ReceivedPicture | null = null;
 
-  constructor(options: FormOptions, signal: AbortSignal) {
+  constructor(options: FormOptions, context: HttpContext) {
     this.#options = options;
-    this.#signal = signal;
+    this.#context = context;
   }
 
   _handleFile(request: IncomingMessage, file: multer.File, callback: (error?: unknown) => void): void {
@@ -96,6 +96,8 @@ class PictureStorage implements multer.StorageEngine {
       throw new DarkroomError('INTERNAL', 'Expected a stream from multer, received none');
     }
     const filename = [...file.originalname].slice(0, MAX_FILENAME_LENGTH).join('');
-    return tasks.receive(file.stream, { filename, bytes: null, signal: this.#signal });
+    // The form is not much larger than its picture: better room for that is kept than for the largest upload.
+    const bytes = declaredBytes(this.#context.req);
+    return tasks.receive(file.stream, { filename, bytes, signal: this.#context.state.signal });
   }
 }

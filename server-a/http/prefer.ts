@@ -1,7 +1,7 @@
 import { invalid } from '../../shared/errors.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
 import type { Tasks } from '../tasks/tasks.ts';
-import type { HttpContext } from './http-context.ts';
+import { CLOSING, type HttpContext } from './http-context.ts';
 
 /** The longest a request may be held for its task's end, in seconds. */
 export const MAX_WAIT_SECONDS = 60;
@@ -42,10 +42,22 @@ export function preferredWait(header: string): number | null {
   return null;
 }
 
-/** The task when it has ended, the wait is over or the client has gone, whichever is first; says so when a header asked. */
+/**
+ * The task when it has ended, the wait is over, the client has gone or the server closes, whichever is first; says so
+ * when a header asked for it.
+ */
 export async function waitForEnd(context: HttpContext, tasks: Tasks, task: Task, wait: Wait | null): Promise<Task> {
   if (wait === null) return task;
   if (wait.applied !== null) context.set('Preference-Applied', wait.applied);
   if (hasEnded(task.status)) return task;
-  return tasks.wait(task.task_id, wait.seconds * 1000, context.state.signal);
+  const stop = new AbortController();
+  const end = () => stop.abort();
+  context.app.once(CLOSING, end);
+  context.state.signal.addEventListener('abort', end);
+  try {
+    return await tasks.wait(task.task_id, wait.seconds * 1000, stop.signal);
+  } finally {
+    context.app.off(CLOSING, end);
+    context.state.signal.removeEventListener('abort', end);
+  }
 }

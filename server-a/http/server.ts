@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type Koa from 'koa';
 import { invalid, systemCode } from '../../shared/errors.ts';
 import { Connections } from './connections.ts';
-import type { HttpSettings, HttpState } from './http-context.ts';
+import { CLOSING, type HttpSettings, type HttpState } from './http-context.ts';
 
 /** Milliseconds for a request's head: a person's network is slower than that only when somebody wants it to be. */
 const HEADERS_MILLISECONDS = 20_000;
@@ -52,7 +52,13 @@ export async function listen(app: Koa<HttpState>, { ip, port, settings }: Listen
   } catch (error) {
     throw listenError(error, ip, port);
   }
-  return { address: addressOf(server), close: (graceMilliseconds) => connections.close(graceMilliseconds) };
+  return {
+    address: addressOf(server),
+    close: (graceMilliseconds) => {
+      app.emit(CLOSING);
+      return connections.close(graceMilliseconds);
+    },
+  };
 }
 
 function addressOf(server: Server): string {

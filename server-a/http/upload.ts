@@ -50,7 +50,7 @@ async function receiveMultipart(context: HttpContext, tasks: Tasks, maxBytes: nu
   const misplaced = Object.keys(queryFields(context))[0];
   if (misplaced !== undefined) throw invalid('only wait', 'the query beside a form', misplaced);
   checkDeclaredBytes(context.req, maxBytes + FORM_OVERHEAD_BYTES);
-  tasks.checkRoom(null);
+  tasks.checkRoom(declaredBytes(context.req));
   inviteBody(context);
   const form = await receiveForm(context, { tasks, field: PICTURE_FIELD, maxBytes, checkFields: readFields });
   const { picture } = form;
