@@ -1,6 +1,6 @@
 import Router from '@koa/router';
 import Koa from 'koa';
-import { DarkroomError, invalid } from '../../shared/errors.ts';
+import { DarkroomError, invalid, systemCode } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { apiKeyCheck } from './api-keys.ts';
@@ -9,6 +9,9 @@ import type { HttpContext, HttpRouter, HttpSettings, HttpState } from './http-co
 import { answerProblem } from './problem.ts';
 import { routeTasks } from './tasks.ts';
 import { routeUpload } from './upload.ts';
+
+/** What Node says of a connection that the other side gave up. */
+const CONNECTION_CODES: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE']);
 
 /** What the HTTP protocol stands on. */
 export interface AppOptions {
@@ -29,10 +32,10 @@ export function createApp({ tasks, settings, readiness, log }: AppOptions): Koa<
   const app = new Koa<HttpState>({ env: 'production' });
   // Every request that waits listens for the server's closing.
   app.setMaxListeners(0);
-  // Only failures while a body is being sent come here: the client went away, or a file could not be read.
+  // Only failures of a connection or of a body being sent come here.
   app.on('error', (error: unknown, context: HttpContext) => {
     const line = { err: error, task_id: context.state.taskId, path: shownPath(context) };
-    if (context.state.signal.aborted) log.debug(line, 'client went away');
+    if (CONNECTION_CODES.has(systemCode(error) ?? '')) log.debug(line, 'client went away');
     else log.error(line, 'answer cut short');
   });
   app.use(async (context, next) => {

@@ -68,7 +68,12 @@ describe('a bad upload', () => {
       /received one named 'b'$/,
     ],
     ['an image field without a file', () => [['image', '', ''], HALF], 'BAD_REQUEST', /^Expected a file for image/],
-    ['a picture without a file name', () => [['image', picture, ''], HALF], 'BAD_REQUEST', /^Expected a file for image/],
+    [
+      'a picture without a file name',
+      () => [['image', picture, ''], HALF],
+      'BAD_REQUEST',
+      /^Expected a file for image/,
+    ],
     ['a text named image', () => [['image', 'cat.jpg'], HALF], 'BAD_REQUEST', /^Expected a file for image/],
     ['no operation', () => [image], 'BAD_REQUEST', /^Expected at least one of scale_factor, .* received none$/],
     ['classify=false alone', () => [image, ['classify', 'false']], 'BAD_REQUEST', /^Expected at least one of/],

@@ -9,7 +9,7 @@ export class RawClient {
   /** Set when the connection was reset. */
   error: Error | null = null;
 
-  constructor({ host, port }: Fixture) {
+  constructor({ host, port }: Pick<Fixture, 'host' | 'port'>) {
     this.socket = connect(port, host);
     this.socket.on('data', (chunk) => this.#received.push(chunk));
     this.socket.on('error', (error) => {
