@@ -81,8 +81,8 @@ class PictureStorage implements multer.StorageEngine {
   }
 
   /**
-   * Waits until a reception under way has failed, or removes what it gave. multer itself forgets the file that is
-   * coming in when the client is cut off.
+   * Waits until a reception under way has failed, or removes what it gave, so that nothing is left by the time the
+   * refusal is told. When the client is cut off, multer waits for neither.
    */
   async discard(): Promise<void> {
     const picture = await this.#reception?.catch(() => null);
