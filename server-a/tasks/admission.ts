@@ -37,6 +37,10 @@ export class Admission {
     this.#queued = queued;
   }
 
+  get isDraining(): boolean {
+    return this.#draining;
+  }
+
   /** From now on nothing comes in. */
   drain(): void {
     this.#draining = true;

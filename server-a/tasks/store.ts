@@ -47,6 +47,11 @@ export class Store {
     }
   }
 
+  /** False once the writer thread has died or the store was closed. */
+  get isWritable(): boolean {
+    return this.#writer.isOpen;
+  }
+
   /** Resolves with the rows the command changed, when they are on disk. Rejects as {@link WriteQueue.write} does. */
   write(command: Command): Promise<ChangedRow[]> {
     return this.#writer.write(command);

@@ -102,6 +102,12 @@ export class Tasks {
     return this.#parts.ledger;
   }
 
+  /** `open`; `draining` when nothing comes in any more; `failed` when nothing can be written any more. */
+  get state(): 'open' | 'draining' | 'failed' {
+    if (!this.#parts.store.isWritable) return 'failed';
+    return this.#parts.admission.isDraining ? 'draining' : 'open';
+  }
+
   /** Names who is told of tasks that come and of tasks that are canceled. Once. */
   attach(dispatch: Dispatch): void {
     if (this.#dispatch !== null) throw new Error('Expected one dispatcher, received a second');

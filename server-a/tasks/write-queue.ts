@@ -46,6 +46,11 @@ export class WriteQueue {
     throw new Error(`The store ${path} cannot be opened: ${cause?.message ?? 'no answer'}`, { cause });
   }
 
+  /** False once nothing can be written any more. */
+  get isOpen(): boolean {
+    return this.#end === null;
+  }
+
   /**
    * Resolves with the rows the command changed once its group is committed. Rejects with STORAGE_FULL when the disk is
    * full, and with an Error when SQLite refuses the command, the queue is closed or the thread has died.

@@ -1,0 +1,43 @@
+import { resolveSettings } from '../shared/config.ts';
+import { describeError } from '../shared/errors.ts';
+import { createLogger } from '../shared/log.ts';
+import { BEAT_MS, type ChildMessage, supervisorMessageSchema } from './child-messages.ts';
+import { SERVER_B_PREFIX, serverBSettings } from './config.ts';
+import { startServerB } from './index.ts';
+
+/**
+ * The process that a supervisor forks: one instance of Server B. It ends when the supervisor says so, and at once when
+ * the supervisor is gone. Signals are the supervisor's business; a Ctrl-C reaches the whole process group.
+ */
+async function main(): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
+  process.on('disconnect', () => process.exit(0));
+  const settings = resolveSettings(serverBSettings, SERVER_B_PREFIX, {}, process.env);
+  const log = createLogger('server-b', settings.logLevel);
+  const server = await startServerB(settings, { stuck: () => process.exit(1), log });
+  process.on('message', (message) => {
+    if (!supervisorMessageSchema.safeParse(message).success) return;
+    server.drain().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, 'drain failed');
+        process.exit(1);
+      },
+    );
+  });
+  const beat = () => tell({ kind: 'beat' });
+  setInterval(beat, BEAT_MS).unref();
+  tell({ kind: 'listening', ...server.address });
+}
+
+function tell(message: ChildMessage): void {
+  if (process.connected) process.send?.(message);
+}
+
+main().catch((error: unknown) => {
+  const { code, message } = describeError(error);
+  if (code === 'BAD_REQUEST') tell({ kind: 'unable', message });
+  createLogger('server-b', 'error').fatal({ err: error }, 'Server B could not start');
+  process.exitCode = 1;
+  process.disconnect?.();
+});

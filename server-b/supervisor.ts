@@ -1,0 +1,147 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { toEnvironment } from '../shared/config.ts';
+import { DarkroomError } from '../shared/errors.ts';
+import type { Logger } from '../shared/log.ts';
+import { childMessageSchema, DRAIN_MS, SILENT_MS } from './child-messages.ts';
+import { SERVER_B_PREFIX, type ServerBSettings, serverBSettings } from './config.ts';
+import type { ListenAddress } from './listener.ts';
+
+/** First and longest wait before an instance is replaced, in milliseconds; it doubles in between. */
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 5000;
+/** An instance that has lived this long was a good one: the wait starts over. */
+const GOOD_LIFE_MS = 10_000;
+/** How much longer than its drain an instance may take to exit, in milliseconds. */
+const EXIT_MS = 2000;
+/** Threads for file and codec work beside the workers: libuv's pool is shared by all of them (4 by default). */
+const SPARE_UV_THREADS = 4;
+
+export interface SupervisorOptions {
+  /** The environment the instance inherits. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: Logger;
+}
+
+/**
+ * Keeps one Server B process alive: starts it with the right environment, replaces it when it ends, kills it when it is
+ * silent. A native fault in any of its threads takes the whole process, so its loss is an everyday thing.
+ */
+export class Supervisor {
+  readonly #settings: ServerBSettings;
+  readonly #options: SupervisorOptions;
+  readonly #listeners = new Set<() => void>();
+  #child: ChildProcess | null = null;
+  #address: ListenAddress | null = null;
+  #restart: NodeJS.Timeout | null = null;
+  #waitMs = FIRST_WAIT_MS;
+  #isClosing = false;
+
+  constructor(settings: ServerBSettings, options: SupervisorOptions) {
+    this.#settings = settings;
+    this.#options = options;
+  }
+
+  /** Where the living instance listens; null between two lives. */
+  get address(): ListenAddress | null {
+    return this.#address;
+  }
+
+  /** Process id of the living instance; null between two lives. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  /** Calls the listener whenever the address changes. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Resolves when the first instance listens. Throws BAD_REQUEST with its reason when the settings do not allow it. */
+  async start(): Promise<void> {
+    try {
+      await new Promise<void>((listening, unable) => this.#fork({ listening, unable }));
+    } catch (error) {
+      this.#isClosing = true;
+      throw error;
+    }
+  }
+
+  /** Lets the instance finish, kills it when it takes too long, starts no other. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    if (this.#restart !== null) clearTimeout(this.#restart);
+    const child = this.#child;
+    if (child === null) return;
+    await new Promise<void>((resolve) => {
+      const overdue = setTimeout(() => child.kill('SIGKILL'), DRAIN_MS + EXIT_MS);
+      child.once('exit', () => {
+        clearTimeout(overdue);
+        resolve();
+      });
+      if (child.connected) child.send({ kind: 'drain' });
+    });
+  }
+
+  #fork(first?: { listening: () => void; unable: (error: Error) => void }): void {
+    const child = fork(fileURLToPath(new URL('./main.js', import.meta.url)), [], {
+      env: this.#environment(),
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    this.#child = child;
+    const bornAt = Date.now();
+    const silence = setTimeout(() => this.#killSilent(child), SILENT_MS);
+    child.on('error', (error) => this.#options.log.error({ err: error }, 'Server B process'));
+    child.on('message', (raw) => {
+      silence.refresh();
+      const message = childMessageSchema.safeParse(raw);
+      if (!message.success) return;
+      if (message.data.kind === 'unable') first?.unable(new DarkroomError('BAD_REQUEST', message.data.message));
+      if (message.data.kind !== 'listening') return;
+      this.#setAddress({ host: message.data.host, port: message.data.port });
+      first?.listening();
+    });
+    child.on('exit', (code, signal) => {
+      clearTimeout(silence);
+      this.#child = null;
+      const hasListened = this.#address !== null;
+      this.#setAddress(null);
+      if (first !== undefined && !hasListened) return first.unable(endedTooSoon(signal ?? code));
+      if (this.#isClosing) return;
+      this.#options.log.error({ code, signal }, 'Server B ended; starting another');
+      this.#startAgain(Date.now() - bornAt);
+    });
+  }
+
+  #startAgain(livedMs: number): void {
+    if (livedMs > GOOD_LIFE_MS) this.#waitMs = FIRST_WAIT_MS;
+    this.#restart = setTimeout(() => this.#fork(), this.#waitMs);
+    this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_WAIT_MS);
+  }
+
+  #killSilent(child: ChildProcess): void {
+    this.#options.log.error({ silent_ms: SILENT_MS }, 'Server B is silent; killing it');
+    child.kill('SIGKILL');
+  }
+
+  #setAddress(address: ListenAddress | null): void {
+    if (this.#address === null && address === null) return;
+    this.#address = address;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** libuv reads its thread count, and libvips its block of untrusted loaders, only as the process starts. */
+  #environment(): Record<string, string | undefined> {
+    const slots = this.#settings.threads * this.#settings.jobsPerThread;
+    return {
+      ...this.#options.environment,
+      ...toEnvironment(serverBSettings, SERVER_B_PREFIX, this.#settings),
+      UV_THREADPOOL_SIZE: String(slots + SPARE_UV_THREADS),
+      VIPS_BLOCK_UNTRUSTED: '1',
+    };
+  }
+}
+
+function endedTooSoon(how: NodeJS.Signals | number | null): DarkroomError {
+  return new DarkroomError('INTERNAL', `Expected Server B to start and listen, received its end (${how})`);
+}

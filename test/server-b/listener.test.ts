@@ -1,0 +1,424 @@
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { Budget } from '../../server-b/budget.ts';
+import { Listener } from '../../server-b/listener.ts';
+import type { JobOutcome, PoolJob } from '../../server-b/pool.ts';
+import { createLogger } from '../../shared/log.ts';
+import { FORMATS, OPERATION_NAMES } from '../../shared/operations.ts';
+import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
+import type { LaneTiming } from '../../shared/wire/lane.ts';
+import { jobMessage, SMALL_HEADER, WireClient } from '../support/wire-client.ts';
+
+const BODY = Buffer.from('12345');
+const MIB = 1024 * 1024;
+
+/** A job that a worker has taken; the test says how it goes. */
+interface Taken {
+  readonly job: PoolJob;
+  readonly finish: (outcome: JobOutcome) => void;
+}
+
+/** Workers in the test's hand: what they take can be held as long as it likes. */
+class HeldWorkers {
+  readonly taken: Taken[] = [];
+  #arrived: (() => void) | null = null;
+
+  run(job: PoolJob): Promise<JobOutcome> {
+    return new Promise((finish) => {
+      this.taken.push({ job, finish });
+      this.#arrived?.();
+    });
+  }
+
+  async next(): Promise<Taken> {
+    if (this.taken.length === 0) {
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve;
+      });
+    }
+    const taken = this.taken.shift();
+    if (taken === undefined) throw new Error('no job was taken');
+    return taken;
+  }
+}
+
+const picture = (bytes: Buffer): JobOutcome => ({
+  kind: 'done',
+  outputs: [
+    {
+      header: {
+        kind: 'picture',
+        name: 'resize',
+        operation: 'resize',
+        format: 'jpeg',
+        width: 20,
+        height: 15,
+        frames: 1,
+        bytes: bytes.length,
+      },
+      picture: new Uint8Array(bytes),
+    },
+  ],
+  timings: { decode_ms: 1 },
+});
+
+describe('listener', () => {
+  let listener: Listener;
+  let workers: HeldWorkers;
+  let model: string | null;
+  let stuck: string[];
+  const clients: WireClient[] = [];
+
+  async function open(
+    options: { slots?: number; bytes?: number; token?: string; timing?: LaneTiming } = {},
+  ): Promise<void> {
+    workers = new HeldWorkers();
+    model = null;
+    stuck = [];
+    const slots = options.slots ?? 2;
+    listener = await Listener.open({ host: '127.0.0.1', port: 0 }, slots, {
+      pool: workers,
+      budget: new Budget({ slots, bytes: options.bytes ?? 64 * MIB }),
+      limits: { maxPixels: 1_000_000, maxSide: 2000, maxDecodedMb: 16 },
+      token: options.token,
+      log: createLogger('test', 'silent'),
+      ...(options.timing === undefined ? {} : { timing: options.timing }),
+      welcome: () => ({
+        protocol: PROTOCOL_VERSION,
+        instance: 'one-life',
+        slots,
+        operations: [...OPERATION_NAMES],
+        formats: [...FORMATS],
+        model,
+      }),
+      stuck: (id) => stuck.push(id),
+    });
+  }
+
+  async function client(token = ''): Promise<WireClient> {
+    const made = await WireClient.greeted(listener.address, token);
+    clients.push(made);
+    return made;
+  }
+
+  /** A client whose job a worker has in hand. */
+  async function working(overrides: Parameters<typeof jobMessage>[0] = {}): Promise<{ a: WireClient; taken: Taken }> {
+    const a = await client();
+    a.lane.send('JOB', jobMessage(overrides));
+    await a.next('GO');
+    await a.lane.sendData(BODY);
+    return { a, taken: await workers.next() };
+  }
+
+  afterEach(() => {
+    for (const made of clients.splice(0)) made.close();
+    listener.close();
+  });
+
+  describe('greeting', () => {
+    it('welcomes with what it offers', async () => {
+      await open({ slots: 3 });
+      const a = new WireClient(listener.address);
+      clients.push(a);
+      a.lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: '' });
+      const { message } = await a.next('WELCOME');
+      expect(message).to.include({ protocol: 1, instance: 'one-life', slots: 3, model: null });
+      expect(message.operations).to.deep.equal(['resize', 'circle', 'classify']);
+    });
+
+    it('refuses another protocol number and says which it speaks (rule 7)', async () => {
+      await open();
+      const a = new WireClient(listener.address);
+      a.lane.send('HELLO', { protocol: 2, token: '' });
+      expect((await a.next('REFUSE')).message.message).to.equal('Expected protocol 1, received 2');
+      await a.next('closed');
+    });
+
+    it('refuses a wrong token and takes the right one (rule 7)', async () => {
+      await open({ token: 'secret' });
+      const a = new WireClient(listener.address);
+      a.lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: 'secreT' });
+      expect((await a.next('REFUSE')).message.code).to.equal('UNAUTHENTICATED');
+      await a.next('closed');
+      await client('secret');
+    });
+
+    it('closes a connection that does not greet within two seconds (rule 7)', async () => {
+      await open();
+      const socket = connect(listener.address.port, listener.address.host);
+      await new Promise((resolve) => socket.once('close', resolve));
+    });
+
+    it('closes a lane whose first frame is no greeting, and serves the next', async () => {
+      await open();
+      const socket = connect(listener.address.port, listener.address.host);
+      socket.write('GET / HTTP/1.1\r\n\r\n');
+      await new Promise((resolve) => socket.once('close', resolve));
+      await client();
+    });
+  });
+
+  describe('a job', () => {
+    it('gets GO, gives its outputs and ends with DONE (rule 1)', async () => {
+      await open();
+      const { a, taken } = await working();
+      expect(Buffer.from(taken.job.body)).to.deep.equal(BODY);
+      taken.finish(picture(Buffer.alloc(3 * MIB)));
+      expect((await a.next('OUTPUT')).message).to.include({ kind: 'picture', bytes: 3 * MIB });
+      await a.next('DONE');
+      expect(a.lane.state).to.equal('idle');
+    });
+
+    it('can follow another on the same lane', async () => {
+      await open();
+      const { a, taken } = await working();
+      taken.finish(picture(BODY));
+      await a.next('DONE');
+      a.lane.send('JOB', jobMessage());
+      await a.next('GO');
+    });
+
+    it('fails with the worker’s own error', async () => {
+      await open();
+      const { a, taken } = await working();
+      taken.finish({ kind: 'failed', error: { code: 'IMAGE_CORRUPT', message: 'broken' } });
+      expect((await a.next('FAIL')).message).to.deep.equal({ code: 'IMAGE_CORRUPT', message: 'broken' });
+    });
+
+    it('waits for a slot, whatever lane it is on (rule 3)', async () => {
+      await open({ slots: 1 });
+      const { a: first, taken } = await working();
+      const second = await client();
+      second.lane.send('JOB', jobMessage());
+      await sleep(50);
+      expect(second.seen).to.deep.equal([]);
+      taken.finish(picture(BODY));
+      await first.next('DONE');
+      await second.next('GO');
+    });
+
+    it('waits until memory is there for all of it (rule 3)', async () => {
+      await open({ slots: 4, bytes: 5 * MIB });
+      const { taken } = await working();
+      const second = await client();
+      second.lane.send('JOB', jobMessage());
+      await sleep(50);
+      expect(second.seen).to.deep.equal([]);
+      taken.finish(picture(BODY));
+      await second.next('GO');
+    });
+
+    it('is refused at once when it exceeds the whole budget (rule 3)', async () => {
+      await open({ bytes: 5 * MIB });
+      const a = await client();
+      a.lane.send('JOB', jobMessage({ image: { ...SMALL_HEADER, width: 1000, height: 1000 } }));
+      expect((await a.next('REFUSE')).message.code).to.equal('IMAGE_TOO_LARGE');
+      a.lane.send('JOB', jobMessage());
+      await a.next('GO');
+    });
+
+    it('is refused when its header or its output is beyond the limits', async () => {
+      await open();
+      const a = await client();
+      a.lane.send('JOB', jobMessage({ image: { ...SMALL_HEADER, width: 2001 } }));
+      expect((await a.next('REFUSE')).message.message).to.contain('at most 2000 pixels a side');
+      a.lane.send('JOB', jobMessage({ operations: [{ operation: 'circle', size: 2001 }] }));
+      expect((await a.next('REFUSE')).message.code).to.equal('IMAGE_TOO_LARGE');
+    });
+
+    it('that must be alone waits for every slot and keeps the others out', async () => {
+      await open({ slots: 2 });
+      const { taken } = await working();
+      const alone = await client();
+      alone.lane.send('JOB', jobMessage({ alone: true }));
+      const third = await client();
+      third.lane.send('JOB', jobMessage());
+      await sleep(50);
+      expect(alone.seen).to.deep.equal([]);
+      taken.finish(picture(BODY));
+      await alone.next('GO');
+      await sleep(50);
+      expect(third.seen).to.deep.equal([]);
+      alone.lane.signal('CANCEL');
+      await third.next('GO');
+    });
+  });
+
+  describe('the deadline (rule 4)', () => {
+    it('does not run while the job waits', async () => {
+      await open({ slots: 1 });
+      const { taken } = await working();
+      const waiting = await client();
+      waiting.lane.send('JOB', jobMessage({ deadline_ms: 20 }));
+      await sleep(100);
+      expect(waiting.seen).to.deep.equal([]);
+      taken.finish(picture(BODY));
+      await waiting.next('GO');
+    });
+
+    it('ends the job with TIMEOUT, and the instance when the worker stays away a second longer', async () => {
+      await open();
+      const { a, taken } = await working({ deadline_ms: 50 });
+      expect((await a.next('FAIL')).message.code).to.equal('TIMEOUT');
+      expect(stuck).to.deep.equal([]);
+      await sleep(1200);
+      expect(stuck).to.deep.equal([taken.job.id]);
+    });
+
+    it('spares the instance when the worker comes back late', async () => {
+      await open();
+      const { a, taken } = await working({ deadline_ms: 50 });
+      await a.next('FAIL');
+      taken.finish(picture(BODY));
+      await sleep(1200);
+      expect(stuck).to.deep.equal([]);
+      expect(a.seen).to.deep.equal([]);
+    });
+  });
+
+  describe('CANCEL (rule 5)', () => {
+    it('of an offered job is answered and frees its place in line', async () => {
+      await open({ slots: 1 });
+      const { taken } = await working();
+      const second = await client();
+      second.lane.send('JOB', jobMessage());
+      second.lane.signal('CANCEL');
+      expect((await second.next('FAIL')).message.code).to.equal('CANCELED');
+      const third = await client();
+      third.lane.send('JOB', jobMessage());
+      taken.finish(picture(BODY));
+      await third.next('GO');
+    });
+
+    it('while receiving gives the memory back, and what is still on its way is thrown away', async () => {
+      await open({ slots: 1 });
+      const a = await client();
+      a.lane.send('JOB', jobMessage({ bytes: 2 * MIB }));
+      await a.next('GO');
+      await a.lane.sendData(Buffer.alloc(MIB));
+      a.lane.signal('CANCEL');
+      expect((await a.next('FAIL')).message.code).to.equal('CANCELED');
+      a.lane.send('JOB', jobMessage());
+      await a.next('GO');
+    });
+
+    it('while working is answered at once and keeps slot and memory until the worker returns', async () => {
+      await open({ slots: 1 });
+      const { a, taken } = await working();
+      a.lane.signal('CANCEL');
+      expect((await a.next('FAIL')).message.code).to.equal('CANCELED');
+      a.lane.send('JOB', jobMessage());
+      await sleep(50);
+      expect(a.seen).to.deep.equal([]);
+      taken.finish(picture(BODY));
+      await a.next('GO');
+    });
+
+    it('while idle is ignored', async () => {
+      await open();
+      const { a, taken } = await working();
+      taken.finish(picture(BODY));
+      // Sent while this side still believes the job is working, so that it crosses DONE.
+      a.lane.signal('CANCEL');
+      await a.next('DONE').catch(() => {});
+      a.lane.send('JOB', jobMessage());
+      await a.next('GO');
+    });
+  });
+
+  describe('a lane that goes', () => {
+    it('gives slot and memory back when it is cut while receiving', async () => {
+      await open({ slots: 1 });
+      const a = await client();
+      a.lane.send('JOB', jobMessage());
+      await a.next('GO');
+      a.close();
+      const b = await client();
+      b.lane.send('JOB', jobMessage());
+      await b.next('GO');
+    });
+
+    it('keeps the slot until the worker returns when it is cut while working', async () => {
+      await open({ slots: 1 });
+      const { a, taken } = await working();
+      a.close();
+      const b = await client();
+      b.lane.send('JOB', jobMessage());
+      await sleep(50);
+      expect(b.seen).to.deep.equal([]);
+      taken.finish(picture(BODY));
+      await b.next('GO');
+    });
+
+    it('is closed when it sends more body than it announced', async () => {
+      await open();
+      const socket = connect(listener.address.port, listener.address.host);
+      const frame = (kind: number, payload: Buffer) => {
+        const header = Buffer.from([kind, 0, 0, 0, 0]);
+        header.writeUInt32BE(payload.length, 1);
+        return Buffer.concat([header, payload]);
+      };
+      socket.write(frame(1, Buffer.from(JSON.stringify({ protocol: 1, token: '' }))));
+      socket.write(frame(3, Buffer.from(JSON.stringify(jobMessage()))));
+      await sleep(50);
+      socket.on('error', () => {});
+      socket.resume();
+      socket.write(frame(6, Buffer.alloc(6)));
+      await new Promise((resolve) => socket.once('close', resolve));
+      await client();
+    });
+
+    it('is closed after six silent seconds, in the proportions of its clock (rule 2)', async () => {
+      await open({ timing: { beatMs: 20, deadMs: 60 } });
+      const socket = connect(listener.address.port, listener.address.host);
+      const hello = Buffer.from(JSON.stringify({ protocol: 1, token: '' }));
+      socket.write(Buffer.concat([Buffer.from([1, 0, 0, 0, hello.length]), hello]));
+      socket.resume();
+      await new Promise((resolve) => socket.once('close', resolve));
+    });
+  });
+
+  it('says anew what it offers, at once when idle and after the job when not', async () => {
+    await open();
+    const idle = await client();
+    const { a: busy, taken } = await working();
+    model = 'mobilenetv2';
+    listener.announce();
+    expect((await idle.next('WELCOME')).message.model).to.equal('mobilenetv2');
+    expect(busy.seen).to.deep.equal([]);
+    taken.finish(picture(BODY));
+    await busy.next('DONE');
+    expect((await busy.next('WELCOME')).message.model).to.equal('mobilenetv2');
+  });
+
+  it('refuses new jobs with DRAINING once drained, and finishes what it has', async () => {
+    await open();
+    const { a, taken } = await working();
+    const other = await client();
+    listener.drain();
+    other.lane.send('JOB', jobMessage());
+    expect((await other.next('REFUSE')).message.code).to.equal('DRAINING');
+    taken.finish(picture(BODY));
+    await a.next('DONE');
+    expect(listener.busyLanes).to.equal(0);
+  });
+
+  it('names --port when the port is taken', async () => {
+    await open();
+    const error = await Listener.open(listener.address, 1, {
+      pool: workers,
+      budget: new Budget({ slots: 1, bytes: MIB }),
+      limits: { maxPixels: 1, maxSide: 1, maxDecodedMb: 1 },
+      token: undefined,
+      log: createLogger('test', 'silent'),
+      welcome: () => {
+        throw new Error('never greets');
+      },
+      stuck: () => {},
+    }).catch((reason: unknown) => reason);
+    expect(error)
+      .to.have.property('message')
+      .that.matches(/Expected a free port for --port, received \d+, which is in use/);
+  });
+});
