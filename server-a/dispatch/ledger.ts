@@ -61,16 +61,17 @@ export interface Ledger {
   /** Tasks that wait, oldest first. */
   waiting(): QueuedTask[];
   /**
-   * pending → processing with the next attempt; null when the task is no longer pending. A task whose input is missing
-   * or damaged ends here, failed with SPOOL_CORRUPT, and is null as well.
+   * pending → processing with the next attempt; null when the task is no longer pending. A task whose input is
+   * missing or has another size ends here, failed with SPOOL_CORRUPT, and is null as well.
    */
   begin(id: string): Promise<Job | null>;
+  /** A new output file, once for each name of an attempt. Rejects with STORAGE_FULL when the disk is full. */
   createOutput(job: Job, name: OperationName): Promise<OutputFile>;
   /** processing → completed, or failed when no output came out. */
   complete(job: Job, outputs: readonly StoredOutput[], timings: Timings): Promise<boolean>;
   /** processing → failed. */
   fail(job: Job, error: ErrorDescription): Promise<boolean>;
-  /** processing → pending, at no cost to the task; a suspect stays one, and another becomes one where `suspect` says so. */
+  /** processing → pending, at no cost to the task; a suspect stays one, another becomes one if `suspect`. */
   release(job: Job, suspect: boolean): Promise<boolean>;
   /** One strike: processing → pending, or failed with WORKER_CRASHED at the third. Resolves with what it became. */
   strike(job: Job): Promise<'pending' | 'failed' | 'unchanged'>;

@@ -63,7 +63,10 @@ export class Admission {
     this.#checkStorage(this.#atMost(bytes));
   }
 
-  /** Takes a place in the queue and room on disk: what the client declares, or the most an upload may have. Throws as {@link check}. */
+  /**
+   * Takes a place in the queue and room on disk: what the client declares, or the most an upload may have. Throws as
+   * {@link check} does.
+   */
   reserve(bytes: number | null): Reservation {
     this.check(bytes);
     this.#queued += 1;
@@ -107,7 +110,10 @@ export class Reservation {
     admission.promise(bytes);
   }
 
-  /** Bytes that go to the disk now, and so are the spool's. Throws STORAGE_FULL when they are beyond the promise and there is no room. */
+  /**
+   * Bytes that go to the disk now, and so are the spool's to count. Throws STORAGE_FULL when they are beyond the
+   * promise and there is no room.
+   */
   consume(bytes: number): void {
     const beyond = Math.max(0, bytes - this.#remaining);
     this.#admission.promise(beyond);

@@ -4,7 +4,7 @@ import type { SpoolFile } from './spool-file.ts';
 
 type Attempt = Pick<Job, 'id' | 'attempt'>;
 
-/** The output files of attempts that have not ended, so that none outlives its attempt without being named by a record. */
+/** The output files of attempts under way, so that none outlives its attempt unless a record names it. */
 export class AttemptFiles {
   readonly #files = new Map<string, Map<OperationName, SpoolFile>>();
 

@@ -4,8 +4,8 @@ import { DarkroomError, expectedMessage, systemCode } from '../../shared/errors.
 import { FolderSync } from './folder-sync.ts';
 
 /**
- * Makes the data folder where it is not there, durably and readable for its owner only; resolves with its absolute path.
- * Throws BAD_REQUEST when it cannot be made.
+ * Makes the data folder where it is not there, durably and readable for its owner only; gives its absolute
+ * path. Throws BAD_REQUEST when it cannot be made.
  */
 export async function makeDataFolder(path: string): Promise<string> {
   const folder = resolve(path);

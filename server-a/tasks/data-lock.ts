@@ -20,7 +20,10 @@ export class DataLock {
     this.#ownerFile = ownerFile;
   }
 
-  /** Takes the lock of an existing folder. Throws BAD_REQUEST when it cannot be written, and one that names the owner when it is in use. */
+  /**
+   * Takes the lock of an existing folder. Throws BAD_REQUEST when the folder cannot be written, and one that names the
+   * owner when it is in use.
+   */
   static take(folder: string): DataLock {
     const ownerFile = join(folder, 'lock.json');
     const database = openDatabase(folder);

@@ -16,7 +16,7 @@ export interface IntakeLimits extends PictureLimits {
 /**
  * Writes an upload to `file` and reads its header. Throws PAYLOAD_TOO_LARGE as soon as the count passes,
  * UNSUPPORTED_IMAGE as soon as the first bytes show it, BAD_REQUEST for no bytes, IMAGE_CORRUPT, IMAGE_TOO_LARGE and
- * STORAGE_FULL. After a refusal the source is paused where it was, for its owner to drain or destroy; an abort destroys it.
+ * STORAGE_FULL. A refusal leaves the source paused, for its owner to drain or destroy; an abort destroys it.
  */
 export async function takeIn(
   source: Readable,

@@ -178,7 +178,7 @@ export class TaskLedger implements Ledger {
   async #endAttempt(job: Job, end: End, pictures: readonly OperationName[]): Promise<boolean> {
     const parameters = { ...this.#endParameters(job.id, end), attempt: job.attempt };
     const [changed] = await this.#parts.store.write({ statement: 'endAttempt', parameters });
-    // Files first: of two ends that race, the one the store took answers first, and must have its files before the other.
+    // Files first: of two ends that race, the one the store took is told first, and must have its files by then.
     const files = this.#files.finish(job, changed === undefined ? [] : pictures);
     await Promise.all([files, changed === undefined ? undefined : this.#ended(job.id)]);
     return changed !== undefined;

@@ -69,7 +69,8 @@ async function openPicture(
   const file = outputName(row.id, row.attempt, header.name);
   const size = await spool.size(file);
   if (size !== header.bytes || sha256 === null) {
-    const message = `Expected the stored ${header.name} output to have ${header.bytes} bytes, received ${size ?? 'no file'}`;
+    const expected = `${header.bytes} bytes`;
+    const message = expectedMessage(expected, `the stored ${header.name} output`, size ?? 'no file');
     throw new DarkroomError('SPOOL_CORRUPT', message);
   }
   return { kind: 'picture', path: spool.path(file), mediaType: MEDIA_TYPES[header.format], bytes: size, sha256 };

@@ -55,14 +55,10 @@ export class SpoolFile {
     this.#expect('open');
     this.#bytes += chunk.length;
     this.#spool.count(chunk.length);
+    const written = tellFull(() => this.#writeAll(chunk));
+    // Hashed here while another thread writes.
     this.#hash.update(chunk);
-    await tellFull(async () => {
-      // A write may take less than it was given (write(2)).
-      for (let done = 0; done < chunk.length; ) {
-        const { bytesWritten } = await this.#handle.write(chunk, done, chunk.length - done);
-        done += bytesWritten;
-      }
-    });
+    await written;
   }
 
   /** The bytes are all there: fsync and close. Throws STORAGE_FULL when the disk is full. */
@@ -101,6 +97,14 @@ export class SpoolFile {
     await this.#handle.close();
     await rm(this.#path, { force: true });
     this.#spool.count(-this.#bytes);
+  }
+
+  async #writeAll(chunk: Uint8Array): Promise<void> {
+    // A write may take less than it was given (write(2)).
+    for (let done = 0; done < chunk.length; ) {
+      const { bytesWritten } = await this.#handle.write(chunk, done, chunk.length - done);
+      done += bytesWritten;
+    }
   }
 
   #expect(state: State): void {

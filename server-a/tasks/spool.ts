@@ -68,7 +68,7 @@ export class Spool implements SpoolFolder {
     return this.#folderSync.sync();
   }
 
-  /** Bytes that can still be written to the disk. Answered from memory by the kernel, so it does not block (statfs(2)). */
+  /** Bytes that can still be written to the disk. The kernel answers from memory (statfs(2)), so it need not wait. */
   freeBytes(): number {
     const { bavail, bsize } = statfsSync(this.#folder);
     return bavail * bsize;

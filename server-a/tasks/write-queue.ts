@@ -34,8 +34,8 @@ export class WriteQueue {
   }
 
   /**
-   * Starts the thread at `script` on the store at `path`; resolves when it has opened the store, rejects with its reason
-   * when it will not. `onFatal` is called once if the thread ends before {@link close}.
+   * Starts the thread at `script` on the store at `path`; resolves when it has opened the store, rejects with its
+   * reason when it will not. `onFatal` is called once if the thread ends before {@link close}.
    */
   static async start(script: URL, path: string, onFatal: (error: Error) => void): Promise<WriteQueue> {
     const worker = new Worker(script, { workerData: path });
@@ -68,17 +68,18 @@ export class WriteQueue {
   async close(): Promise<void> {
     if (this.#end === null) {
       this.#end = new Error('Expected an open store, received a write after it was closed');
-      while (this.#committing.length > 0) await Promise.race([once(this.#worker, 'message'), this.#exited]);
-      this.#order({ kind: 'close' });
+      if (this.#committing.length === 0) this.#send();
     }
     await this.#exited;
   }
 
+  /** Sends what has gathered; when that is nothing and nothing more may come, the thread is done. */
   #send(): void {
     this.#committing = this.#gathering;
     this.#gathering = [];
-    if (this.#committing.length === 0) return;
-    this.#order({ kind: 'commit', commands: this.#committing.map((waiting) => waiting.command) });
+    const commands = this.#committing.map((waiting) => waiting.command);
+    if (commands.length > 0) this.#order({ kind: 'commit', commands });
+    else if (this.#end !== null) this.#order({ kind: 'close' });
   }
 
   #order(order: WriterOrder): void {

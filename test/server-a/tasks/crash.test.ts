@@ -10,7 +10,7 @@ import { useTasks } from './support.ts';
 const CHILD = new URL('./fixtures/busy-counter.js', import.meta.url);
 const ROUNDS = 10;
 
-/** Starts a process that submits pictures, kills it `milliseconds` after its first yes, and gives the ids it said yes to. */
+/** Starts a process that submits pictures, kills it `milliseconds` after its first yes; gives the ids it accepted. */
 async function submitUntilKilled(folder: string, milliseconds: number): Promise<string[]> {
   const child: ChildProcess = spawn(process.execPath, [CHILD.pathname, folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
