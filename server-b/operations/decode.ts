@@ -16,8 +16,8 @@ export interface Raster extends Size {
 
 /** Sizes apart by more than this cannot be addressed by libvips' resampler; the picture is then cropped first. */
 const MAX_SCALED_SIDE = 1_000_000;
-/** A reduced picture serves outputs of its own size and those at most this much smaller side for side. */
-const CLEAN_REDUCTION = 0.75;
+/** Scales of outputs that differ by no more than rounding to whole pixels, relative to each other. */
+const ROUNDING = 0.002;
 
 /** A pipeline that starts from pixels in memory and ends with the job's deadline. */
 export function openRaster(raster: Raster, deadline: Deadline): Sharp {
@@ -91,7 +91,7 @@ export class Picture implements Size {
     limits: PictureLimits,
     deadline: Deadline,
   ): Promise<Picture> {
-    const metadata = await sharp(body, { limitInputPixels: limits.maxPixels })
+    const metadata = await sharp(body, { limitInputPixels: false })
       .metadata()
       .catch((error: unknown) => {
         throw corrupt(announced.format, error);
@@ -114,9 +114,7 @@ export class Picture implements Size {
     const reduced = this.#reduced;
     if (reduced !== null) {
       const most = Math.max(reduced.width / this.width, reduced.height / this.height);
-      const whole = reduced.width === this.width && reduced.height === this.height;
-      const serves = whole || isSame(scale, most) || scale <= most * CLEAN_REDUCTION;
-      if (serves || this.wideProfile) return openRaster(reduced, this.deadline);
+      if (scale <= most * (1 + ROUNDING) || this.wideProfile) return openRaster(reduced, this.deadline);
     }
     return this.#open({ page: 0, pages: 1 }).autoOrient();
   }
@@ -178,11 +176,6 @@ export class Picture implements Size {
 /** True for the error of a pipeline that sharp's timeout ended (sharp's src/common.cc, VipsProgressCallBack). */
 export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('timeout:');
-}
-
-/** Scales of outputs that differ by no more than rounding to whole pixels. */
-function isSame(one: number, other: number): boolean {
-  return Math.abs(one - other) <= 0.002 * other;
 }
 
 function decodedHeader(metadata: Metadata, announced: ImageHeader): ImageHeader {

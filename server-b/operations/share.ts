@@ -12,7 +12,7 @@ import { scaleOfResize } from './resize.ts';
  * 0.86 at 1; AVIF 0.64 at 1.
  */
 const MAX_SHARED_SCALE = 1;
-const MAX_SHRINKING_SCALE = 0.5;
+const MAX_SHRINKING_SCALE = 0.55;
 
 /**
  * The size to which the first frame is decoded once for all `operations` that use it, or null where each had better

@@ -56,7 +56,7 @@ export function meanDifference(one: Raster, other: Raster): number {
 }
 
 /** A picture of one colour. */
-export async function plain(width: number, height: number, color: string, format: Format = 'png'): Promise<Uint8Array> {
+export async function plain(width: number, height: number, color: string, format: Format = 'png'): Promise<Buffer> {
   return sharp({ create: { width, height, channels: 3, background: color } })
     .toFormat(format)
     .toBuffer();

@@ -1,0 +1,138 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import sharp from 'sharp';
+import { z } from 'zod';
+import { findModel, type ModelFiles } from '../../../server-b/model.ts';
+import { softmax } from '../../../server-b/operations/classifier.ts';
+import { classify, modelInput } from '../../../server-b/operations/classify.ts';
+import type { Label } from '../../../shared/task.ts';
+import { openPicture, plain, waves } from '../../support/pictures.ts';
+import { requireShared } from '../../support/shared.ts';
+import { TINY_CLASSES, writeTinyModel } from '../../support/tiny-model.ts';
+
+const PLANE = 224 * 224;
+const photosSchema = z.array(z.object({ file: z.string(), expected: z.array(z.string()) }));
+
+describe('classify', () => {
+  let folder: string;
+  let tiny: ModelFiles;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'darkroom-classify-'));
+    tiny = await modelAt(await writeTinyModel(folder));
+  });
+
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  it('names the most probable classes, best first, as many as asked for', async () => {
+    const labels = await labelsOf(await plain(300, 300, '#00ff00'), tiny, 3);
+    expect(labels).to.have.length(3);
+    expect(labels[0]).to.include({ index: TINY_CLASSES.green, wnid: 'n00000001', label: 'green' });
+    const probabilities = labels.map((label) => label.probability);
+    expect(probabilities).to.deep.equal(probabilities.toSorted((one, other) => other - one));
+    expect(await labelsOf(await plain(300, 300, '#ff0000'), tiny, 100)).to.have.length(100);
+  });
+
+  it('gives the first of a class’s names and the name of the model', async () => {
+    const picture = await openPicture(await plain(300, 300, '#ff0000'));
+    const { header, picture: bytes } = await classify(picture, { operation: 'classify', top_k: 1 }, tiny);
+    expect(header).to.include({ kind: 'labels', name: 'classify', operation: 'classify', model: 'tiny' });
+    expect(bytes).to.equal(null);
+    expect(header).to.have.nested.property('labels[0].label', 'red');
+  });
+
+  it('normalizes red, green and blue in planes of their own', async () => {
+    const values = await modelInput(await openPicture(await plain(500, 300, '#336699')));
+    const expected = [(51 / 255 - 0.485) / 0.229, (102 / 255 - 0.456) / 0.224, (153 / 255 - 0.406) / 0.225];
+    expect(values).to.have.length(3 * PLANE);
+    for (const [channel, value] of expected.entries()) {
+      expect(values[channel * PLANE]).to.be.closeTo(value, 0.02);
+      expect(values[(channel + 1) * PLANE - 1]).to.be.closeTo(value, 0.02);
+    }
+  });
+
+  it('sees the centre: 224 pixels of a picture whose shorter side is 256', async () => {
+    const outer = { create: { width: 512, height: 256, channels: 3 as const, background: '#ff0000' } };
+    const input = await plain(224, 224, '#0000ff');
+    const framed = await sharp(outer).composite([{ input }]).png().toBuffer();
+    const values = await modelInput(await openPicture(framed));
+    const blue = values.subarray(2 * PLANE);
+    const brightest = (255 / 255 - 0.406) / 0.225;
+    expect(blue.every((value) => Math.abs(value - brightest) < 0.01)).to.equal(true);
+  });
+
+  it('flattens transparency on white', async () => {
+    const clear = { create: { width: 300, height: 300, channels: 4 as const, background: '#00000000' } };
+    const values = await modelInput(await openPicture(await sharp(clear).png().toBuffer()));
+    expect(values[0]).to.be.closeTo((1 - 0.485) / 0.229, 0.01);
+  });
+
+  it('takes grey, tiny and very long pictures', async () => {
+    const bodies = [
+      await waves(300, 300).grayscale().toColourspace('b-w').png().toBuffer(),
+      await plain(1, 1, '#0000ff'),
+      await plain(16_000, 1, '#0000ff'),
+    ];
+    for (const body of bodies) expect(await labelsOf(body, tiny, 1)).to.have.length(1);
+  });
+
+  it('loads another model when it is handed one', async () => {
+    const other = join(folder, 'other');
+    const path = await writeTinyModel(other);
+    const synset = (await readFile(join(other, 'synset.txt'), 'utf8')).replace('green', 'verdant');
+    await writeFile(join(other, 'synset.txt'), synset);
+    const body = await plain(300, 300, '#00ff00');
+    expect((await labelsOf(body, tiny, 1))[0]).to.include({ label: 'green' });
+    expect((await labelsOf(body, await modelAt(path), 1))[0]).to.include({ label: 'verdant' });
+  });
+
+  it('is MODEL_UNAVAILABLE, and says what to do, with no model and with one that cannot be loaded', async () => {
+    const picture = await openPicture(await plain(300, 300, '#00ff00'));
+    const broken = join(folder, 'broken.onnx');
+    await writeFile(broken, 'no model');
+    for (const model of [null, { ...tiny, onnx: broken, sha256: 'another' }]) {
+      const error = await classify(picture, { operation: 'classify', top_k: 1 }, model).catch(
+        (thrown: unknown) => thrown,
+      );
+      expect(error).to.include({ code: 'MODEL_UNAVAILABLE' });
+      expect(error).to.have.property('message').that.includes('darkroom model install <file>');
+      expect(error).to.have.property('message').that.does.not.include(folder);
+    }
+  });
+
+  it('has probabilities that sum to 1 for logits of any size', () => {
+    for (const logits of [
+      [0, 0, 0],
+      [1000, -1000, 999],
+      [-5, 3, 2],
+    ]) {
+      const sum = softmax(Float32Array.from(logits)).reduce((total, value) => total + value, 0);
+      expect(sum).to.be.closeTo(1, 1e-12);
+    }
+  });
+
+  it('finds what is on each real photograph with the real model', async function () {
+    this.timeout(60_000);
+    const shared = requireShared(this);
+    const model = await modelAt(join(shared, 'models', 'mobilenetv2-12-qdq.onnx'));
+    expect(model.official).to.equal(true);
+    const photos = photosSchema.parse(JSON.parse(await readFile(join(shared, 'photos', 'photos.json'), 'utf8')));
+    for (const { file, expected } of photos.filter((photo) => photo.expected.length > 0)) {
+      const [best] = await labelsOf(await readFile(join(shared, 'photos', file)), model, 5);
+      expect(best?.label, file).to.be.oneOf(expected);
+    }
+  });
+});
+
+async function modelAt(path: string): Promise<ModelFiles> {
+  const model = await findModel({ model: path, dataDir: '.' });
+  if (model === null) throw new Error(`Expected a model at ${path}`);
+  return model;
+}
+
+async function labelsOf(body: Uint8Array, model: ModelFiles, count: number): Promise<Label[]> {
+  const { header } = await classify(await openPicture(body), { operation: 'classify', top_k: count }, model);
+  return header.kind === 'labels' ? header.labels : [];
+}

@@ -1,0 +1,174 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { findModel } from '../../server-b/model.ts';
+import { Pool } from '../../server-b/pool.ts';
+import { createLogger } from '../../shared/log.ts';
+import { FORMATS, type Operation } from '../../shared/operations.ts';
+import { KILLERS } from '../support/killer-operations.ts';
+import { headerOf, LIMITS, own, plain } from '../support/pictures.ts';
+import { writeTinyModel } from '../support/tiny-model.ts';
+
+const killers = fileURLToPath(new URL('../support/killer-operations.js', import.meta.url));
+const resize: Operation = { operation: 'resize', scale_factor: 0.5 };
+const classify: Operation = { operation: 'classify', top_k: 1 };
+const quiet = createLogger('test', 'silent');
+const never = new AbortController().signal;
+
+async function open(
+  options: { threads?: number; jobsPerThread?: number; operationsModule?: string } = {},
+): Promise<Pool> {
+  const { threads = 1, jobsPerThread = 2, operationsModule } = options;
+  return Pool.open({ threads, jobsPerThread, limits: LIMITS, operationsModule, log: quiet });
+}
+
+async function jobOf(side: number, operations: Operation[] = [resize]) {
+  const body = own(await plain(side, side, '#00ff00'));
+  return { id: 'V1StGXR8_Z5jdHi6B-myT', operations, image: await headerOf(body), body, deadlineMs: 30_000 };
+}
+
+describe('Pool', () => {
+  let pool: Pool | null = null;
+  let folder: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'darkroom-pool-'));
+  });
+
+  afterEach(async () => {
+    await pool?.close();
+    pool = null;
+  });
+
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  it('runs a job in a thread and moves the body there and the picture back', async () => {
+    pool = await open();
+    const job = await jobOf(40);
+    const outcome = await pool.run(job, never);
+    expect(outcome).to.have.nested.property('outputs[0].header.width', 20);
+    expect(outcome).to.have.nested.property('outputs[0].picture').that.is.instanceOf(Uint8Array);
+    expect(job.body.byteLength).to.equal(0);
+  });
+
+  it('runs more jobs than it has slots, each to its own end', async () => {
+    pool = await open({ threads: 2 });
+    const jobs = await Promise.all(Array.from({ length: 12 }, (_, index) => jobOf(30 + 2 * index)));
+    const outcomes = await Promise.all(jobs.map((job) => pool?.run(job, never)));
+    for (const [index, outcome] of outcomes.entries()) {
+      expect(outcome).to.have.nested.property('outputs[0].header.width', 15 + index);
+    }
+  });
+
+  it('hands each job the model in use, and MODEL_UNAVAILABLE when there is none', async () => {
+    pool = await open();
+    const job = () => jobOf(60, [resize, classify]);
+    const without = await pool.run(await job(), never);
+    expect(without).to.have.nested.property('outputs[0].header.kind', 'picture');
+    expect(without).to.have.nested.property('outputs[1].header.error.code', 'MODEL_UNAVAILABLE');
+    const model = await findModel({ model: await writeTinyModel(folder), dataDir: folder });
+    pool.useModel(model);
+    expect(pool.model).to.equal(model);
+    const labelled = await pool.run(await job(), never);
+    expect(labelled).to.have.nested.property('outputs[1].header.labels[0].label', 'green');
+  });
+
+  it('survives a model that was broken after it had been found', async () => {
+    pool = await open();
+    const path = await writeTinyModel(join(folder, 'broken'));
+    const model = await findModel({ model: path, dataDir: folder });
+    await writeFile(path, 'no model any more');
+    pool.useModel(model);
+    const outcome = await pool.run(await jobOf(60, [resize, classify]), never);
+    expect(outcome).to.have.nested.property('outputs[1].header.error.code', 'MODEL_UNAVAILABLE');
+    expect(await pool.run(await jobOf(40), never)).to.have.property('kind', 'done');
+  });
+
+  it('cancels a job that waits, at once, and takes the next one', async () => {
+    pool = await open({ jobsPerThread: 1 });
+    const running = pool.run(await jobOf(1000), never);
+    const cancel = new AbortController();
+    const waiting = pool.run(await jobOf(40), cancel.signal);
+    const next = pool.run(await jobOf(42), never);
+    cancel.abort();
+    expect(await waiting).to.have.nested.property('error.code', 'CANCELED');
+    expect(await running).to.have.property('kind', 'done');
+    expect(await next).to.have.nested.property('outputs[0].header.width', 21);
+  });
+
+  it('lets a running job end although its signal aborts', async () => {
+    pool = await open();
+    const cancel = new AbortController();
+    const running = pool.run(await jobOf(1000), cancel.signal);
+    setImmediate(() => cancel.abort());
+    expect(await running).to.have.property('kind', 'done');
+  });
+
+  it('ends a job whose signal had aborted before it came', async () => {
+    pool = await open();
+    const outcome = await pool.run(await jobOf(40), AbortSignal.abort());
+    expect(outcome).to.have.nested.property('error.code', 'CANCELED');
+  });
+
+  it('ends the jobs of a thread that dies as WORKER_CRASHED, and goes on with a new one', async () => {
+    pool = await open({ operationsModule: killers });
+    const outcome = await pool.run(await jobOf(KILLERS.exitsThread), never);
+    expect(outcome).to.have.nested.property('error.code', 'WORKER_CRASHED');
+    expect(await pool.run(await jobOf(40), never)).to.have.property('kind', 'done');
+  });
+
+  it('opens no loader but those of the six formats', async () => {
+    pool = await open();
+    const job = await jobOf(40);
+    const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><rect width="9" height="9"/></svg>';
+    const outcome = await pool.run({ ...job, body: own(Buffer.from(svg)) }, never);
+    expect(outcome).to.have.nested.property('error.code', 'IMAGE_CORRUPT');
+    expect(outcome).to.have.nested.property('error.message').that.includes('unsupported image format');
+    for (const format of FORMATS) {
+      const body = own(await plain(40, 40, '#336699', format));
+      const done = await pool.run({ ...job, image: await headerOf(body), body }, never);
+      expect(done, format).to.have.nested.property('outputs[0].header.format', format);
+    }
+  });
+
+  it('tells what an operation throws as INTERNAL, without its words', async () => {
+    pool = await open({ operationsModule: killers });
+    const outcome = await pool.run(await jobOf(KILLERS.throws), never);
+    expect(outcome).to.have.nested.property('outputs[0].header.error.code', 'INTERNAL');
+    expect(JSON.stringify(outcome)).to.not.include('killer');
+  });
+
+  it('closes although a thread hangs', async () => {
+    const hung = await open({ operationsModule: killers });
+    const running = hung.run(await jobOf(KILLERS.hangs), never);
+    await hung.close();
+    expect(await running).to.have.nested.property('error.code', 'WORKER_CRASHED');
+  });
+
+  it('closes with a session loaded, again and again, without taking the process with it', async function () {
+    this.timeout(60_000);
+    const model = await findModel({ model: await writeTinyModel(folder), dataDir: folder });
+    for (let round = 0; round < 5; round += 1) {
+      const one = await open({ threads: 2 });
+      one.useModel(model);
+      await Promise.all([await jobOf(50, [classify]), await jobOf(50, [classify])].map((job) => one.run(job, never)));
+      await one.close();
+    }
+  });
+
+  it('does not open when the threads cannot start', async () => {
+    const error = await open({ operationsModule: join(folder, 'not-there.js') }).catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(Error);
+  });
+
+  it('dies as a whole with a native fault in one thread, as the killer for 13 × 13 plays it', async () => {
+    const script = fileURLToPath(new URL('../support/pool-abort.js', import.meta.url));
+    const child = spawn(process.execPath, [script], { stdio: 'ignore' });
+    const [, signal] = await once(child, 'exit');
+    expect(signal).to.equal('SIGABRT');
+  });
+});
