@@ -91,7 +91,7 @@ class PictureStorage implements multer.StorageEngine {
 
   async #receive(request: IncomingMessage, file: multer.File): Promise<ReceivedPicture> {
     const { tasks, checkFields } = this.#options;
-    if ('body' in request) checkFields({ ...Object(request.body) });
+    if ('body' in request && typeof request.body === 'object') checkFields({ ...request.body });
     if (!('stream' in file && file.stream instanceof Readable)) {
       throw new DarkroomError('INTERNAL', 'Expected a stream from multer, received none');
     }

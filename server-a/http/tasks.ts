@@ -1,5 +1,5 @@
 import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
-import { operationNameSchema } from '../../shared/operations.ts';
+import { type OperationName, operationNameSchema } from '../../shared/operations.ts';
 import { hasEnded, type Task, taskIdSchema } from '../../shared/task.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import type { HttpContext, HttpRouter } from './http-context.ts';
@@ -51,8 +51,10 @@ async function answerResult(context: HttpContext, tasks: Tasks): Promise<void> {
   await answerPicture(context, result, `${stem}-${shown}`);
 }
 
-function outputName(context: HttpContext): string | undefined {
+/** The output the path names, if it does. Throws NOT_FOUND for what no output is called. */
+function outputName(context: HttpContext): OperationName | undefined {
   const { name } = context['params'];
-  if (name === undefined || operationNameSchema.safeParse(name).success) return name;
+  const parsed = operationNameSchema.optional().safeParse(name);
+  if (parsed.success) return parsed.data;
   throw new DarkroomError('NOT_FOUND', expectedMessage("the name of one of the task's outputs", 'name', name));
 }
