@@ -1,6 +1,6 @@
 import type { PictureLimits } from './config.ts';
 import { DarkroomError } from './errors.ts';
-import { type Operation, resizedSize } from './operations.ts';
+import { holdsAnimation, type Operation, resizedSize } from './operations.ts';
 import type { ImageHeader } from './task.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -44,7 +44,8 @@ export function outputSize(
 ): { width: number; height: number; frames: number } | null {
   if (operation.operation === 'classify') return null;
   if (operation.operation === 'circle') return { width: operation.size, height: operation.size, frames: 1 };
-  return { ...resizedSize(header, operation), frames: header.frames };
+  const frames = holdsAnimation(operation.format ?? header.format) ? header.frames : 1;
+  return { ...resizedSize(header, operation), frames };
 }
 
 function checkSides(what: string, picture: { width: number; height: number; frames: number }, limits: PictureLimits) {

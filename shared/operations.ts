@@ -23,6 +23,11 @@ export const MEDIA_TYPES: Readonly<Record<Format, string>> = {
   tiff: 'image/tiff',
 };
 
+/** True for formats that hold several frames; in all others a picture has one. */
+export function holdsAnimation(format: Format): boolean {
+  return format === 'gif' || format === 'webp';
+}
+
 const side = z.int().min(1).max(MAX_SIDE);
 
 /** What both picture-making operations take. */

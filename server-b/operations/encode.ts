@@ -16,11 +16,6 @@ export interface Encoding {
 /** The longest side WebP can hold, in pixels (RFC 9649, section 2.6). */
 const MAX_WEBP_SIDE = 16_383;
 
-/** True for formats that hold several frames. */
-export function holdsAnimation(format: Format): boolean {
-  return format === 'gif' || format === 'webp';
-}
-
 /** True for formats that hold transparency. */
 export function holdsAlpha(format: Format): boolean {
   return format !== 'jpeg';

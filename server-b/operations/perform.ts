@@ -1,12 +1,13 @@
 import type { PictureLimits } from '../../shared/config.ts';
 import { DarkroomError, describeError, type ErrorDescription } from '../../shared/errors.ts';
 import { checkOutputLimits } from '../../shared/limits.ts';
-import type {
-  CircleParameters,
-  ClassifyParameters,
-  Operation,
-  OperationName,
-  ResizeParameters,
+import {
+  type CircleParameters,
+  type ClassifyParameters,
+  holdsAnimation,
+  type Operation,
+  type OperationName,
+  type ResizeParameters,
 } from '../../shared/operations.ts';
 import type { Timings } from '../../shared/task.ts';
 import type { Fault, PictureOutput, WorkerJob, WorkerReply } from '../job.ts';
@@ -15,7 +16,6 @@ import { circle } from './circle.ts';
 import { classify } from './classify.ts';
 import { Deadline } from './deadline.ts';
 import { isTimeout, Picture } from './decode.ts';
-import { holdsAnimation } from './encode.ts';
 import { resize } from './resize.ts';
 import { sharedSize } from './share.ts';
 

@@ -1,8 +1,8 @@
 import type { Sharp } from 'sharp';
-import { type ResizeParameters, resizedSize, type Size } from '../../shared/operations.ts';
+import { holdsAnimation, type ResizeParameters, resizedSize, type Size } from '../../shared/operations.ts';
 import type { PictureOutput } from '../job.ts';
 import type { Picture } from './decode.ts';
-import { checkFormatHolds, encode, holdsAlpha, holdsAnimation } from './encode.ts';
+import { checkFormatHolds, encode, holdsAlpha } from './encode.ts';
 
 const WHITE = { r: 255, g: 255, b: 255 };
 

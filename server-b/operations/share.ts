@@ -1,8 +1,7 @@
 import type { Operation, Size } from '../../shared/operations.ts';
-import { resizedSize } from '../../shared/operations.ts';
+import { holdsAnimation, resizedSize } from '../../shared/operations.ts';
 import { CLASSIFY_SIDE } from './classify.ts';
 import type { Picture } from './decode.ts';
-import { holdsAnimation } from './encode.ts';
 import { scaleOfResize } from './resize.ts';
 
 /**

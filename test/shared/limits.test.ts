@@ -105,8 +105,8 @@ describe('limits', () => {
 
     it('stop too many pixels, over all frames', () => {
       const resize = { operation: 'resize', scale_factor: 2 } as const;
-      checkOutput(headerOf({ frames: 15 }), resize);
-      const message = refusal(() => checkOutput(headerOf({ frames: 26 }), resize));
+      checkOutput(headerOf({ format: 'gif', frames: 15 }), resize);
+      const message = refusal(() => checkOutput(headerOf({ format: 'gif', frames: 26 }), resize));
       expect(message).to.equal(
         'Expected at most 1000000 pixels for the resize output, received 26 frames of 200×200 = 1040000',
       );
@@ -128,7 +128,7 @@ describe('limits', () => {
   });
 
   it('know what each operation draws', () => {
-    const header = headerOf({ width: 40, height: 20, frames: 3 });
+    const header = headerOf({ format: 'gif', width: 40, height: 20, frames: 3 });
     expect(outputSize(header, { operation: 'classify', top_k: 1 })).to.equal(null);
     expect(outputSize(header, { operation: 'circle', size: 9 })).to.deep.equal({ width: 9, height: 9, frames: 1 });
     expect(outputSize(header, { operation: 'resize', scale_factor: 0.5 })).to.deep.equal({
@@ -136,5 +136,7 @@ describe('limits', () => {
       height: 10,
       frames: 3,
     });
+    const still = { operation: 'resize', scale_factor: 0.5, format: 'png' } as const;
+    expect(outputSize(header, still)).to.deep.equal({ width: 20, height: 10, frames: 1 });
   });
 });
