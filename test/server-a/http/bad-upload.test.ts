@@ -220,6 +220,17 @@ describe('a bad upload', () => {
     );
   });
 
+  it('gets BAD_REQUEST for a field of 10 MB where a picture might be that large', async () => {
+    const roomy = await startFixture({ maxUploadMb: 50 });
+    try {
+      const answer = await postForm(roomy, [['fit', 'x'.repeat(10_000_000)], image]);
+      expectProblem(answer, 'BAD_REQUEST', /^Expected a short text for fit/);
+      await expectNothingLeft(roomy);
+    } finally {
+      await roomy.stop();
+    }
+  });
+
   it('gets a refusal and not a failure for forms with bytes flipped', async () => {
     const whole = formBytes([['image', await sharp(picture).png().toBuffer(), 'a.png'], HALF]);
     const headers = { 'Content-Type': FORM_TYPE };
