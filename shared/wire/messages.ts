@@ -10,7 +10,7 @@ const problemSchema = z.object({ code: z.enum(ERROR_CODES), message: z.string() 
 /** The payload of each frame kind that has a JSON one. */
 export const MESSAGE_SCHEMAS = {
   /** `protocol` stands first and alone decides whether the rest is understood. */
-  HELLO: z.object({ protocol: z.int(), token: z.string().max(1024).default('') }),
+  HELLO: z.object({ protocol: z.int(), token: z.string().max(1024) }),
   WELCOME: z.object({
     protocol: z.int(),
     instance: z.string().min(1).max(64),
