@@ -52,7 +52,7 @@ export class Tasks {
     this.#parts = parts;
   }
 
-  /** Opens the data folder for this process alone and recovers what an earlier one left. Throws as {@link openParts}. */
+  /** Opens the data folder for this process alone and recovers what another left. Throws as {@link openParts}. */
   static async open(options: TasksOptions, log: Logger): Promise<Tasks> {
     return new Tasks(options, await openParts(options, log));
   }
