@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ErrorDescription } from '../shared/errors.ts';
+import type { ErrorCode, ErrorDescription } from '../shared/errors.ts';
 import type { Operation, OperationName } from '../shared/operations.ts';
 import type { ImageHeader, OutputHeader, Timings } from '../shared/task.ts';
 import type { ModelFiles } from './model.ts';
@@ -28,6 +28,7 @@ export interface WorkerJob {
 /** What went wrong inside in words for the log, never for a client. */
 export interface Fault {
   readonly step: OperationName | 'decode';
+  readonly code: ErrorCode;
   readonly reason: string;
 }
 

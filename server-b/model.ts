@@ -74,20 +74,20 @@ export async function describeModel(place: ModelPlace): Promise<ModelReport> {
 }
 
 /**
- * The model of an .onnx file with synset.txt beside it. With `official`, a file of the official name must be the
- * official one, so that a damaged copy does not pass for a model of the user's own. Throws MODEL_UNAVAILABLE.
+ * The model of an .onnx file with synset.txt beside it. With `strictName`, a file of the official name must be
+ * the official one, so that a damaged copy does not pass for a model of the user's own. Throws MODEL_UNAVAILABLE.
  */
-export async function inspectModel(onnx: string, official: boolean): Promise<ModelFiles> {
+export async function inspectModel(onnx: string, strictName: boolean): Promise<ModelFiles> {
   const synset = synsetBeside(onnx);
   try {
     parseSynset(await readFile(synset, 'utf8'));
     const [sha256, synsetSha256] = await Promise.all([sha256Of(onnx), sha256Of(synset)]);
     const name = basename(onnx, '.onnx');
-    const isOfficial = sha256 === OFFICIAL_MODEL.sha256 && synsetSha256 === OFFICIAL_SYNSET.sha256;
-    if (official && basename(onnx) === OFFICIAL_MODEL.name && sha256 !== OFFICIAL_MODEL.sha256) {
+    const official = sha256 === OFFICIAL_MODEL.sha256 && synsetSha256 === OFFICIAL_SYNSET.sha256;
+    if (strictName && basename(onnx) === OFFICIAL_MODEL.name && sha256 !== OFFICIAL_MODEL.sha256) {
       throw new Error(`Expected sha256 ${OFFICIAL_MODEL.sha256} for ${OFFICIAL_MODEL.name}, received ${sha256}`);
     }
-    const model = { name, onnx, synset, sha256, synsetSha256, official: isOfficial };
+    const model = { name, onnx, synset, sha256, synsetSha256, official };
     if (sha256 !== OFFICIAL_MODEL.sha256) await tryModel(model);
     return model;
   } catch (error) {

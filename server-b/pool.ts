@@ -46,6 +46,7 @@ export class Pool {
   readonly #log: Logger;
   readonly #waiting: (() => void)[] = [];
   #free: number;
+  #closing = false;
   #model: ModelFiles | null = null;
 
   private constructor(options: PoolOptions) {
@@ -103,10 +104,14 @@ export class Pool {
       const { operations, image, body, deadlineMs } = job;
       const task = { operations, image, body, deadlineMs, model: this.#model };
       const { outcome, faults } = await this.#piscina.run(task, { transferList: [body.buffer] });
-      for (const { step, reason } of faults) this.#log.warn({ task_id: job.id, step, reason }, 'a step failed');
+      for (const { code, ...fault } of faults) {
+        this.#log[code === 'INTERNAL' ? 'error' : 'info']({ task_id: job.id, code, ...fault }, 'a step failed');
+      }
       return outcome;
     } catch (error) {
+      if (this.#closing) return failed({ code: 'DRAINING', message: 'The workers are being stopped; try again later' });
       this.#log.error({ task_id: job.id, err: error }, 'a worker thread ended with the job');
+      // postMessage refuses a body that cannot be moved: the caller's fault, and no thread has died of it.
       if (error instanceof DOMException) return failed(describeError(error));
       return failed({ code: 'WORKER_CRASHED', message: 'The worker that had this picture in hand ended unexpectedly' });
     } finally {
@@ -114,8 +119,9 @@ export class Pool {
     }
   }
 
-  /** Ends the threads once they are idle, or after two seconds. */
+  /** Ends the threads once they are idle, or after two seconds. Jobs that had not ended by then are DRAINING. */
   async close(): Promise<void> {
+    this.#closing = true;
     await this.#piscina.close();
   }
 

@@ -14,7 +14,7 @@ export interface Raster extends Size {
   readonly pageHeight?: number;
 }
 
-/** Sizes apart by more than this cannot be addressed by libvips' resampler; the picture is then cropped first. */
+/** A picture that would be longer than this when scaled is cropped first: libvips' resampler cannot address it. */
 const MAX_SCALED_SIDE = 1_000_000;
 /** Scales of outputs that differ by no more than rounding to whole pixels, relative to each other. */
 const ROUNDING = 0.002;

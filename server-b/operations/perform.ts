@@ -116,7 +116,8 @@ function failure(name: OperationName, error: ErrorDescription): PictureOutput {
 /** Keeps the reason behind an error for the log: the whole stack where it is not one of ours. */
 function noteFault(faults: Fault[], step: Fault['step'], error: unknown): void {
   const reason = error instanceof DarkroomError ? (error.cause ?? error.message) : error;
-  faults.push({ step, reason: reason instanceof Error ? (reason.stack ?? reason.message) : String(reason) });
+  const { code } = describeError(error);
+  faults.push({ step, code, reason: reason instanceof Error ? (reason.stack ?? reason.message) : String(reason) });
 }
 
 async function timed<Result>(timings: Timings, step: Fault['step'], work: () => Promise<Result>): Promise<Result> {

@@ -142,11 +142,20 @@ describe('Pool', () => {
     expect(JSON.stringify(outcome)).to.not.include('killer');
   });
 
+  it('ends jobs that wait while it closes as DRAINING', async () => {
+    const closing = await open({ jobsPerThread: 1 });
+    const running = closing.run(await jobOf(1000), never);
+    const waiting = closing.run(await jobOf(40), never);
+    await closing.close();
+    expect(await running).to.have.property('kind', 'done');
+    expect(await waiting).to.have.nested.property('error.code', 'DRAINING');
+  });
+
   it('closes although a thread hangs', async () => {
     const hung = await open({ operationsModule: killers });
     const running = hung.run(await jobOf(KILLERS.hangs), never);
     await hung.close();
-    expect(await running).to.have.nested.property('error.code', 'WORKER_CRASHED');
+    expect(await running).to.have.nested.property('error.code', 'DRAINING');
   });
 
   it('closes with a session loaded, again and again, without taking the process with it', async function () {
