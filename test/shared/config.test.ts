@@ -158,7 +158,7 @@ for (const { tier, settings, prefix, flags } of [
     });
 
     it('have defaults for all that must be there', () => {
-      expect(resolveSettings(settings, prefix, {}, {})).to.include({ ip: '127.0.0.1', jobSeconds: 30 });
+      expect(resolveSettings(settings, prefix, {}, {})).to.include({ ip: '127.0.0.1', memoryMb: 512 });
     });
 
     it('come through the environment of another process as they were', () => {
