@@ -14,26 +14,41 @@ export const serverASettings = z.object({
   ip: z
     .union([z.ipv4(), z.ipv6()])
     .default('127.0.0.1')
-    .meta({ short: '-i' })
+    .meta({ group: 'Addresses', short: '-i' })
     .describe('IPv4 or IPv6 address of every listener'),
-  port: port.default(5454).meta({ short: '-p' }).describe('HTTP port; 0 picks a free one'),
-  serverBPort: port.default(0).describe('port of the child Server B on loopback; 0 picks a free one'),
-  serverB: optionalText.describe('host:port of a Server B that runs elsewhere, instead of a child'),
+  port: port.default(5454).meta({ group: 'Addresses', short: '-p' }).describe('HTTP port; 0 picks a free one'),
+  serverBPort: port
+    .default(0)
+    .meta({ group: 'Addresses' })
+    .describe('port of the child Server B on loopback; 0 picks a free one'),
+  serverB: optionalText
+    .meta({ group: 'Addresses' })
+    .describe('host:port of a Server B that runs elsewhere, instead of a child'),
   apiKeys: apiKeys
-    .meta({ shown: '' })
+    .meta({ group: 'Access', shown: '' })
     .describe('comma-separated keys; when given, every request but /livez and /readyz needs one'),
   ...commonSettings,
-  jobSeconds: positive.max(3600).default(30).describe('seconds a worker may spend on one job'),
-  maxUploadMb: positive.default(50).describe('size of one upload, in MiB'),
-  maxQueued: positive.default(10_000).describe('tasks that wait or run at once; beyond it uploads get 429'),
-  maxSpoolMb: positive.default(20_480).describe('inputs and outputs kept on disk, in MiB; beyond it uploads get 507'),
-  maxConnections: positive.default(1000).describe('HTTP connections open at once'),
+  jobSeconds: positive.max(3600).default(30).meta({ group: 'Work' }).describe('seconds a worker may spend on one job'),
+  maxUploadMb: positive.default(50).meta({ group: 'Limits' }).describe('size of one upload, in MiB'),
+  maxQueued: positive
+    .default(10_000)
+    .meta({ group: 'Limits' })
+    .describe('tasks that wait or run at once; beyond it uploads get 429'),
+  maxSpoolMb: positive
+    .default(20_480)
+    .meta({ group: 'Storage' })
+    .describe('inputs and outputs kept on disk, in MiB; beyond it uploads get 507'),
+  maxConnections: positive.default(1000).meta({ group: 'Limits' }).describe('HTTP connections open at once'),
   keepHours: z.coerce
     .number()
     .positive()
     .default(24)
+    .meta({ group: 'Storage' })
     .describe('hours for which outputs are kept; the record stays a week longer'),
-  requestSeconds: positive.default(300).describe('seconds a client may take to send one request'),
+  requestSeconds: positive
+    .default(300)
+    .meta({ group: 'Limits' })
+    .describe('seconds a client may take to send one request'),
 });
 
 export type ServerASettings = z.infer<typeof serverASettings>;

@@ -9,11 +9,13 @@ export const serverBSettings = z.object({
   ip: z
     .union([z.ipv4(), z.ipv6()])
     .default('127.0.0.1')
-    .meta({ short: '-i' })
+    .meta({ group: 'Addresses', short: '-i' })
     .describe('IPv4 or IPv6 address to listen on; a public one needs a token'),
-  port: port.default(5460).meta({ short: '-p' }).describe('TCP port for lanes; 0 picks a free one'),
+  port: port.default(5460).meta({ group: 'Addresses', short: '-p' }).describe('TCP port for lanes; 0 picks a free one'),
   ...commonSettings,
-  operationsModule: optionalText.describe('for tests: a module whose exports replace operations by name'),
+  operationsModule: optionalText
+    .meta({ group: 'Work' })
+    .describe('for tests: a module whose exports replace operations by name'),
 });
 
 export type ServerBSettings = z.infer<typeof serverBSettings>;

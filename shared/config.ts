@@ -4,7 +4,7 @@ import { DarkroomError, expectedMessage } from './errors.ts';
 
 /**
  * Settings are declared once, as a zod object whose fields carry `.describe()` and, where they have one,
- * `.meta({ short, example, shown })`. Flags, environment variables, .env.example and docs/configuration.md come from it.
+ * `.meta({ group, short, shown })`. Flags, environment variables, .env.example and docs/configuration.md come from it.
  */
 export type SettingsSchema = z.ZodObject<Record<string, z.ZodType>>;
 
@@ -19,13 +19,19 @@ export interface Setting {
   /** The environment variable, such as `DARKROOM_DATA_DIR`. */
   readonly variable: string;
   readonly description: string;
+  /** The heading it stands under in help and docs, such as "Limits". */
+  readonly group: string;
   /** The default as text; empty where there is none. */
   readonly defaultText: string;
   /** True for a switch that takes no value. */
   readonly isSwitch: boolean;
 }
 
-const metaSchema = z.object({ short: z.string().optional(), shown: z.string().optional() });
+const metaSchema = z.object({
+  group: z.string().default('Other'),
+  short: z.string().optional(),
+  shown: z.string().optional(),
+});
 
 /** A port a server listens on, 1 to 65535; 0 as the description says. */
 export const port = z.coerce.number().int().min(0).max(65_535);
@@ -41,25 +47,43 @@ export const optionalText = z
 
 /** What both tiers must agree on: where files lie, what bounds a picture, how they greet each other. */
 export const commonSettings = {
-  dataDir: z.string().min(1).default('./data').describe('folder of the store, the spool and the model'),
+  dataDir: z
+    .string()
+    .min(1)
+    .default('./data')
+    .meta({ group: 'Storage' })
+    .describe('folder of the store, the spool and the model'),
   threads: positive
     .max(1024)
     .default(availableParallelism())
-    .meta({ shown: 'the number of cores' })
+    .meta({ group: 'Work', shown: 'the number of cores' })
     .describe('Piscina threads of Server B'),
-  jobsPerThread: positive.max(16).default(2).describe('jobs one thread has in hand at once'),
-  memoryMb: positive.default(512).describe("Server B's budget for bodies, decoded pictures and outputs, in MiB"),
-  model: optionalText.describe(
-    'classifier: an .onnx file with synset.txt beside it; otherwise fetched once to the data folder',
-  ),
-  modelFetch: toggle.default(true).describe('fetch the classifier when none is there'),
-  token: optionalText.describe('secret that Server A shows Server B; made up at start when one command starts both'),
-  maxPixels: positive.default(100_000_000).describe('pixels of one picture, over all its frames'),
-  maxSide: positive.max(65_535).default(16_384).describe('longest side of a picture, in pixels'),
-  maxDecodedMb: positive.default(400).describe('decoded size of one picture, in MiB'),
+  jobsPerThread: positive.max(16).default(2).meta({ group: 'Work' }).describe('jobs one thread has in hand at once'),
+  memoryMb: positive
+    .default(512)
+    .meta({ group: 'Work' })
+    .describe("Server B's budget for bodies, decoded pictures and outputs, in MiB"),
+  model: optionalText
+    .meta({ group: 'Work' })
+    .describe('classifier: an .onnx file with synset.txt beside it; otherwise fetched once to the data folder'),
+  modelFetch: toggle.default(true).meta({ group: 'Work' }).describe('fetch the classifier when none is there'),
+  token: optionalText
+    .meta({ group: 'Access' })
+    .describe('secret that Server A shows Server B; made up at start when one command starts both'),
+  maxPixels: positive
+    .default(100_000_000)
+    .meta({ group: 'Limits' })
+    .describe('pixels of one picture, over all its frames'),
+  maxSide: positive
+    .max(65_535)
+    .default(16_384)
+    .meta({ group: 'Limits' })
+    .describe('longest side of a picture, in pixels'),
+  maxDecodedMb: positive.default(400).meta({ group: 'Limits' }).describe('decoded size of one picture, in MiB'),
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
+    .meta({ group: 'Log' })
     .describe('least severe log lines written to standard error'),
 } as const;
 
@@ -83,6 +107,7 @@ export function describeSettings(schema: SettingsSchema, prefix: string): Settin
       short: meta.short,
       variable: prefix + words.replaceAll('-', '_').toUpperCase(),
       description: field.description ?? '',
+      group: meta.group,
       defaultText: meta.shown ?? (value === undefined ? '' : String(value)),
       isSwitch: typeof value === 'boolean',
     };

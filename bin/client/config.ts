@@ -1,0 +1,37 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { optionalText, resolveSettings } from '../../shared/config.ts';
+import { addSettings, readEnvironment } from '../settings.ts';
+
+/** Prefix of the client commands' environment variables. */
+export const CLIENT_PREFIX = 'DARKROOM_';
+
+/** What every client command needs to know. */
+export const clientSettings = z.object({
+  server: z
+    .string()
+    .default('http://127.0.0.1:5454')
+    .transform((text) => (text.includes('://') ? text : `http://${text}`))
+    .pipe(z.url({ protocol: /^https?$/ }))
+    .meta({ group: 'Server' })
+    .describe('address of Server A'),
+  apiKey: optionalText.meta({ group: 'Server' }).describe('key to show when Server A asks for one'),
+  patience: z.coerce
+    .number()
+    .nonnegative()
+    .default(120)
+    .meta({ group: 'Server' })
+    .describe('seconds to keep trying when Server A is full or restarting'),
+});
+
+export type ClientSettings = z.infer<typeof clientSettings>;
+
+/** Gives a command the flags of {@link clientSettings}. */
+export function addClientSettings(command: Command): Command {
+  return addSettings(command, clientSettings, CLIENT_PREFIX);
+}
+
+/** The client settings from a command's flags and the environment. */
+export function resolveClientSettings(flags: Readonly<Record<string, unknown>>): ClientSettings {
+  return resolveSettings(clientSettings, CLIENT_PREFIX, flags, readEnvironment());
+}

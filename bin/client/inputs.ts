@@ -1,0 +1,63 @@
+import { readdir, stat } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import { invalid, systemCode } from '../../shared/errors.ts';
+import { formatOfExtension } from './formats.ts';
+
+/** A file to upload. */
+export interface Input {
+  /** Its path, as it is opened and shown. */
+  readonly path: string;
+  /** Its path within the folder that was named; its name when it was named itself. */
+  readonly within: string;
+}
+
+/** What the arguments of an upload stand for. */
+export interface Inputs {
+  readonly files: readonly Input[];
+  /** True when an argument was a folder. */
+  readonly hasFolder: boolean;
+}
+
+/**
+ * Files as they are named, whatever they are called; of a folder the pictures in it and below, by extension, in the
+ * order of their names, hidden ones left out. Throws BAD_REQUEST for a path that is not there and for a folder without
+ * pictures.
+ */
+export async function findInputs(paths: readonly string[]): Promise<Inputs> {
+  const files: Input[] = [];
+  let hasFolder = false;
+  for (const path of paths) {
+    if (await isFolder(path)) {
+      hasFolder = true;
+      const found = await picturesBelow(path, '');
+      if (found.length === 0) throw invalid('a folder with pictures', 'upload', path);
+      for (const within of found) files.push({ path: join(path, within), within });
+    } else {
+      files.push({ path, within: basename(path) });
+    }
+  }
+  return { files, hasFolder };
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    const reason = systemCode(error);
+    if (reason === undefined) throw error;
+    throw invalid(`a file or folder (${reason})`, 'upload', path);
+  }
+}
+
+/** Paths within `root`. Links to folders are not followed, so the walk ends. */
+async function picturesBelow(root: string, folder: string): Promise<string[]> {
+  const entries = await readdir(join(root, folder), { withFileTypes: true });
+  const found: string[] = [];
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const within = join(folder, entry.name);
+    if (entry.name.startsWith('.')) continue;
+    if (entry.isDirectory()) found.push(...(await picturesBelow(root, within)));
+    else if (formatOfExtension(extname(entry.name)) !== undefined) found.push(within);
+  }
+  return found;
+}

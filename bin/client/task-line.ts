@@ -1,0 +1,15 @@
+import type { TaskOutput } from '../../shared/task.ts';
+import type { TaskAnswer } from './client.ts';
+
+/** A task on one line: "V1StGXR8_Z5jdHi6B-myT  completed  resize 640×480  tabby 76 %". */
+export function taskLine(task: TaskAnswer): string {
+  const error = task.error === null ? [] : [`${task.error.message} (${task.error.code})`];
+  return [task.task_id, task.status, ...task.outputs.map(outputText), ...error].join('  ');
+}
+
+function outputText(output: TaskOutput): string {
+  if (output.error !== undefined) return `${output.name} failed: ${output.error.message} (${output.error.code})`;
+  const [best] = output.labels ?? [];
+  if (best !== undefined) return `${best.label} ${Math.round(best.probability * 100)} %`;
+  return `${output.name} ${output.width}×${output.height}`;
+}

@@ -1,0 +1,121 @@
+import { open } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { Agent, type Dispatcher, request } from 'undici';
+import { z } from 'zod';
+import { DarkroomError, isErrorCode, systemCode } from '../../shared/errors.ts';
+import type { ClientSettings } from './config.ts';
+import { Backoff, parseRetryAfter } from './retry.ts';
+
+/** Statuses that say "not now"; with Retry-After the same request is sent again. */
+const NOT_NOW = new Set([429, 503, 507]);
+/** What a connection that cannot be made, or breaks, carries as its code; undici's own begin with UND_ERR. */
+const NETWORK_FAILURE = /^(UND_ERR_.*|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
+
+/** One request. */
+export interface Call {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The file sent as the body. */
+  readonly file?: string;
+  /** Send it again, too, when the connection fails: for what changes nothing and is worth waiting for. */
+  readonly persistent?: boolean;
+}
+
+type Attempt =
+  | { readonly response: Dispatcher.ResponseData }
+  /** `retryAfterMs` is null when another attempt would be no use. */
+  | { readonly error: unknown; readonly retryAfterMs: number | null };
+
+/** RFC 9457 problem details, as far as they are used. */
+const problemSchema = z.object({ code: z.string().refine(isErrorCode), detail: z.string() });
+
+/** Sends requests to one Server A and sends them again when it says "not now". */
+export class Transport {
+  readonly #base: string;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #patienceMs: number;
+  readonly #signal: AbortSignal;
+  readonly #agent = new Agent();
+
+  /** Every request ends when `signal` aborts. */
+  constructor(settings: ClientSettings, signal: AbortSignal) {
+    this.#base = settings.server.replace(/\/+$/, '');
+    this.#headers = settings.apiKey === undefined ? {} : { authorization: `Bearer ${settings.apiKey}` };
+    this.#patienceMs = settings.patience * 1000;
+    this.#signal = signal;
+  }
+
+  /**
+   * The answer, of status below 400, with its body yet to be read. Throws a DarkroomError with the server's own code
+   * and detail, or with BACKEND_UNAVAILABLE when there is no server.
+   */
+  async send(call: Call): Promise<Dispatcher.ResponseData> {
+    const backoff = new Backoff(this.#patienceMs);
+    for (;;) {
+      const attempt = await this.#attempt(call);
+      if ('response' in attempt) return attempt.response;
+      const { error, retryAfterMs } = attempt;
+      if (retryAfterMs === null || !(await backoff.wait(retryAfterMs, this.#signal))) throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #attempt(call: Call): Promise<Attempt> {
+    const payload = call.file === undefined ? null : await openPayload(call.file);
+    try {
+      const response = await request(this.#base + call.path, {
+        method: call.method,
+        headers: { ...this.#headers, ...call.headers, ...payload?.headers },
+        body: payload?.body ?? null,
+        dispatcher: this.#agent,
+        signal: this.#signal,
+      });
+      if (response.statusCode < 400) return { response };
+      const { 'retry-after': header } = response.headers;
+      const askedMs = typeof header === 'string' ? parseRetryAfter(header, Date.now()) : null;
+      return { error: await readProblem(response), retryAfterMs: NOT_NOW.has(response.statusCode) ? askedMs : null };
+    } catch (error) {
+      const code = systemCode(error);
+      if (code === undefined || !NETWORK_FAILURE.test(code)) throw error;
+      const message = `Expected Darkroom at ${this.#base}, received ${code}`;
+      const unavailable = new DarkroomError('BACKEND_UNAVAILABLE', message, { cause: error });
+      return { error: unavailable, retryAfterMs: call.persistent === true ? 0 : null };
+    }
+  }
+}
+
+/** The file as a stream of known length; whoever takes the body closes the file by reading or destroying it. */
+async function openPayload(file: string): Promise<{ headers: { 'content-length': string }; body: Readable | '' }> {
+  const handle = await open(file);
+  try {
+    const { size } = await handle.stat();
+    const headers = { 'content-length': String(size) };
+    if (size > 0) return { headers, body: handle.createReadStream({ end: size - 1 }) };
+    await handle.close();
+    return { headers, body: '' };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+async function readProblem(response: Dispatcher.ResponseData): Promise<DarkroomError> {
+  const text = await response.body.text();
+  const problem = problemSchema.safeParse(parseJson(text));
+  if (problem.success) return new DarkroomError(problem.data.code, problem.data.detail);
+  const received = `${response.statusCode} ${text.slice(0, 100).replace(/\s+/g, ' ')}`.trim();
+  return new DarkroomError('SOURCE_ERROR', `Expected an answer of Darkroom, received ${received}`);
+}
+
+/** Undefined for what is no JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,17 @@
+import { Command } from 'commander';
+import { addClientSettings, resolveClientSettings } from '../client/config.ts';
+
+/** `darkroom result <id> [name] -o <file>`. */
+export function resultCommand(): Command {
+  const command = new Command('result')
+    .description('save what a task gave')
+    .argument('<id>', 'the task_id an upload gave')
+    .argument('[name]', 'resize, circle or classify; the first picture when left out')
+    .requiredOption('-o, --output <file>', 'where to');
+  return addClientSettings(command).action(
+    async (id: string, name: string | undefined, flags: Record<string, unknown> & { output: string }) => {
+      const { withClient } = await import('../client/with-client.ts');
+      await withClient(resolveClientSettings(flags), (client) => client.download(id, name, flags.output));
+    },
+  );
+}

@@ -1,0 +1,26 @@
+import { Command } from 'commander';
+import { SERVER_A_PREFIX, type ServerASettings, serverASettings } from '../../server-a/config.ts';
+import { resolveSettings } from '../../shared/config.ts';
+import { invalid } from '../../shared/errors.ts';
+import { formatAddress, parseAddress } from '../address.ts';
+import { runServerA } from '../run-server-a.ts';
+import { addSettings, readEnvironment } from '../settings.ts';
+import { abortOnSignal } from '../signals.ts';
+
+/** `darkroom server-a`: Server A alone, with a Server B that somebody else runs. */
+export function serverACommand(): Command {
+  const command = new Command('server-a').description('run Server A alone, with a Server B that runs elsewhere');
+  return addSettings(command, serverASettings, SERVER_A_PREFIX).action(async (flags: Record<string, unknown>) => {
+    const settings = resolveSettings(serverASettings, SERVER_A_PREFIX, flags, readEnvironment());
+    if (settings.serverB === undefined) throw invalid('host:port of a Server B', '--server-b', undefined);
+    await serveApart(settings, settings.serverB);
+  });
+}
+
+/** Runs Server A with the Server B at `serverB`, a `host:port` that never changes. */
+export async function serveApart(settings: ServerASettings, serverB: string): Promise<void> {
+  const address = parseAddress(serverB, '--server-b');
+  const backend = { address, onChange: () => undefined };
+  const stop = abortOnSignal();
+  await runServerA(settings, { backend, backendText: formatAddress(address), token: settings.token, stop });
+}

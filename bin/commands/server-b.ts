@@ -1,0 +1,40 @@
+import { Command } from 'commander';
+import { SERVER_B_PREFIX, serverBSettings } from '../../server-b/config.ts';
+import { resolveSettings } from '../../shared/config.ts';
+import { DarkroomError } from '../../shared/errors.ts';
+import { createLogger } from '../../shared/log.ts';
+import { formatAddress, isLoopback } from '../address.ts';
+import { explainListenFailure } from '../failure.ts';
+import { addSettings, readEnvironment } from '../settings.ts';
+import { aborted, abortOnSignal } from '../signals.ts';
+
+/** `darkroom server-b`: a supervised Server B alone, for Server A processes that run elsewhere. */
+export function serverBCommand(): Command {
+  const command = new Command('server-b').description('run Server B alone');
+  return addSettings(command, serverBSettings, SERVER_B_PREFIX).action(async (flags: Record<string, unknown>) => {
+    const settings = resolveSettings(serverBSettings, SERVER_B_PREFIX, flags, readEnvironment());
+    refuseOpenDoor(settings.ip, settings.token);
+    const stop = abortOnSignal();
+    const { startSupervisor } = await import('../../server-b/supervisor.ts');
+    const log = createLogger('supervisor', settings.logLevel);
+    const supervisor = await startSupervisor(settings, { child: false, log }).catch((error: unknown) => {
+      throw explainListenFailure(error, serverBSettings, settings);
+    });
+    try {
+      const address = supervisor.address === null ? 'starting' : formatAddress(supervisor.address);
+      process.stdout.write(`Server B  ${address}\n`);
+      await aborted(stop);
+    } finally {
+      await supervisor.close();
+    }
+  });
+}
+
+/** Whoever reaches Server B may have it work, so beyond loopback it asks for a secret. */
+function refuseOpenDoor(ip: string, token: string | undefined): void {
+  if (token !== undefined || isLoopback(ip)) return;
+  throw new DarkroomError(
+    'BAD_REQUEST',
+    `Expected --token (${SERVER_B_PREFIX}TOKEN) for a Server B that listens on ${ip}, received nothing`,
+  );
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { z } from 'zod';
+import { cancelCommand } from './commands/cancel.ts';
+import { modelCommand } from './commands/model.ts';
+import { resultCommand } from './commands/result.ts';
+import { serveCommand } from './commands/serve.ts';
+import { serverACommand } from './commands/server-a.ts';
+import { serverBCommand } from './commands/server-b.ts';
+import { statusCommand } from './commands/status.ts';
+import { uploadCommand } from './commands/upload.ts';
+import { describeFailure } from './failure.ts';
+
+const packageJson = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+const { version } = z.object({ version: z.string() }).parse(JSON.parse(packageJson));
+
+const serve = serveCommand();
+const program = new Command('darkroom')
+  .description('Pictures in by HTTP upload, a task id at once; resizes, circle crops and ImageNet labels out.')
+  .version(version)
+  .commandsGroup('Servers:')
+  .addCommand(serve, { isDefault: true })
+  .addCommand(serverACommand())
+  .addCommand(serverBCommand())
+  .addCommand(modelCommand())
+  .commandsGroup('Clients:')
+  .addCommand(uploadCommand())
+  .addCommand(statusCommand())
+  .addCommand(resultCommand())
+  .addCommand(cancelCommand())
+  .addHelpText('after', () => `\nWithout a command, darkroom serves:\n\n${serve.helpInformation()}`);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`${describeFailure(error)}\n`);
+  process.exitCode ??= 1;
+}

@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { describeSettings, type Setting, type SettingsSchema } from '../shared/config.ts';
+import { systemCode } from '../shared/errors.ts';
+
+/** Environment variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The process's environment with what `.env` in `folder` holds put under it; a missing `.env` counts as empty. */
+export function readEnvironment(folder: string = process.cwd()): Environment {
+  return { ...readDotEnv(join(folder, '.env')), ...process.env };
+}
+
+/** Gives a command one flag for each setting of a schema, under the setting's own heading. */
+export function addSettings(command: Command, schema: SettingsSchema, prefix: string): Command {
+  for (const setting of describeSettings(schema, prefix)) {
+    const options = setting.isSwitch ? switchOptions(setting) : [valueOption(setting)];
+    for (const option of options) command.addOption(option.helpGroup(`${setting.group}:`));
+  }
+  return command.addHelpText(
+    'after',
+    `\nEach flag is also an environment variable (--log-level: ${prefix}LOG_LEVEL), read from .env too.`,
+  );
+}
+
+function readDotEnv(path: string): Environment {
+  try {
+    return parseEnv(readFileSync(path, 'utf8'));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return {};
+    throw error;
+  }
+}
+
+function valueOption(setting: Setting): Option {
+  const flags = [setting.short, setting.flag].filter(Boolean).join(', ');
+  const preset = setting.defaultText === '' ? '' : ` (default: ${setting.defaultText})`;
+  const option = new Option(`${flags} <value>`, setting.description + preset);
+  return option.argParser((text) => {
+    // Number('') is 0, so that an unset shell variable would quietly become one.
+    if (text === '' && preset !== '') throw new InvalidArgumentError('Expected a value, received an empty text.');
+    return text;
+  });
+}
+
+/** Both directions of a switch, so that a flag can undo the environment; help shows the one that changes something. */
+function switchOptions(setting: Setting): Option[] {
+  const isOn = setting.defaultText === 'true';
+  const off = setting.flag.replace('--', '--no-');
+  return [
+    new Option(setting.flag, setting.description).hideHelp(isOn),
+    new Option(off, `do not ${setting.description}`).hideHelp(!isOn),
+  ];
+}
