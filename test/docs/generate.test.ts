@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { repositoryPath } from '../support/repository.ts';
+
+/** How `node dist/docs/generate.js` ended. */
+interface Ended {
+  readonly code: number;
+  readonly stderr: string;
+}
+
+describe('generated docs', () => {
+  it('are fresh in the repository', async () => {
+    expect(await generate(repositoryPath('.'), '--check')).to.deep.equal({ code: 0, stderr: '' });
+  });
+
+  describe('in a copy', () => {
+    let copy: string;
+
+    beforeEach(async () => {
+      copy = await mkdtemp(join(tmpdir(), 'darkroom-docs-'));
+      for (const folder of ['dist/docs', 'dist/bin', 'dist/server-a', 'dist/server-b', 'dist/shared', 'docs']) {
+        await cp(repositoryPath(folder), join(copy, folder), { recursive: true });
+      }
+      for (const file of ['.env.example', 'package.json']) await cp(repositoryPath(file), join(copy, file));
+      await symlink(repositoryPath('node_modules'), join(copy, 'node_modules'));
+    });
+
+    afterEach(() => rm(copy, { recursive: true, force: true }));
+
+    it('the check names each file that is stale or missing, and changes nothing', async () => {
+      await writeFile(join(copy, '.env.example'), 'stale');
+      await rm(join(copy, 'docs/configuration.md'));
+      const { code, stderr } = await generate(copy, '--check');
+      expect(code).to.equal(1);
+      expect(stderr.split('\n')).to.deep.equal([
+        '.env.example is stale: run npm run docs',
+        'docs/configuration.md is stale: run npm run docs',
+        '',
+      ]);
+      expect(await readFile(join(copy, '.env.example'), 'utf8')).to.equal('stale');
+    });
+
+    it('are the same whoever makes them', async () => {
+      await writeFile(join(copy, '.env.example'), 'stale');
+      expect((await generate(copy)).code).to.equal(0);
+      expect(await readFile(join(copy, '.env.example'), 'utf8')).to.equal(
+        await readFile(repositoryPath('.env.example'), 'utf8'),
+      );
+    });
+  });
+});
+
+function generate(root: string, ...options: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [join(root, 'dist/docs/generate.js'), ...options], (error, _stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stderr });
+    });
+  });
+}

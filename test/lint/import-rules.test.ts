@@ -1,0 +1,168 @@
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect } from 'chai';
+import { z } from 'zod';
+import { repositoryPath } from '../support/repository.ts';
+
+/** A line planted in a file of a tree of its own, and the rule that must or must not object to it. */
+interface Plant {
+  readonly file: string;
+  readonly line: string;
+}
+
+const RESTRICTED = 'lint/style/noRestrictedImports';
+const PROCESS_ENV = 'lint/style/noProcessEnv';
+const CYCLES = 'lint/suspicious/noImportCycles';
+
+function importing(file: string, target: string): Plant {
+  return { file, line: `import '${target}';` };
+}
+
+const FORBIDDEN: Readonly<Record<string, readonly Plant[]>> = {
+  'shared imports neither tier, nor the command line, nor the picture libraries': [
+    importing('shared/bad-a.ts', '../server-a/config.ts'),
+    importing('shared/bad-b.ts', '../server-b/config.ts'),
+    importing('shared/wire/bad-b.ts', '../../server-b/config.ts'),
+    importing('shared/bad-bin.ts', '../bin/settings.ts'),
+    importing('shared/bad-sharp.ts', 'sharp'),
+    importing('shared/bad-model.ts', 'onnxruntime-node'),
+  ],
+  'Server A never imports Server B or the command line': [
+    importing('server-a/bad-b.ts', '../server-b/config.ts'),
+    importing('server-a/http/bad-b.ts', '../../server-b/config.ts'),
+    importing('server-a/tasks/bad-b.ts', '../../server-b/config.ts'),
+    importing('server-a/dispatch/bad-b.ts', '../../server-b/config.ts'),
+    importing('server-a/source/bad-b.ts', '../../server-b/config.ts'),
+    importing('server-a/bad-bin.ts', '../bin/settings.ts'),
+  ],
+  'Server B never imports Server A or the command line': [
+    importing('server-b/bad-a.ts', '../server-a/config.ts'),
+    importing('server-b/worker.ts', '../server-a/config.ts'),
+    importing('server-b/operations/bad-a.ts', '../../server-a/config.ts'),
+    importing('server-b/bad-bin.ts', '../bin/settings.ts'),
+  ],
+  'no protocol imports another': [
+    importing('server-a/http/bad-zeromq.ts', '../zeromq/socket.ts'),
+    importing('server-a/zeromq/bad-http.ts', '../http/app.ts'),
+    importing('server-a/grpc/bad-websocket.ts', '../websocket/relay.ts'),
+    importing('server-a/websocket/bad-grpc.ts', '../grpc/service.ts'),
+  ],
+  'nothing below imports a protocol': [
+    importing('server-a/tasks/bad-http.ts', '../http/problem.ts'),
+    importing('server-a/dispatch/bad-http.ts', '../http/problem.ts'),
+    importing('server-a/source/bad-koa.ts', 'koa'),
+  ],
+  'neither dispatch nor source imports tasks': [
+    importing('server-a/dispatch/bad-tasks.ts', '../tasks/tasks.ts'),
+    importing('server-a/source/bad-tasks.ts', '../tasks/tasks.ts'),
+  ],
+  'Server A never loads sharp, ONNX Runtime or Piscina, also not by dynamic import': [
+    importing('server-a/bad-sharp.ts', 'sharp'),
+    importing('server-a/http/bad-sharp.ts', 'sharp'),
+    importing('server-a/tasks/bad-model.ts', 'onnxruntime-node'),
+    importing('server-a/dispatch/bad-pool.ts', 'piscina'),
+    { file: 'server-a/bad-dynamic.ts', line: "await import('sharp');" },
+  ],
+  "Server B's main thread never loads sharp, ONNX Runtime or the operations": [
+    importing('server-b/listener.ts', 'sharp'),
+    importing('server-b/pool.ts', 'onnxruntime-node'),
+    importing('server-b/budget.ts', './operations/resize.ts'),
+    { file: 'server-b/bad-dynamic.ts', line: "await import('onnxruntime-node');" },
+  ],
+  'the command line never loads sharp, ONNX Runtime or Piscina': [
+    importing('bin/bad-sharp.ts', 'sharp'),
+    importing('bin/commands/bad-pool.ts', 'piscina'),
+  ],
+};
+
+const ALLOWED: readonly Plant[] = [
+  importing('server-a/http/good.ts', '../tasks/tasks.ts'),
+  importing('server-a/http/good-sibling.ts', './problem.ts'),
+  importing('server-a/tasks/good.ts', '../dispatch/ledger.ts'),
+  importing('server-a/dispatch/good.ts', '../../shared/task.ts'),
+  importing('server-a/good.ts', './http/app.ts'),
+  importing('server-b/good.ts', '../shared/task.ts'),
+  importing('server-b/good-pool.ts', './pool.ts'),
+  importing('server-b/operations/good.ts', 'sharp'),
+  importing('bin/good-a.ts', '../server-a/config.ts'),
+  importing('bin/good-b.ts', '../server-b/config.ts'),
+  importing('test/good.ts', 'sharp'),
+];
+
+const READS_ENVIRONMENT = 'export const home = process.env;';
+const ENVIRONMENT_FORBIDDEN = ['server-a/environment.ts', 'server-b/environment.ts', 'shared/environment.ts'];
+const ENVIRONMENT_ALLOWED = ['bin/environment.ts', 'server-b/index.ts', 'test/environment.ts'];
+
+const CYCLE: readonly Plant[] = [
+  importing('shared/one.ts', './two.ts'),
+  importing('shared/two.ts', './three.ts'),
+  importing('shared/three.ts', './one.ts'),
+];
+
+const diagnosticsSchema = z.object({
+  diagnostics: z.array(z.object({ category: z.string(), location: z.object({ path: z.string() }) })),
+});
+
+describe('lint rules', function () {
+  this.timeout(60_000);
+  let folder: string;
+  let objections: ReadonlySet<string>;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'darkroom-lint-'));
+    for (const name of ['biome.json', '.gitignore']) await copyFile(repositoryPath(name), join(folder, name));
+    const environment = [...ENVIRONMENT_FORBIDDEN, ...ENVIRONMENT_ALLOWED].map((file) => ({
+      file,
+      line: READS_ENVIRONMENT,
+    }));
+    for (const plant of [...Object.values(FORBIDDEN).flat(), ...ALLOWED, ...environment, ...CYCLE]) {
+      const path = join(folder, plant.file);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, `${plant.line}\n`, { flag: 'wx' });
+    }
+    objections = await lint(folder);
+  });
+
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  for (const [rule, plants] of Object.entries(FORBIDDEN)) {
+    describe(rule, () => {
+      for (const { file, line } of plants) {
+        it(`${file}: ${line}`, () => {
+          expect(objections).to.include(`${RESTRICTED} ${file}`);
+        });
+      }
+    });
+  }
+
+  describe('what the design allows passes', () => {
+    for (const { file, line } of ALLOWED) {
+      it(`${file}: ${line}`, () => {
+        expect(objections).not.to.include(`${RESTRICTED} ${file}`);
+      });
+    }
+  });
+
+  it('keeps the environment out of everything but the command line and the entry of Server B', () => {
+    for (const file of ENVIRONMENT_FORBIDDEN) expect(objections).to.include(`${PROCESS_ENV} ${file}`);
+    for (const file of ENVIRONMENT_ALLOWED) expect(objections).not.to.include(`${PROCESS_ENV} ${file}`);
+  });
+
+  it('finds a cycle of imports in each file of it', () => {
+    for (const { file } of CYCLE) expect(objections).to.include(`${CYCLES} ${file}`);
+  });
+});
+
+/** Errors found in the tree, each as "rule file". */
+async function lint(folder: string): Promise<ReadonlySet<string>> {
+  const biome = repositoryPath('node_modules/@biomejs/biome/bin/biome');
+  const options = ['lint', '--reporter=json', '--max-diagnostics=none', '--diagnostic-level=error', '.'];
+  const text = await new Promise<string>((resolve) => {
+    // Biome ends with 1 when it finds errors, which is what is wanted here.
+    execFile(process.execPath, [biome, ...options], { cwd: folder }, (_error, stdout) => resolve(stdout));
+  });
+  const { diagnostics } = diagnosticsSchema.parse(JSON.parse(text));
+  return new Set(diagnostics.map(({ category, location }) => `${category} ${location.path}`));
+}
