@@ -1,6 +1,5 @@
 import { type ServerASettings, serverASettings } from '../server-a/config.ts';
 import type { Backend } from '../server-a/index.ts';
-import { createLogger } from '../shared/log.ts';
 import { explainListenFailure } from './failure.ts';
 import { greeting } from './greeting.ts';
 import { aborted } from './signals.ts';
@@ -18,6 +17,7 @@ export interface ServerARun {
 /** Runs Server A until told to stop. A port that is taken is told by its flag. */
 export async function runServerA(settings: ServerASettings, run: ServerARun): Promise<void> {
   const { startServerA } = await import('../server-a/index.ts');
+  const { createLogger } = await import('../shared/log.ts');
   const log = createLogger('server-a', settings.logLevel);
   const serverA = await startServerA(settings, run.backend, run.token, log).catch((error: unknown) => {
     throw explainListenFailure(error, serverASettings, settings);

@@ -5,13 +5,13 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nanoid } from 'nanoid';
 import type { Dispatcher } from 'undici';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { DarkroomError } from '../../shared/errors.ts';
 import { MEDIA_TYPES } from '../../shared/operations.ts';
 import { hasEnded, taskSchema } from '../../shared/task.ts';
 import type { ClientSettings } from './config.ts';
 import { formatOfExtension } from './formats.ts';
-import { Transport } from './transport.ts';
+import { readJson, Transport } from './transport.ts';
 
 /** Seconds one status request stays open at most; the server allows 60. */
 const WAIT_SECONDS = 30;
@@ -92,9 +92,8 @@ function statusPath(id: string): string {
 }
 
 async function readTask(response: Dispatcher.ResponseData): Promise<TaskAnswer> {
-  const answer = taskAnswerSchema.safeParse(await response.body.json());
+  const answer = taskAnswerSchema.safeParse(await readJson(response));
   if (answer.success) return answer.data;
-  const [issue] = answer.error.issues;
-  const where = `${issue?.path.join('.')}: ${issue?.message}`;
-  throw new DarkroomError('SOURCE_ERROR', `Expected a task record of Darkroom, received something else (${where})`);
+  const reason = z.prettifyError(answer.error).replace(/\s+/g, ' ');
+  throw new DarkroomError('SOURCE_ERROR', `Expected a task record of Darkroom, received something else: ${reason}`);
 }

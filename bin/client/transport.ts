@@ -103,6 +103,11 @@ async function openPayload(file: string): Promise<{ headers: { 'content-length':
   }
 }
 
+/** The answer's JSON; undefined when it is none, as a proxy's page is. */
+export async function readJson(response: Dispatcher.ResponseData): Promise<unknown> {
+  return parseJson(await response.body.text());
+}
+
 async function readProblem(response: Dispatcher.ResponseData): Promise<DarkroomError> {
   const text = await response.body.text();
   const problem = problemSchema.safeParse(parseJson(text));
@@ -111,7 +116,6 @@ async function readProblem(response: Dispatcher.ResponseData): Promise<DarkroomE
   return new DarkroomError('SOURCE_ERROR', `Expected an answer of Darkroom, received ${received}`);
 }
 
-/** Undefined for what is no JSON. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { SERVER_A_PREFIX, type ServerASettings, serverASettings } from '../../server-a/config.ts';
 import { SERVER_B_PREFIX, type ServerBSettings, serverBSettings } from '../../server-b/config.ts';
 import { commonSettings, resolveSettings } from '../../shared/config.ts';
-import { createLogger } from '../../shared/log.ts';
 import { formatAddress } from '../address.ts';
 import { explainListenFailure } from '../failure.ts';
 import { runServerA } from '../run-server-a.ts';
@@ -27,6 +26,7 @@ export function serveCommand(): Command {
 async function serveTogether(settings: ServerASettings, environment: Environment): Promise<void> {
   const stop = abortOnSignal();
   const { startSupervisor } = await import('../../server-b/supervisor.ts');
+  const { createLogger } = await import('../../shared/log.ts');
   const token = settings.token ?? nanoid();
   const log = createLogger('supervisor', settings.logLevel);
   const options = { child: true, log };

@@ -2,7 +2,6 @@ import { Command } from 'commander';
 import { SERVER_B_PREFIX, serverBSettings } from '../../server-b/config.ts';
 import { resolveSettings } from '../../shared/config.ts';
 import { DarkroomError } from '../../shared/errors.ts';
-import { createLogger } from '../../shared/log.ts';
 import { formatAddress, isLoopback } from '../address.ts';
 import { explainListenFailure } from '../failure.ts';
 import { addSettings, readEnvironment } from '../settings.ts';
@@ -16,6 +15,7 @@ export function serverBCommand(): Command {
     refuseOpenDoor(settings.ip, settings.token);
     const stop = abortOnSignal();
     const { startSupervisor } = await import('../../server-b/supervisor.ts');
+    const { createLogger } = await import('../../shared/log.ts');
     const log = createLogger('supervisor', settings.logLevel);
     const supervisor = await startSupervisor(settings, { child: false, log }).catch((error: unknown) => {
       throw explainListenFailure(error, serverBSettings, settings);

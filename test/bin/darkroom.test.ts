@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
+import { expect } from 'chai';
+import { serverASettings } from '../../server-a/config.ts';
+import { describeSettings } from '../../shared/config.ts';
+import { runDarkroom } from '../support/command-line.ts';
+import { repositoryPath } from '../support/repository.ts';
+
+describe('darkroom', () => {
+  it('-h names every command and every flag of serve, which it is without a command', async () => {
+    const [program, serve] = await Promise.all([runDarkroom(['-h']), runDarkroom(['serve', '-h'])]);
+    expect([program.code, serve.code]).to.deep.equal([0, 0]);
+    expect(program.stdout).to.match(/^Usage: darkroom /);
+    expect(program.stdout).to.contain(serve.stdout.trim().slice(0, 200));
+    for (const name of ['serve', 'server-a', 'server-b', 'model', 'upload', 'status', 'result', 'cancel']) {
+      expect(program.stdout).to.match(new RegExp(`^ {2}${name}\\b`, 'm'));
+    }
+    for (const { flag, isSwitch } of describeSettings(serverASettings, '')) {
+      expect(program.stdout).to.contain(isSwitch ? flag.replace('--', '--no-') : `${flag} <value>`);
+    }
+  });
+
+  it('--version is that of the package', async () => {
+    const { version } = JSON.parse(await readFile(repositoryPath('package.json'), 'utf8'));
+    expect((await runDarkroom(['--version'])).stdout).to.equal(`${version}\n`);
+  });
+
+  it('tells a wrong flag, value or address in one line, with the exit code 1', async () => {
+    const lines: Readonly<Record<string, RegExp>> = {
+      '--bogus': /unknown option '--bogus'/,
+      '--port abc': /^darkroom: Expected HTTP port.* for --port, received 'abc'$/,
+      '--ip localhost': /^darkroom: Expected IPv4 or IPv6 address.* for --ip, received 'localhost'$/,
+      '--server-b nowhere': /^darkroom: Expected host:port.* for --server-b, received 'nowhere'$/,
+      'server-a': /^darkroom: Expected host:port of a Server B for --server-b, received nothing$/,
+      'server-b -i 0.0.0.0': /^darkroom: Expected --token \(DARKROOM_B_TOKEN\) .* 0\.0\.0\.0, received nothing$/,
+      'server-b -i ::': /^darkroom: Expected --token \(DARKROOM_B_TOKEN\) .* ::, received nothing$/,
+      'upload --jobs 0 x': /Expected a whole number from 1 to 256/,
+      'upload --fit round x': /Allowed choices are cover, contain, fill, inside, outside/,
+    };
+    for (const [words, line] of Object.entries(lines)) {
+      const { code, stdout, stderr } = await runDarkroom(words.split(' '));
+      expect([code, stdout], words).to.deep.equal([1, '']);
+      expect(stderr.trimEnd(), words).to.match(line).and.not.contain('\n');
+    }
+  });
+
+  it('loads neither server nor any heavy package before it knows what is asked', async () => {
+    const loaded = await staticImports(new URL(repositoryPath('dist/bin/darkroom.js'), 'file:'));
+    const packages = [...loaded].filter((name) => !name.startsWith('file:') && !isBuiltin(name));
+    expect(packages.sort()).to.deep.equal(['commander', 'nanoid', 'zod']);
+    const tiers = [...loaded].filter((name) => /\/server-[ab]\/(?!config\.js$)/.test(name));
+    expect(tiers).to.deep.equal([]);
+  });
+});
+
+/** What a module and what it imports import, `import()` left out: files as URLs, packages by name. */
+async function staticImports(entry: URL): Promise<Set<string>> {
+  const found = new Set<string>();
+  const queue = [entry];
+  for (const module of queue) {
+    const source = await readFile(module, 'utf8');
+    for (const [, name = ''] of source.matchAll(
+      /^(?:import\s*|(?:import|export)\s[^;'"]*\bfrom\s*)['"]([^'"]+)['"]/gm,
+    )) {
+      const target = name.startsWith('.') ? new URL(name, module) : null;
+      const key = target?.href ?? name;
+      if (!found.has(key) && target !== null) queue.push(target);
+      found.add(key);
+    }
+  }
+  return found;
+}

@@ -1,0 +1,94 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { type Ended, runDarkroom } from '../support/command-line.ts';
+import { FakeServerA } from '../support/fake-server-a.ts';
+
+const UNKNOWN = 'V1StGXR8_Z5jdHi6B-myT';
+
+describe('commands for one task', () => {
+  let server: FakeServerA;
+  let folder: string;
+
+  beforeEach(async () => {
+    server = await FakeServerA.start();
+    folder = await mkdtemp(join(tmpdir(), 'darkroom-task-'));
+    await writeFile(join(folder, 'cat.jpg'), 'meow');
+  });
+
+  afterEach(async () => {
+    await server.close();
+    await rm(folder, { recursive: true });
+  });
+
+  function run(...words: string[]): Promise<Ended> {
+    return runDarkroom(words, { folder, environment: { DARKROOM_SERVER: server.url } });
+  }
+
+  /** The id of a task that resizes and cuts. */
+  async function task(): Promise<string> {
+    const { stdout } = await run('upload', 'cat.jpg', '--scale', '1', '--circle', '8', '--no-classify');
+    return stdout.split('  ')[1] ?? '';
+  }
+
+  describe('darkroom status', () => {
+    it('shows a task as it is, and with --wait as it ended', async () => {
+      server.taskMs = 2000;
+      const id = await task();
+      expect(await run('status', id)).to.deep.equal({ code: 0, stdout: `${id}  processing\n`, stderr: '' });
+      const line = `${id}  completed  resize 4×3  circle 4×3\n`;
+      expect(await run('status', id, '--wait')).to.deep.equal({ code: 0, stdout: line, stderr: '' });
+    });
+
+    it('shows the record as one JSON line', async () => {
+      const id = await task();
+      const { stdout } = await run('status', id, '--json');
+      expect(stdout).to.match(/^[^\n]+\n$/);
+      expect(JSON.parse(stdout)).to.include({ task_id: id, status: 'completed', attempts: 1 });
+    });
+
+    it('ends with 1 for a task that failed, and for one that is not there', async () => {
+      const error = { code: 'IMAGE_CORRUPT', message: 'The picture breaks off' } as const;
+      server.failures = { resize: error, circle: error };
+      const failed = await run('status', await task());
+      expect(failed.code).to.equal(1);
+      expect(failed.stdout).to.match(/ {2}failed {2}.*The picture breaks off \(IMAGE_CORRUPT\)\n$/);
+      expect(await run('status', UNKNOWN)).to.deep.equal({
+        code: 1,
+        stdout: '',
+        stderr: `darkroom: No task ${UNKNOWN}\n`,
+      });
+    });
+  });
+
+  describe('darkroom result', () => {
+    it('saves the first picture, or the one that is named', async () => {
+      const id = await task();
+      expect((await run('result', id, '-o', 'first.jpg')).code).to.equal(0);
+      expect((await run('result', id, 'circle', '-o', 'circle.png')).code).to.equal(0);
+      expect(await readFile(join(folder, 'first.jpg'), 'utf8')).to.equal('meow');
+      expect(await readFile(join(folder, 'circle.png'), 'utf8')).to.equal('meow');
+    });
+
+    it('leaves nothing behind when there is no such output, or no such folder', async () => {
+      const id = await task();
+      expect(await run('result', id, 'classify', '-o', 'labels')).to.include({
+        code: 1,
+        stderr: 'darkroom: Not yet\n',
+      });
+      expect((await run('result', id, '-o', 'missing/first.jpg')).stderr).to.match(/^darkroom: ENOENT[^\n]*\n$/);
+      expect(await readdir(folder)).to.deep.equal(['cat.jpg']);
+    });
+  });
+
+  describe('darkroom cancel', () => {
+    it('cancels a task that is under way and forgets one that has ended', async () => {
+      server.taskMs = 60_000;
+      const id = await task();
+      expect((await run('cancel', id)).stdout).to.equal(`${id}  canceled\n`);
+      expect((await run('cancel', id)).stdout).to.equal(`${id}  forgotten\n`);
+      expect(await run('cancel', id)).to.include({ code: 1, stderr: `darkroom: No task ${id}\n` });
+    });
+  });
+});
