@@ -15,14 +15,14 @@ export function readEnvironment(folder: string = process.cwd()): Environment {
 
 /** Gives a command one flag for each setting of a schema, under the setting's own heading. */
 export function addSettings(command: Command, schema: SettingsSchema, prefix: string): Command {
-  for (const setting of describeSettings(schema, prefix)) {
+  const settings = describeSettings(schema, prefix);
+  for (const setting of settings) {
     const options = setting.isSwitch ? switchOptions(setting) : [valueOption(setting)];
     for (const option of options) command.addOption(option.helpGroup(`${setting.group}:`));
   }
-  return command.addHelpText(
-    'after',
-    `\nEach flag is also an environment variable (--log-level: ${prefix}LOG_LEVEL), read from .env too.`,
-  );
+  const [example] = settings;
+  const note = `Each of these flags is an environment variable, too (${example?.flag}: ${example?.variable}), also in .env.`;
+  return command.addHelpText('after', `\n${note}`);
 }
 
 function readDotEnv(path: string): Environment {
