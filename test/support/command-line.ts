@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
+import { EventEmitter, once } from 'node:events';
 import { repositoryPath } from './repository.ts';
 
 /** How a `darkroom` command ended. */
@@ -15,6 +14,8 @@ export interface Ended {
 export interface Running {
   readonly process: ChildProcess;
   readonly ended: Promise<Ended>;
+  /** Resolves with the match when standard output has what the pattern asks for; rejects when it ends without. */
+  printed(pattern: RegExp): Promise<RegExpExecArray>;
 }
 
 /** Where a command runs, and what its environment holds beside the path. */
@@ -30,10 +31,29 @@ export function startDarkroom(words: readonly string[], surroundings: Surroundin
     env: { PATH: process.env['PATH'], ...surroundings.environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const ended = Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)]).then(
-    ([[code, signal], stdout, stderr]): Ended => ({ code: code ?? signal, stdout, stderr }),
-  );
-  return { process: child, ended };
+  let stdout = '';
+  let stderr = '';
+  const printed = new EventEmitter();
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+    printed.emit('more');
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = once(child, 'close').then(([code, signal]): Ended => ({ code: code ?? signal, stdout, stderr }));
+  return {
+    process: child,
+    ended,
+    printed: async (pattern) => {
+      for (;;) {
+        const match = pattern.exec(stdout);
+        if (match !== null) return match;
+        const isEnded = await Promise.race([ended.then(() => true), once(printed, 'more').then(() => false)]);
+        if (isEnded) throw new Error(`Expected ${pattern} on standard output, received '${stdout}' and '${stderr}'`);
+      }
+    },
+  };
 }
 
 /** Runs `darkroom …` to its end. */

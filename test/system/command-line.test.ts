@@ -1,0 +1,107 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { taskSchema } from '../../shared/task.ts';
+import { type Running, startDarkroom } from '../support/command-line.ts';
+import { repositoryPath } from '../support/repository.ts';
+
+const run = promisify(execFile);
+const CURL = /^curl .*$/m;
+
+describe('servers on the command line', function () {
+  this.timeout(60_000);
+  let dataDir: string;
+  let running: Running[];
+
+  beforeEach(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'darkroom-serve-'));
+    running = [];
+  });
+
+  afterEach(async () => {
+    for (const { process } of running) process.kill('SIGKILL');
+    await Promise.all(running.map(({ ended }) => ended));
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  function start(words: readonly string[], folder = repositoryPath('.')): Running {
+    const quiet = { LOG_LEVEL: 'silent', MODEL_FETCH: 'false', DATA_DIR: dataDir, THREADS: '1' };
+    const environment = Object.fromEntries(
+      Object.entries(quiet).flatMap(([name, value]) => [
+        [`DARKROOM_${name}`, value],
+        [`DARKROOM_B_${name}`, value],
+      ]),
+    );
+    const started = startDarkroom(words, { folder, environment });
+    running.push(started);
+    return started;
+  }
+
+  it('serve says where it listens', async () => {
+    const serve = start(['-p', '0']);
+    await serve.printed(CURL);
+    serve.process.kill('SIGTERM');
+    const { stdout } = await serve.ended;
+    expect(stdout).to.match(/^HTTP {6}http:\/\/127\.0\.0\.1:\d+$/m);
+    expect(stdout).to.match(/^Server B {2}127\.0\.0\.1:\d+ \(child\)$/m);
+    expect(stdout).to.match(/^Data {6}\/.*darkroom-serve-/m);
+  });
+
+  for (const [ip, folder] of [
+    ['127.0.0.1', repositoryPath('.')],
+    ['::1', tmpdir()],
+    ['0.0.0.0', repositoryPath('test')],
+  ] as const) {
+    it(`serve -i ${ip} prints a curl line that works as it stands, also from ${folder}`, async () => {
+      const serve = start(['-i', ip, '-p', '0'], folder);
+      const [line] = await serve.printed(CURL);
+      const { stdout } = await run('sh', ['-c', line], { cwd: folder });
+      const task = taskSchema.parse(JSON.parse(stdout));
+      expect(task.status).to.equal('completed');
+      expect(task.outputs[0]).to.include({ name: 'resize', format: 'jpeg', width: 320, height: 240 });
+    });
+  }
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    it(`serve ends at ${signal} by itself, with the exit code 0`, async () => {
+      const serve = start(['-p', '0']);
+      await serve.printed(CURL);
+      serve.process.kill(signal);
+      expect(await serve.ended).to.include({ code: 0, stderr: '' });
+    });
+  }
+
+  it('a port that is taken stops the start with one line that names the flag', async () => {
+    const holder = createServer().listen(0, '127.0.0.1');
+    await once(holder, 'listening');
+    try {
+      const port = String(Object(holder.address()).port);
+      for (const flag of ['--port', '--server-b-port']) {
+        const { code, stdout, stderr } = await start(['--port', '0', flag, port]).ended;
+        expect([code, stdout], flag).to.deep.equal([1, '']);
+        expect(stderr).to.equal(
+          `darkroom: Expected a free port for ${flag}, received ${port}, which is in use (EADDRINUSE)\n`,
+        );
+      }
+    } finally {
+      holder.close();
+    }
+  });
+
+  it('server-b and server-a run apart and find each other by the token', async () => {
+    const serverB = start(['server-b', '-p', '0', '--token', 'between us']);
+    const [, address = ''] = await serverB.printed(/^Server B {2}(\S+)$/m);
+    const serverA = start(['server-a', '-p', '0', '--server-b', address, '--token', 'between us']);
+    const [line] = await serverA.printed(CURL);
+    const { stdout } = await run('sh', ['-c', line], { cwd: repositoryPath('.') });
+    expect(taskSchema.parse(JSON.parse(stdout)).status).to.equal('completed');
+    for (const { process } of [serverA, serverB]) process.kill('SIGTERM');
+    expect((await serverA.ended).code).to.equal(0);
+    expect((await serverB.ended).code).to.equal(0);
+  });
+});
