@@ -11,6 +11,7 @@ import { serverBCommand } from './commands/server-b.ts';
 import { statusCommand } from './commands/status.ts';
 import { uploadCommand } from './commands/upload.ts';
 import { describeFailure } from './failure.ts';
+import { shieldTaskIds } from './task-id.ts';
 
 const packageJson = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
 const { version } = z.object({ version: z.string() }).parse(JSON.parse(packageJson));
@@ -32,7 +33,7 @@ const program = new Command('darkroom')
   .addHelpText('after', () => `\nWithout a command, darkroom serves:\n\n${serve.helpInformation()}`);
 
 try {
-  await program.parseAsync();
+  await program.parseAsync(shieldTaskIds(process.argv.slice(2)), { from: 'user' });
 } catch (error) {
   process.stderr.write(`${describeFailure(error)}\n`);
   process.exitCode ??= 1;

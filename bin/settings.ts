@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { describeSettings, type Setting, type SettingsSchema } from '../shared/config.ts';
 import { systemCode } from '../shared/errors.ts';
 
@@ -37,12 +37,7 @@ function readDotEnv(path: string): Environment {
 function valueOption(setting: Setting): Option {
   const flags = [setting.short, setting.flag].filter(Boolean).join(', ');
   const preset = setting.defaultText === '' ? '' : ` (default: ${setting.defaultText})`;
-  const option = new Option(`${flags} <value>`, setting.description + preset);
-  return option.argParser((text) => {
-    // Number('') is 0, so that an unset shell variable would quietly become one.
-    if (text === '' && preset !== '') throw new InvalidArgumentError('Expected a value, received an empty text.');
-    return text;
-  });
+  return new Option(`${flags} <value>`, setting.description + preset);
 }
 
 /** Both directions of a switch, so that a flag can undo the environment; help shows the one that changes something. */

@@ -1,11 +1,12 @@
 import { Command } from 'commander';
 import { addClientSettings, resolveClientSettings } from '../client/config.ts';
+import { taskIdArgument } from '../task-id.ts';
 
 /** `darkroom result <id> [name] -o <file>`. */
 export function resultCommand(): Command {
   const command = new Command('result')
     .description('save what a task gave')
-    .argument('<id>', 'the task_id an upload gave')
+    .addArgument(taskIdArgument())
     .argument('[name]', 'resize, circle or classify; the first picture when left out')
     .requiredOption('-o, --output <file>', 'where to');
   return addClientSettings(command).action(

@@ -1,11 +1,12 @@
 import { Command } from 'commander';
 import { addClientSettings, resolveClientSettings } from '../client/config.ts';
+import { taskIdArgument } from '../task-id.ts';
 
 /** `darkroom status <id>`. */
 export function statusCommand(): Command {
   const command = new Command('status')
     .description('show a task')
-    .argument('<id>', 'the task_id an upload gave')
+    .addArgument(taskIdArgument())
     .option('--wait', 'until the task has ended')
     .option('--json', 'as one JSON line')
     .addHelpText('after', '\nThe exit code is 1 when the task failed or was canceled.');

@@ -30,10 +30,6 @@ describe('settings of the command line', () => {
     expect(parse('--no-verbose')).to.deep.equal({ verbose: false });
   });
 
-  it('refuse an empty value where one has a default, since it would be read as 0', () => {
-    expect(() => parse('--port', '')).to.throw('Expected a value, received an empty text');
-  });
-
   it('stand in the help under their headings, with defaults', () => {
     const help = command().helpInformation();
     expect(help).to.match(/Addresses:\n {2}-p, --port <value> +a port \(default: 5454\)/);

@@ -30,6 +30,8 @@ export class FakeServerA {
   readonly uploads: ReceivedUpload[] = [];
   /** What the next uploads get, in turn, instead of a task; `cut` is a connection that ends without an answer. */
   readonly refusals: (Refusal | 'cut')[] = [];
+  /** How the ids of new tasks begin. */
+  idPrefix = '';
   /** Milliseconds from an upload to the end of its task. */
   taskMs = 0;
   /** How many of the next status requests are cut instead of answered. */
@@ -101,7 +103,7 @@ export class FakeServerA {
     if (refusal !== undefined) return problem(response, refusal);
     const upload = { query: Object.fromEntries(query), headers: request.headers, body };
     this.uploads.push(upload);
-    const id = randomUUID().replaceAll('-', '').slice(0, 21);
+    const id = (this.idPrefix + randomUUID().replaceAll('-', '')).slice(0, 21);
     this.#tasks.set(id, { task: this.#newTask(id, upload), body, endsAt: Date.now() + this.taskMs });
     json(response, 202, { ...this.#current(id), status: 'pending', outputs: [], result: null, error: null });
   }

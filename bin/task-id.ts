@@ -1,0 +1,18 @@
+import { Argument } from 'commander';
+
+/** Commands whose first argument is a task's id. */
+const TASK_COMMANDS: ReadonlySet<string | undefined> = new Set(['status', 'result', 'cancel']);
+const HYPHENED_ID = /^-[A-Za-z0-9_-]{20}$/;
+const SHIELD = 'id:';
+
+/** One id in 64 begins with a hyphen; this keeps the words of a command line that do from being read as flags. */
+export function shieldTaskIds(words: readonly string[]): string[] {
+  if (!TASK_COMMANDS.has(words[0])) return [...words];
+  return words.map((word) => (HYPHENED_ID.test(word) ? SHIELD + word : word));
+}
+
+/** The argument for a task's id, its shield taken off. */
+export function taskIdArgument(): Argument {
+  const argument = new Argument('<id>', 'the task_id an upload gave');
+  return argument.argParser((text) => (text.startsWith(SHIELD) ? text.slice(SHIELD.length) : text));
+}
