@@ -5,13 +5,13 @@ import type { Picture } from './decode.ts';
 import { scaleOfResize } from './resize.ts';
 
 /**
- * The largest scale at which one decode for all operations is cheaper than one each. JPEG and WebP shrink while they
- * load, which a shared decode at the largest output's size gives up for the smaller ones. CPU of shared ÷ separate for
- * a resize with circle and classify: JPEG 0.43 at scale 0.1, 0.64 to 0.85 at 0.5, up to 1.24 at 1; PNG 0.47 at 0.25,
- * 0.86 at 1; AVIF 0.64 at 1.
+ * The largest scale at which one decode for all operations is cheaper than one each. A JPEG shrinks while it loads,
+ * which a shared decode at the largest output's size gives up for the smaller ones. CPU of shared ÷ separate decodes
+ * for a resize, a circle and a classification, by bench/shared-decode.ts: JPEG 0.70 at scale 0.25, 0.83 at 0.5, near 1
+ * above (photographs: up to 1.2); WebP 0.48 at 0.25, 0.84 at 1; PNG 0.41 and 0.79; AVIF 0.37 and 0.56.
  */
 const MAX_SHARED_SCALE = 1;
-const MAX_SHRINKING_SCALE = 0.55;
+const MAX_SHARED_JPEG_SCALE = 0.55;
 
 /**
  * The size to which the first frame is decoded once for all `operations` that use it, or null where each had better
@@ -23,8 +23,8 @@ export function sharedSize(picture: Picture, operations: readonly Operation[]): 
   const largest = Math.max(...scales);
   if (needed.length === 0) return null;
   if (picture.wideProfile) return sizeAt(picture, Math.min(1, largest), needed);
-  const shrinks = picture.format === 'jpeg' || picture.format === 'webp';
-  if (needed.length < 2 || largest > (shrinks ? MAX_SHRINKING_SCALE : MAX_SHARED_SCALE)) return null;
+  const most = picture.format === 'jpeg' ? MAX_SHARED_JPEG_SCALE : MAX_SHARED_SCALE;
+  if (needed.length < 2 || largest > most) return null;
   return sizeAt(picture, largest, needed);
 }
 

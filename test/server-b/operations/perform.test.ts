@@ -132,7 +132,7 @@ describe('performJob', () => {
 });
 
 describe('sharedSize', () => {
-  it('is none for one operation, and for large outputs of formats that shrink while they load', async () => {
+  it('is none for one operation, for enlargements, and for large outputs of a JPEG, which shrinks while it loads', async () => {
     const jpeg = await openPicture(await waves(600, 400).jpeg().toBuffer());
     expect(sharedSize(jpeg, [half])).to.equal(null);
     expect(sharedSize(jpeg, [{ operation: 'resize', scale_factor: 0.9 }, circle])).to.equal(null);

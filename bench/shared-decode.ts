@@ -1,0 +1,58 @@
+import sharp from 'sharp';
+import { circle } from '../server-b/operations/circle.ts';
+import { modelInput } from '../server-b/operations/classify.ts';
+import { Deadline } from '../server-b/operations/deadline.ts';
+import { Picture } from '../server-b/operations/decode.ts';
+import { resize } from '../server-b/operations/resize.ts';
+import type { Format } from '../shared/operations.ts';
+
+// How much CPU one decode for all operations takes against one for each: the numbers behind server-b/operations/share.ts.
+// Rounds of the two are paired, so that what else the machine does strikes both; the median of the ratios is printed.
+
+const WIDTH = 3000;
+const HEIGHT = 2000;
+const ROUNDS = 5;
+const LIMITS = { maxPixels: 100_000_000, maxSide: 16_384, maxDecodedMb: 400 };
+
+sharp.cache(false);
+sharp.concurrency(1);
+for (const format of ['jpeg', 'webp', 'png', 'avif'] as const) {
+  const body = await scene(format);
+  for (const scale of [0.1, 0.25, 0.5, 0.75, 1]) {
+    const ratios: number[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const each = await cpuOf(() => draw(body, format, scale, false));
+      const shared = await cpuOf(() => draw(body, format, scale, true));
+      ratios.push(shared / each);
+    }
+    const median = ratios.toSorted((one, other) => one - other)[Math.floor(ROUNDS / 2)] ?? Number.NaN;
+    console.log(`${format} at scale ${scale}: shared takes ${median.toFixed(2)} of the CPU of separate decodes`);
+  }
+}
+
+/** A resize, a circle of four fifths of its height and what classification reads. */
+async function draw(body: Uint8Array<ArrayBuffer>, format: Format, scale: number, shared: boolean): Promise<void> {
+  const header = { format, width: WIDTH, height: HEIGHT, frames: 1, channels: 3, depth: 8, orientation: 1 } as const;
+  const image = { ...header, alpha: false, progressive: false };
+  const picture = await Picture.open(body, image, LIMITS, new Deadline(600_000));
+  const size = { width: Math.round(WIDTH * scale), height: Math.round(HEIGHT * scale) };
+  if (shared) await picture.reduce(size);
+  await resize(picture, { operation: 'resize', scale_factor: scale, format: 'jpeg' });
+  await circle(picture, { operation: 'circle', size: Math.round(size.height * 0.8), format: 'webp' });
+  await modelInput(picture);
+}
+
+/** Milliseconds of CPU, all threads of the process. */
+async function cpuOf(work: () => Promise<void>): Promise<number> {
+  const before = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
+/** Waves under noise: about as hard to decode as a photograph. */
+async function scene(format: Format): Promise<Uint8Array<ArrayBuffer>> {
+  const noise = { type: 'gaussian' as const, mean: 128, sigma: 25 };
+  const create = { width: WIDTH, height: HEIGHT, channels: 3 as const, background: '#888888', noise };
+  return new Uint8Array(await sharp({ create }).blur(1.5).toFormat(format).toBuffer());
+}
