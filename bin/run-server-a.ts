@@ -1,5 +1,5 @@
 import { type ServerASettings, serverASettings } from '../server-a/config.ts';
-import type { Backend } from '../server-a/index.ts';
+import type { Backend } from '../server-a/dispatch/lanes.ts';
 import { explainListenFailure } from './failure.ts';
 import { greeting } from './greeting.ts';
 import { aborted } from './signals.ts';
@@ -7,24 +7,28 @@ import { aborted } from './signals.ts';
 /** What Server A is started with, beside its settings. */
 export interface ServerARun {
   readonly backend: Backend;
-  /** Server B in one word or two, for the person at the terminal. */
-  readonly backendText: string;
+  /** Server B in one word or two, for the person at the terminal, once that is known. */
+  readonly backendText: () => Promise<string>;
   readonly token: string | undefined;
   /** When this aborts, Server A finishes what it has and closes. */
   readonly stop: AbortSignal;
 }
 
-/** Runs Server A until told to stop. A port that is taken is told by its flag. */
+/** Runs Server A until told to stop, or until its store fails it. A port that is taken is told by its flag. */
 export async function runServerA(settings: ServerASettings, run: ServerARun): Promise<void> {
   const { startServerA } = await import('../server-a/index.ts');
   const { createLogger } = await import('../shared/log.ts');
   const log = createLogger('server-a', settings.logLevel);
-  const serverA = await startServerA(settings, run.backend, run.token, log).catch((error: unknown) => {
+  const fatal = new AbortController();
+  const { backend, token } = run;
+  const options = { backend, token, log, onFatal: (error: Error) => fatal.abort(error) };
+  const serverA = await startServerA(settings, options).catch((error: unknown) => {
     throw explainListenFailure(error, serverASettings, settings);
   });
   try {
-    process.stdout.write(greeting(serverA.http, run.backendText, settings));
-    await aborted(run.stop);
+    process.stdout.write(greeting(serverA.http, await run.backendText(), settings));
+    await aborted(AbortSignal.any([run.stop, fatal.signal]));
+    fatal.signal.throwIfAborted();
   } finally {
     await serverA.close();
   }

@@ -29,8 +29,8 @@ export interface ServerA {
 }
 
 /**
- * Opens the data folder, the lanes and the protocols, in that order. Throws BAD_REQUEST when the folder has an owner or
- * a port is taken; what was opened before is closed again.
+ * Opens the data folder, the lanes and the protocols, in that order. Throws BAD_REQUEST when the folder has an owner,
+ * and the system's error when a port is taken; what was opened before is closed again.
  */
 export async function startServerA(settings: ServerASettings, options: ServerAOptions): Promise<ServerA> {
   const { backend, token, log } = options;

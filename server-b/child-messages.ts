@@ -4,7 +4,13 @@ import { z } from 'zod';
 export const childMessageSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('listening'), host: z.string(), port: z.int().positive() }),
   /** It cannot start with these settings; trying again would not help. */
-  z.object({ kind: z.literal('unable'), message: z.string() }),
+  z.object({
+    kind: z.literal('unable'),
+    message: z.string(),
+    /** The system's code, such as EADDRINUSE, and the port it is about. */
+    code: z.string().optional(),
+    port: z.number().optional(),
+  }),
   /** Its main thread is alive. */
   z.object({ kind: z.literal('beat') }),
 ]);

@@ -27,7 +27,7 @@ export interface ServerB {
   drain(): Promise<void>;
 }
 
-/** Opens pool, classifier and listener, in that order. Throws BAD_REQUEST for an address that cannot be had. */
+/** Opens pool, classifier and listener, in that order. Throws the system's error for an address that cannot be had. */
 export async function startServerB(settings: ServerBSettings, options: ServerBOptions): Promise<ServerB> {
   const { threads, jobsPerThread, operationsModule } = settings;
   const pool = await Pool.open({ threads, jobsPerThread, limits: settings, operationsModule, log: options.log });

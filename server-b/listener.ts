@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
-import { DarkroomError, systemCode } from '../shared/errors.ts';
+import { DarkroomError } from '../shared/errors.ts';
 import { JobLane, type JobLaneContext } from './job-lane.ts';
 
 /** Connections beyond the slots: room for a second Server A and for lanes that are being replaced. */
@@ -21,7 +22,7 @@ export class Listener {
     this.#server = server;
   }
 
-  /** Listens. Throws BAD_REQUEST naming --port or --ip when the address cannot be had. */
+  /** Listens. Throws the system's error, with its code and port, when the address cannot be had. */
   static async open(
     address: ListenAddress,
     slots: number,
@@ -31,11 +32,8 @@ export class Listener {
     const listener = new Listener(server);
     server.maxConnections = slots + SPARE_CONNECTIONS;
     server.on('connection', (socket) => listener.#accept(socket, context));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) => reject(cannotListen(address, error)));
-      server.listen(address.port, address.host, resolve);
-    });
-    server.removeAllListeners('error');
+    server.listen(address.port, address.host);
+    await once(server, 'listening');
     server.on('error', (error) => context.log.error({ err: error }, 'listener'));
     return listener;
   }
@@ -79,12 +77,4 @@ export class Listener {
     });
     this.#lanes.add(lane);
   }
-}
-
-function cannotListen(address: ListenAddress, error: Error): DarkroomError {
-  const [expected, received] =
-    systemCode(error) === 'EADDRINUSE'
-      ? ['a free port for --port', `${address.port}, which is in use`]
-      : ['an address of this machine for --ip', `${address.host} (${systemCode(error) ?? 'unknown error'})`];
-  return new DarkroomError('BAD_REQUEST', `Expected ${expected}, received ${received}`, { cause: error });
 }

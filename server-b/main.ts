@@ -1,5 +1,5 @@
 import { resolveSettings } from '../shared/config.ts';
-import { describeError } from '../shared/errors.ts';
+import { systemCode } from '../shared/errors.ts';
 import { createLogger } from '../shared/log.ts';
 import { BEAT_MS, type ChildMessage, supervisorMessageSchema } from './child-messages.ts';
 import { SERVER_B_PREFIX, serverBSettings } from './config.ts';
@@ -35,9 +35,9 @@ function tell(message: ChildMessage): void {
 }
 
 main().catch((error: unknown) => {
-  const { code, message } = describeError(error);
-  if (code === 'BAD_REQUEST') tell({ kind: 'unable', message });
-  createLogger('server-b', 'error').fatal({ err: error }, 'Server B could not start');
+  const message = error instanceof Error ? error.message : String(error);
+  const port = error instanceof Error && 'port' in error ? Number(error.port) : undefined;
+  tell({ kind: 'unable', message, code: systemCode(error), port });
   process.exitCode = 1;
   process.disconnect?.();
 });

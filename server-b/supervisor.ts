@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { toEnvironment } from '../shared/config.ts';
 import { DarkroomError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import { childMessageSchema, DRAIN_MS, SILENT_MS } from './child-messages.ts';
+import { type ChildMessage, childMessageSchema, DRAIN_MS, SILENT_MS } from './child-messages.ts';
 import { SERVER_B_PREFIX, type ServerBSettings, serverBSettings } from './config.ts';
 import type { ListenAddress } from './listener.ts';
 
@@ -22,6 +22,14 @@ export interface SupervisorOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
 }
+
+/** Told of the first instance's start, or of the reason why it cannot. */
+interface FirstLife {
+  readonly listening: () => void;
+  readonly unable: (error: Error) => void;
+}
+
+type Unable = Extract<ChildMessage, { kind: 'unable' }>;
 
 /**
  * Keeps one Server B process alive: starts it with the right environment, replaces it when it ends, kills it when it is
@@ -57,7 +65,7 @@ export class Supervisor {
     this.#listeners.add(listener);
   }
 
-  /** Resolves when the first instance listens. Throws BAD_REQUEST with its reason when the settings do not allow it. */
+  /** Resolves when the first instance listens. Throws its reason, with the system's code and port, when it cannot. */
   async start(): Promise<void> {
     try {
       await new Promise<void>((listening, unable) => this.#fork({ listening, unable }));
@@ -73,6 +81,7 @@ export class Supervisor {
     if (this.#restart !== null) clearTimeout(this.#restart);
     const child = this.#child;
     if (child === null) return;
+    if (this.#address === null) child.kill('SIGKILL');
     await new Promise<void>((resolve) => {
       const overdue = setTimeout(() => child.kill('SIGKILL'), DRAIN_MS + EXIT_MS);
       child.once('exit', () => {
@@ -83,7 +92,7 @@ export class Supervisor {
     });
   }
 
-  #fork(first?: { listening: () => void; unable: (error: Error) => void }): void {
+  #fork(first?: FirstLife): void {
     const child = fork(fileURLToPath(new URL('./main.js', import.meta.url)), [], {
       env: this.#environment(),
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -96,7 +105,7 @@ export class Supervisor {
       silence.refresh();
       const message = childMessageSchema.safeParse(raw);
       if (!message.success) return;
-      if (message.data.kind === 'unable') first?.unable(new DarkroomError('BAD_REQUEST', message.data.message));
+      if (message.data.kind === 'unable') this.#unable(message.data, first);
       if (message.data.kind !== 'listening') return;
       this.#setAddress({ host: message.data.host, port: message.data.port });
       first?.listening();
@@ -111,6 +120,12 @@ export class Supervisor {
       this.#options.log.error({ code, signal }, 'Server B ended; starting another');
       this.#startAgain(Date.now() - bornAt);
     });
+  }
+
+  /** The reason crosses the process border as text; code and port are put back, so that the flag can be named. */
+  #unable({ message, code, port }: Unable, first?: FirstLife): void {
+    this.#options.log.error({ reason: message, code, port }, 'Server B cannot start');
+    first?.unable(Object.assign(new Error(message), { code, port }));
   }
 
   #startAgain(livedMs: number): void {

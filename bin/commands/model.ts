@@ -4,6 +4,7 @@ import { SERVER_A_PREFIX } from '../../server-a/config.ts';
 import type { ModelFiles } from '../../server-b/model.ts';
 import { commonSettings, resolveSettings } from '../../shared/config.ts';
 import { addSettings, readEnvironment } from '../settings.ts';
+import { abortOnSignal } from '../signals.ts';
 
 const { dataDir, model } = commonSettings;
 const showSettings = z.object({ dataDir, model });
@@ -45,7 +46,7 @@ async function installModel(file: string | undefined, _flags: unknown, command: 
 
 async function fetchOfficial(dataDir: string): Promise<ModelFiles> {
   const { fetchModelWithBar } = await import('../fetch-model.ts');
-  return fetchModelWithBar(dataDir);
+  return fetchModelWithBar(dataDir, abortOnSignal());
 }
 
 async function copy(file: string, dataDir: string): Promise<ModelFiles> {

@@ -6,6 +6,7 @@ import { SERVER_B_PREFIX, type ServerBSettings, serverBSettings } from '../../se
 import { commonSettings, resolveSettings } from '../../shared/config.ts';
 import { formatAddress } from '../address.ts';
 import { explainListenFailure } from '../failure.ts';
+import { fetchMissingModel } from '../fetch-model.ts';
 import { runServerA } from '../run-server-a.ts';
 import { addSettings, type Environment, readEnvironment } from '../settings.ts';
 import { abortOnSignal } from '../signals.ts';
@@ -22,24 +23,28 @@ export function serveCommand(): Command {
   });
 }
 
-/** Starts B, then A; closes A first, so that its last jobs still find B. */
+/** Starts both at once; closes A first, so that its last jobs still find B. */
 async function serveTogether(settings: ServerASettings, environment: Environment): Promise<void> {
   const stop = abortOnSignal();
-  const { startSupervisor } = await import('../../server-b/supervisor.ts');
+  const { Supervisor } = await import('../../server-b/supervisor.ts');
   const { createLogger } = await import('../../shared/log.ts');
   const token = settings.token ?? nanoid();
   const log = createLogger('supervisor', settings.logLevel);
-  const options = { child: true, log };
-  const supervisor = await startSupervisor(childSettings(settings, token, environment), options).catch(
-    (error: unknown) => {
+  const supervisor = new Supervisor(childSettings(settings, token, environment), { environment, log });
+  const started = supervisor.start();
+  // Asked for by the greeting; until then its failure has no listener.
+  started.catch(() => {});
+  const backendText = async () => {
+    await started.catch((error: unknown) => {
       throw explainListenFailure(error, serverASettings, settings);
-    },
-  );
+    });
+    return supervisor.address === null ? 'restarting' : `${formatAddress(supervisor.address)} (child)`;
+  };
+  const fetched = fetchMissingModel(settings, stop, log);
   try {
-    const address = supervisor.address === null ? 'starting' : formatAddress(supervisor.address);
-    await runServerA(settings, { backend: supervisor, backendText: `${address} (child)`, token, stop });
+    await runServerA(settings, { backend: supervisor, backendText, token, stop });
   } finally {
-    await supervisor.close();
+    await Promise.all([supervisor.close(), fetched]);
   }
 }
 

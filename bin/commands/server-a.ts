@@ -22,5 +22,5 @@ export async function serveApart(settings: ServerASettings, serverB: string): Pr
   const address = parseAddress(serverB, '--server-b');
   const backend = { address, onChange: () => undefined };
   const stop = abortOnSignal();
-  await runServerA(settings, { backend, backendText: formatAddress(address), token: settings.token, stop });
+  await runServerA(settings, { backend, backendText: async () => formatAddress(address), token: settings.token, stop });
 }

@@ -4,6 +4,7 @@ import { resolveSettings } from '../../shared/config.ts';
 import { DarkroomError } from '../../shared/errors.ts';
 import { formatAddress, isLoopback } from '../address.ts';
 import { explainListenFailure } from '../failure.ts';
+import { fetchMissingModel } from '../fetch-model.ts';
 import { addSettings, readEnvironment } from '../settings.ts';
 import { aborted, abortOnSignal } from '../signals.ts';
 
@@ -11,21 +12,24 @@ import { aborted, abortOnSignal } from '../signals.ts';
 export function serverBCommand(): Command {
   const command = new Command('server-b').description('run Server B alone');
   return addSettings(command, serverBSettings, SERVER_B_PREFIX).action(async (flags: Record<string, unknown>) => {
-    const settings = resolveSettings(serverBSettings, SERVER_B_PREFIX, flags, readEnvironment());
+    const environment = readEnvironment();
+    const settings = resolveSettings(serverBSettings, SERVER_B_PREFIX, flags, environment);
     refuseOpenDoor(settings.ip, settings.token);
     const stop = abortOnSignal();
-    const { startSupervisor } = await import('../../server-b/supervisor.ts');
+    const { Supervisor } = await import('../../server-b/supervisor.ts');
     const { createLogger } = await import('../../shared/log.ts');
     const log = createLogger('supervisor', settings.logLevel);
-    const supervisor = await startSupervisor(settings, { child: false, log }).catch((error: unknown) => {
+    const supervisor = new Supervisor(settings, { environment, log });
+    await supervisor.start().catch((error: unknown) => {
       throw explainListenFailure(error, serverBSettings, settings);
     });
+    const fetched = fetchMissingModel(settings, stop, log);
     try {
       const address = supervisor.address === null ? 'starting' : formatAddress(supervisor.address);
       process.stdout.write(`Server B  ${address}\n`);
       await aborted(stop);
     } finally {
-      await supervisor.close();
+      await Promise.all([supervisor.close(), fetched]);
     }
   });
 }

@@ -176,7 +176,8 @@ export class Dispatcher implements Dispatch {
       case 'stopped':
         return this.#stopped(job, isAlone, outcome.error);
       case 'canceled':
-        return;
+        // The task has its end already; the records still want to hear that this attempt is over.
+        return this.#release(job, isAlone);
     }
   }
 

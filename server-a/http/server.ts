@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type Koa from 'koa';
-import { invalid, systemCode } from '../../shared/errors.ts';
 import { Connections } from './connections.ts';
 import { CLOSING, type HttpSettings, type HttpState } from './http-context.ts';
 
@@ -27,7 +26,7 @@ export interface ListenOptions {
   readonly settings: HttpSettings;
 }
 
-/** Serves the application. Throws BAD_REQUEST naming the flag when the address cannot be listened on. */
+/** Serves the application. Throws the system's error, with its code and port, when the address cannot be had. */
 export async function listen(app: Koa<HttpState>, { ip, port, settings }: ListenOptions): Promise<HttpServer> {
   const requestTimeout = settings.requestSeconds * 1000;
   const server = createServer({
@@ -47,11 +46,7 @@ export async function listen(app: Koa<HttpState>, { ip, port, settings }: Listen
   // With a listener of its own, `Expect: 100-continue` is answered by the upload, once it wants the body.
   server.on('request', serve).on('checkContinue', serve);
   server.listen(port, ip);
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    throw listenError(error, ip, port);
-  }
+  await once(server, 'listening');
   return {
     address: addressOf(server),
     close: (graceMilliseconds) => {
@@ -65,12 +60,4 @@ function addressOf(server: Server): string {
   const bound = server.address();
   if (bound === null || typeof bound === 'string') throw new TypeError(`Expected a TCP address, received ${bound}`);
   return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
-}
-
-function listenError(error: unknown, ip: string, port: number): unknown {
-  const code = systemCode(error);
-  if (code === 'EADDRINUSE') return invalid('a free port', '--port', port);
-  if (code === 'EACCES') return invalid('a port this user may listen on', '--port', port);
-  if (code === 'EADDRNOTAVAIL') return invalid('an address of this machine', '--ip', ip);
-  return error;
 }
