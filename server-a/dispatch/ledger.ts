@@ -40,7 +40,7 @@ export interface Dispatch {
 export interface OutputFile {
   /** Appends; resolves when more may be given. Rejects with STORAGE_FULL when the disk is full. */
   write(chunk: Uint8Array): Promise<void>;
-  /** fsync and rename; resolves with the picture's sha256 in hexadecimal. */
+  /** fsync and rename; resolves with the picture's sha256 in hexadecimal. After the attempt's end it is in vain. */
   commit(): Promise<string>;
   /** Removes what was written. Safe after any failure. */
   discard(): Promise<void>;

@@ -96,7 +96,8 @@ export class TaskLedger implements Ledger {
       write: (chunk) => file.write(chunk),
       commit: async () => {
         await file.seal();
-        await file.moveTo(outputName(job.id, job.attempt, name));
+        // What comes after the attempt's end must not replace a file that the end named.
+        if (this.#isUnderWay(job)) await file.moveTo(outputName(job.id, job.attempt, name));
         return file.sha256;
       },
       discard: () => file.discard(),
@@ -151,6 +152,11 @@ export class TaskLedger implements Ledger {
       if (header.kind === 'picture') await this.#remove(row.id, outputName(row.id, row.attempt, header.name));
     }
     return true;
+  }
+
+  #isUnderWay({ id, attempt }: Job): boolean {
+    const row = this.#parts.store.find(id);
+    return row?.status === 'processing' && row.attempt === attempt;
   }
 
   /** The row of a task that waits, else null. One whose row is damaged ends here: nobody could run it. */

@@ -135,7 +135,8 @@ class Life {
 }
 
 describe('ledger, whatever happens to it', () => {
-  it('ends each task once and owns every file on disk', async () => {
+  it('ends each task once and owns every file on disk', async function () {
+    this.timeout(120_000);
     const step = fc.record({ kind: fc.constantFrom(...STEPS), pick: fc.nat(20) });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
@@ -152,7 +153,7 @@ describe('ledger, whatever happens to it', () => {
           await rm(folder, { recursive: true });
         }
       }),
-      { numRuns: 25 },
+      { numRuns: 40 },
     );
   });
 });

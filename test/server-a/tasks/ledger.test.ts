@@ -1,10 +1,13 @@
-import { truncate, unlink } from 'node:fs/promises';
+import { readFile, truncate, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Job, Ledger } from '../../../server-a/dispatch/ledger.ts';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { beginJob, codeOf, failed, LABELS, pictureHeader, storeOutput, submitPicture, useTasks } from './support.ts';
 
 const ERROR = { code: 'IMAGE_CORRUPT', message: 'Expected a picture' } as const;
+
+const WINNER = Buffer.from('the winner');
 
 /** What the dispatcher may do with a job, and what the task is afterwards. */
 const MOVES: Record<string, { move: (ledger: Ledger, job: Job) => Promise<unknown>; took: unknown; status: string }> = {
@@ -16,7 +19,7 @@ const MOVES: Record<string, { move: (ledger: Ledger, job: Job) => Promise<unknow
 
 /** Ways to leave `processing`, after which an attempt has nothing more to say. */
 const ENDINGS: Record<string, (tasks: Tasks, job: Job) => Promise<unknown>> = {
-  completed: (tasks, job) => tasks.ledger.complete(job, [LABELS], {}),
+  completed: async (tasks, job) => tasks.ledger.complete(job, [await storeOutput(tasks, job, WINNER)], {}),
   failed: (tasks, job) => tasks.ledger.fail(job, ERROR),
   canceled: (tasks, job) => tasks.cancel(job.id),
   'pending again': (tasks, job) => tasks.ledger.release(job, false),
@@ -55,6 +58,9 @@ describe('ledger', () => {
         expect(await move(tasks.ledger, job)).to.equal(name === 'strike' ? 'unchanged' : false);
         if (record !== null) expect(tasks.get(task_id)).to.deep.equal(record);
         expect(await files()).to.deep.equal(owned);
+        for (const name of owned.filter((one) => one.endsWith('.resize'))) {
+          expect(await readFile(join(folder(), 'spool', name))).to.deep.equal(WINNER);
+        }
       });
     }
   }
@@ -159,7 +165,7 @@ describe('ledger', () => {
     it(`fails a task whose input is ${what}, when it begins`, async () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks);
-      await damage(`${folder()}/spool/${task_id}.input`);
+      await damage(join(folder(), 'spool', `${task_id}.input`));
       expect(await tasks.ledger.begin(task_id)).to.equal(null);
       expect(tasks.get(task_id)).to.include({ status: 'failed', attempts: 0 });
       expect(tasks.get(task_id).error?.code).to.equal('SPOOL_CORRUPT');
