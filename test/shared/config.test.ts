@@ -109,7 +109,7 @@ describe('settings', () => {
     }
   });
 
-  it('are described with flag, variable and default', () => {
+  it('are described with flag, variable, default and heading', () => {
     const [first, second, third, fourth, fifth] = describeSettings(schema, 'T_');
     expect(first).to.deep.equal({
       key: 'port',
@@ -117,6 +117,7 @@ describe('settings', () => {
       short: '-p',
       variable: 'T_PORT',
       description: 'HTTP port',
+      group: 'Other',
       defaultText: '5454',
       isSwitch: false,
     });
