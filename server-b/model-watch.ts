@@ -26,9 +26,10 @@ export async function watchModel(options: WatchOptions): Promise<void> {
   let current: ModelFiles | null | undefined;
   while (!signal.aborted) {
     const signature = await signatureOf(options);
-    if (signature !== seen) {
-      const found = await findUsable(options);
-      if (signal.aborted) return;
+    const found = signature === seen ? undefined : await findUsable(options);
+    if (signal.aborted) return;
+    // Files that changed while they were read are looked at again.
+    if (found !== undefined && signature === (await signatureOf(options))) {
       if (current === undefined || keyOf(found) !== keyOf(current)) onChange(found);
       current = found;
       seen = signature;

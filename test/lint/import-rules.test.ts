@@ -93,7 +93,7 @@ const ALLOWED: readonly Plant[] = [
 
 const READS_ENVIRONMENT = 'export const home = process.env;';
 const ENVIRONMENT_FORBIDDEN = ['server-a/environment.ts', 'server-b/environment.ts', 'shared/environment.ts'];
-const ENVIRONMENT_ALLOWED = ['bin/environment.ts', 'server-b/index.ts', 'test/environment.ts'];
+const ENVIRONMENT_ALLOWED = ['bin/environment.ts', 'server-b/main.ts', 'test/environment.ts'];
 
 const CYCLE: readonly Plant[] = [
   importing('shared/one.ts', './two.ts'),
