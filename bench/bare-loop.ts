@@ -29,9 +29,8 @@ async function resize(): Promise<number> {
 async function classify(model: InferenceSession): Promise<number> {
   const pixels = await sharp(picture)
     .rotate()
-    .resize(256, 256, { fit: 'outside' })
-    .extract({ left: 0, top: 0, width: 256, height: 256 })
-    .resize(SIDE, SIDE, { kernel: 'nearest' })
+    .resize(256, 256)
+    .extract({ left: 16, top: 16, width: SIDE, height: SIDE })
     .removeAlpha()
     .raw()
     .toBuffer();

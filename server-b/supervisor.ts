@@ -145,7 +145,11 @@ export class Supervisor {
     for (const listener of this.#listeners) listener();
   }
 
-  /** libuv reads its thread count, and libvips its block of untrusted loaders, only as the process starts. */
+  /**
+   * What is read only as a process starts: libuv's thread count, libvips' block of untrusted loaders, and the number of
+   * glibc's heaps, each of which keeps what its threads once used (two instead of one a thread: 390 MiB instead of 530
+   * for the same 160 tasks).
+   */
   #environment(): Record<string, string | undefined> {
     const slots = this.#settings.threads * this.#settings.jobsPerThread;
     return {
@@ -153,6 +157,7 @@ export class Supervisor {
       ...toEnvironment(serverBSettings, SERVER_B_PREFIX, this.#settings),
       UV_THREADPOOL_SIZE: String(slots + SPARE_UV_THREADS),
       VIPS_BLOCK_UNTRUSTED: '1',
+      MALLOC_ARENA_MAX: '2',
     };
   }
 }

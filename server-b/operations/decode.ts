@@ -30,7 +30,7 @@ export function openRaster(raster: Raster, deadline: Deadline): Sharp {
 
 /** The pixels a pipeline gives, as they are at its end. */
 export async function rasterize(pipeline: Sharp): Promise<Raster> {
-  const { data, info } = await pipeline.toColourspace('srgb').raw().toUint8Array();
+  const { data, info } = await pipeline.toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
   return { pixels: data, width: info.width, height: info.height, channels: info.channels };
 }
 
@@ -159,7 +159,7 @@ export class Picture implements Size {
   async findCorruption(frames: 'first' | 'all'): Promise<DarkroomError | null> {
     try {
       const options = frames === 'all' ? { animated: true } : { page: 0, pages: 1 };
-      await this.#open(options).resize({ width: 1, height: 1, fit: 'fill' }).raw().toUint8Array();
+      await this.#open(options).resize({ width: 1, height: 1, fit: 'fill' }).raw().toBuffer();
       return null;
     } catch (error) {
       return isTimeout(error) ? this.deadline.error() : corrupt(this.format, error);

@@ -31,7 +31,7 @@ export async function encode(pipeline: Sharp, name: OperationName, encoding: Enc
   const { format, grayscale } = encoding;
   const flat = holdsAlpha(format) ? pipeline : pipeline.flatten({ background: '#ffffff' });
   const toned = grayscale ? flat.grayscale().toColourspace('b-w') : flat.toColourspace('srgb');
-  const { data, info } = await write(toned, encoding).toUint8Array();
+  const { data, info } = await write(toned, encoding).toBuffer({ resolveWithObject: true });
   return {
     header: {
       kind: 'picture',
@@ -43,7 +43,9 @@ export async function encode(pipeline: Sharp, name: OperationName, encoding: Enc
       frames: info.pages ?? 1,
       bytes: data.byteLength,
     },
-    picture: ownBuffer(data),
+    // A copy that owns its memory, so that it can be moved to another thread. sharp's toUint8Array gives one without a
+    // copy, but never frees it (sharp 0.35.5: 80 pictures of 6 MB left 480 MB behind; toBuffer left none).
+    picture: new Uint8Array(data),
   };
 }
 
@@ -74,11 +76,4 @@ function write(pipeline: Sharp, encoding: Encoding): Sharp {
       // sharp's default, JPEG inside TIFF, would drop the alpha channel.
       return pipeline.tiff({ compression: 'lzw', predictor: 'horizontal' });
   }
-}
-
-/** sharp's toUint8Array gives bytes that own their memory and can be moved to another thread; its type says less. */
-function ownBuffer(data: Uint8Array): Uint8Array<ArrayBuffer> {
-  const { buffer } = data;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === data.byteLength) return new Uint8Array(buffer);
-  return new Uint8Array(data);
 }
