@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { connect } from 'node:net';
 import { DarkroomError, type ErrorDescription, systemCode } from '../../shared/errors.ts';
 import type { Timings } from '../../shared/task.ts';
-import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
+import { MAX_DATA_BYTES, PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
 import { LANE_TIMING, Lane, type LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
 import type { Job } from './ledger.ts';
@@ -13,7 +13,7 @@ const GREETING_MS = 2000;
 /** A Server B that beats but has not ended a job this long after its deadline is given up, in milliseconds. */
 const OVERDUE_MS = 10_000;
 /** Bytes read from the spool, and sent as one DATA frame, at a time. */
-const BODY_CHUNK_BYTES = 256 * 1024;
+const BODY_CHUNK_BYTES = MAX_DATA_BYTES;
 
 /** How an attempt went, as far as its lane can tell. */
 export type JobOutcome =

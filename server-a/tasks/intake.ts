@@ -27,6 +27,7 @@ export async function takeIn(
 ): Promise<ImageHeader> {
   try {
     await writeAll(addAbortSignal(signal, source), file, reservation, limits.maxUploadBytes);
+    await file.flush();
     const header = await probe(await openRandomAccess(file.handle));
     checkInputLimits(header, limits);
     await file.seal();

@@ -13,6 +13,9 @@ export interface SpoolFolder {
   sync(): Promise<void>;
 }
 
+/** Bytes gathered before they are written: each write is a trip to another thread and back. */
+const WRITE_BYTES = 256 * 1024;
+
 type State = 'open' | 'sealed' | 'placed' | 'kept' | 'discarded';
 
 /**
@@ -24,6 +27,8 @@ export class SpoolFile {
   readonly #handle: FileHandle;
   readonly #hash = createHash('sha256');
   #path: string;
+  #gathered: Uint8Array[] = [];
+  #gatheredBytes = 0;
   #bytes = 0;
   #sha256 = '';
   #state: State = 'open';
@@ -35,7 +40,7 @@ export class SpoolFile {
     this.#handle = handle;
   }
 
-  /** The open file, until it is sealed. */
+  /** The open file, until it is sealed; it holds what has been flushed. */
   get handle(): FileHandle {
     return this.#handle;
   }
@@ -50,20 +55,31 @@ export class SpoolFile {
     return this.#sha256;
   }
 
-  /** Appends. Throws STORAGE_FULL when the disk is full. */
+  /** Appends; the chunk is kept until it is flushed, now or later. Throws STORAGE_FULL when the disk is full. */
   async write(chunk: Uint8Array): Promise<void> {
     this.#expect('open');
     this.#bytes += chunk.length;
     this.#spool.count(chunk.length);
-    const written = tellFull(() => this.#writeAll(chunk));
+    this.#gathered.push(chunk);
+    this.#gatheredBytes += chunk.length;
+    const written = this.#gatheredBytes < WRITE_BYTES ? undefined : this.flush();
     // Hashed here while another thread writes.
     this.#hash.update(chunk);
     await written;
   }
 
+  /** Writes what has been gathered. Throws STORAGE_FULL when the disk is full. */
+  async flush(): Promise<void> {
+    const chunks = this.#gathered;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    if (chunks.length > 0) await tellFull(() => this.#writeAll(chunks));
+  }
+
   /** The bytes are all there: fsync and close. Throws STORAGE_FULL when the disk is full. */
   async seal(): Promise<void> {
     this.#expect('open');
+    await this.flush();
     await tellFull(() => this.#handle.sync());
     await this.#handle.close();
     this.#sha256 = this.#hash.digest('hex');
@@ -99,11 +115,14 @@ export class SpoolFile {
     this.#spool.count(-this.#bytes);
   }
 
-  async #writeAll(chunk: Uint8Array): Promise<void> {
-    // A write may take less than it was given (write(2)).
-    for (let done = 0; done < chunk.length; ) {
-      const { bytesWritten } = await this.#handle.write(chunk, done, chunk.length - done);
-      done += bytesWritten;
+  async #writeAll(chunks: Uint8Array[]): Promise<void> {
+    const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    const { bytesWritten } = await this.#handle.writev(chunks);
+    if (bytesWritten === length) return;
+    // A write may take less than it was given (writev(2)).
+    const rest = Buffer.concat(chunks);
+    for (let done = bytesWritten; done < length; ) {
+      done += (await this.#handle.write(rest, done, length - done)).bytesWritten;
     }
   }
 

@@ -83,8 +83,12 @@ describe('spool', () => {
       const full = await open('/dev/full', 'r+').catch(() => null);
       if (full === null) return this.skip();
       const file = new SpoolFile(spool, join(folder(), 'gone.tmp'), full);
-      expect(await codeOf(file.write(Buffer.from('x')))).to.equal('STORAGE_FULL');
+      expect(await codeOf(file.write(Buffer.alloc(512 * 1024)))).to.equal('STORAGE_FULL');
       await file.discard();
+      const small = new SpoolFile(spool, join(folder(), 'gone.tmp'), await open('/dev/full', 'r+'));
+      await small.write(Buffer.from('x'));
+      expect(await codeOf(small.seal())).to.equal('STORAGE_FULL');
+      await small.discard();
       expect(spool.bytes).to.equal(0);
     });
   });

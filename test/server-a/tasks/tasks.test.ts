@@ -222,17 +222,18 @@ describe('tasks', () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks);
       const controller = new AbortController();
+      const patient = new AbortController().signal;
       expect((await tasks.wait(task_id, 5, controller.signal)).status).to.equal('pending');
       const long = tasks.wait(task_id, 60_000, controller.signal);
       controller.abort();
       expect((await long).status).to.equal('pending');
       expect((await tasks.wait(task_id, 60_000, controller.signal)).status).to.equal('pending');
-      const ended = tasks.wait(task_id, 60_000, forever);
+      const ended = tasks.wait(task_id, 60_000, patient);
       await tasks.cancel(task_id);
       expect((await ended).status).to.equal('canceled');
-      expect((await tasks.wait(task_id, 60_000, forever)).status).to.equal('canceled');
+      expect((await tasks.wait(task_id, 60_000, patient)).status).to.equal('canceled');
       expect(getEventListeners(controller.signal, 'abort')).to.deep.equal([]);
-      expect(getEventListeners(forever, 'abort')).to.deep.equal([]);
+      expect(getEventListeners(patient, 'abort')).to.deep.equal([]);
     });
 
     it('ends its watches when the tasks are closed', async () => {
