@@ -4,7 +4,7 @@ import { DarkroomError, expectedMessage } from './errors.ts';
 
 /**
  * Settings are declared once, as a zod object whose fields carry `.describe()` and, where they have one,
- * `.meta({ group, short, shown })`. Flags, environment variables, .env.example and docs/configuration.md come from it.
+ * `.meta({ group, short, variable, shown })`. Flags, environment variables, .env.example and docs/configuration.md come from it.
  */
 export type SettingsSchema = z.ZodObject<Record<string, z.ZodType>>;
 
@@ -30,6 +30,7 @@ export interface Setting {
 const metaSchema = z.object({
   group: z.string().default('Other'),
   short: z.string().optional(),
+  variable: z.string().optional(),
   shown: z.string().optional(),
 });
 
@@ -67,8 +68,9 @@ export const commonSettings = {
     .meta({ group: 'Work' })
     .describe('classifier: an .onnx file with synset.txt beside it; otherwise fetched once to the data folder'),
   modelFetch: toggle.default(true).meta({ group: 'Work' }).describe('fetch the classifier when none is there'),
+  /** One name on both sides: they must hold the same. */
   token: optionalText
-    .meta({ group: 'Access' })
+    .meta({ group: 'Access', variable: 'DARKROOM_TOKEN' })
     .describe('secret that Server A shows Server B; made up at start when one command starts both'),
   maxPixels: positive
     .default(100_000_000)
@@ -105,7 +107,7 @@ export function describeSettings(schema: SettingsSchema, prefix: string): Settin
       key,
       flag: `--${words}`,
       short: meta.short,
-      variable: prefix + words.replaceAll('-', '_').toUpperCase(),
+      variable: meta.variable ?? prefix + words.replaceAll('-', '_').toUpperCase(),
       description: field.description ?? '',
       group: meta.group,
       defaultText: meta.shown ?? (value === undefined ? '' : String(value)),

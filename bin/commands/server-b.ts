@@ -39,6 +39,6 @@ function refuseOpenDoor(ip: string, token: string | undefined): void {
   if (token !== undefined || isLoopback(ip)) return;
   throw new DarkroomError(
     'BAD_REQUEST',
-    `Expected --token (${SERVER_B_PREFIX}TOKEN) for a Server B that listens on ${ip}, received nothing`,
+    `Expected --token (DARKROOM_TOKEN) for a Server B that listens on ${ip}, received nothing`,
   );
 }
