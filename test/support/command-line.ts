@@ -22,6 +22,8 @@ export interface Running {
 export interface Surroundings {
   readonly folder?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** At the head of a process group of its own, as a shell starts it. */
+  readonly leadsGroup?: boolean;
 }
 
 /** Starts `darkroom …` as a process of its own. */
@@ -30,6 +32,7 @@ export function startDarkroom(words: readonly string[], surroundings: Surroundin
     cwd: surroundings.folder ?? repositoryPath('.'),
     env: { PATH: process.env['PATH'], ...surroundings.environment },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: surroundings.leadsGroup ?? false,
   });
   let stdout = '';
   let stderr = '';

@@ -89,6 +89,9 @@ export function jpeg(width = 64, height = 48): Promise<Buffer> {
     .toBuffer();
 }
 
+/** Where a server listens. */
+export type Place = Pick<Fixture, 'host' | 'port'>;
+
 /** A part of a form: a text, or a file with its name. */
 export type Part = readonly [name: string, value: string | Uint8Array, filename?: string];
 
@@ -122,7 +125,7 @@ export interface Ask {
 
 /** One request on a connection of its own, its path sent byte for byte. */
 export function ask(
-  { host, port }: Fixture,
+  { host, port }: Place,
   { method = 'GET', path, headers = {}, body = Buffer.alloc(0) }: Ask,
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
@@ -141,14 +144,14 @@ export function ask(
 }
 
 /** Posts a form to /upload. */
-export function postForm(fixture: Fixture, parts: readonly Part[], headers: Record<string, string> = {}) {
+export function postForm(place: Place, parts: readonly Part[], headers: Record<string, string> = {}) {
   const typed = { 'Content-Type': FORM_TYPE, ...headers };
-  return ask(fixture, { method: 'POST', path: '/upload', headers: typed, body: formBytes(parts) });
+  return ask(place, { method: 'POST', path: '/upload', headers: typed, body: formBytes(parts) });
 }
 
 /** Posts a raw picture to /upload. */
-export function postRaw(fixture: Fixture, query: string, body: Uint8Array, type = 'image/jpeg') {
-  return ask(fixture, { method: 'POST', path: `/upload${query}`, headers: { 'Content-Type': type }, body });
+export function postRaw(place: Place, query: string, body: Uint8Array, type = 'image/jpeg') {
+  return ask(place, { method: 'POST', path: `/upload${query}`, headers: { 'Content-Type': type }, body });
 }
 
 /** The task in an answer. */

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
-import type { Fixture } from './http-fixture.ts';
+import type { Fixture, Place } from './http-fixture.ts';
 
 /** A raw connection, for what no client library would send. */
 export class RawClient {
@@ -9,7 +9,7 @@ export class RawClient {
   /** Set when the connection was reset. */
   error: Error | null = null;
 
-  constructor({ host, port }: Pick<Fixture, 'host' | 'port'>) {
+  constructor({ host, port }: Place) {
     this.socket = connect(port, host);
     this.socket.on('data', (chunk) => this.#received.push(chunk));
     this.socket.on('error', (error) => {

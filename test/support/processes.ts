@@ -1,0 +1,39 @@
+import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** Ids of the processes that a process started and that still run, as `ps` (POSIX) tells them. */
+export async function childrenOf(pid: number): Promise<number[]> {
+  const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=,stat=']);
+  return stdout.split('\n').flatMap((line) => {
+    const [child = '', parent = '', state = ''] = line.trim().split(/\s+/);
+    return Number(parent) === pid && !state.startsWith('Z') ? [Number(child)] : [];
+  });
+}
+
+/** True while a process runs; one that has ended and not been waited for counts as ended. */
+export async function isRunning(pid: number): Promise<boolean> {
+  try {
+    const { stdout } = await run('ps', ['-o', 'stat=', '-p', String(pid)]);
+    return !stdout.trim().startsWith('Z');
+  } catch {
+    return false;
+  }
+}
+
+/** Looks again until `look` gives something; rejects, naming `what`, when nothing has come after `seconds`. */
+export async function eventually<Found>(
+  what: string,
+  look: () => Found | undefined | Promise<Found | undefined>,
+  seconds = 20,
+): Promise<Found> {
+  const end = Date.now() + seconds * 1000;
+  while (Date.now() < end) {
+    const found = await look();
+    if (found !== undefined) return found;
+    await sleep(25);
+  }
+  throw new Error(`Expected ${what} within ${seconds} s, received nothing`);
+}

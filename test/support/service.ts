@@ -1,0 +1,144 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { hasEnded, type Task } from '../../shared/task.ts';
+import { type Answer, ask, type Part, postForm, taskOf } from '../server-a/http/http-fixture.ts';
+import { type Ended, type Running, startDarkroom } from './command-line.ts';
+import { childrenOf, eventually, isRunning } from './processes.ts';
+
+const HTTP_LINE = /^HTTP {6}(http:\/\/\S+)$/m;
+
+export interface ServiceOptions {
+  /** Flags beside those that make it quiet, small and free of the internet. */
+  readonly flags?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly ip?: string;
+  /** One to go on with; without it a new one, which goes with the service. */
+  readonly dataDir?: string;
+  readonly leadsGroup?: boolean;
+  /** `serve`, unless Server B runs elsewhere. */
+  readonly command?: 'serve' | 'server-a';
+}
+
+/** `darkroom serve` as a process, seen from outside: its HTTP address, its two processes, its data folder. */
+export class Service {
+  readonly running: Running;
+  readonly dataDir: string;
+  /** Such as `http://[::1]:5454`. */
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  readonly #ownsDataDir: boolean;
+
+  private constructor(running: Running, address: string, dataDir: string, ownsDataDir: boolean) {
+    const { hostname, port } = new URL(address);
+    this.running = running;
+    this.dataDir = dataDir;
+    this.address = address;
+    this.host = hostname.replace(/[[\]]/g, '');
+    this.port = Number(port);
+    this.#ownsDataDir = ownsDataDir;
+  }
+
+  /** Resolves once it serves. */
+  static async start(options: ServiceOptions = {}): Promise<Service> {
+    const { flags = [], environment = {}, ip = '127.0.0.1', leadsGroup = false, command = 'serve' } = options;
+    const dataDir = options.dataDir ?? (await temporaryFolder());
+    const words = [command, '-i', ip, '-p', '0', '--data-dir', dataDir, '--no-model-fetch', '--threads', '1'];
+    const quiet = { DARKROOM_LOG_LEVEL: 'silent' };
+    const running = startDarkroom([...words, ...flags], { environment: { ...quiet, ...environment }, leadsGroup });
+    const [, address = ''] = await running.printed(HTTP_LINE);
+    return new Service(running, address, dataDir, options.dataDir === undefined);
+  }
+
+  /** Process id of Server A. */
+  get pid(): number {
+    const { pid } = this.running.process;
+    if (pid === undefined) throw new Error('Expected a process that was started');
+    return pid;
+  }
+
+  /** Process id of the Server B that lives now, once there is one. */
+  serverB(): Promise<number> {
+    return eventually('a Server B', async () => (await childrenOf(this.pid))[0]);
+  }
+
+  get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
+    return ask(this, { path, headers });
+  }
+
+  delete(path: string): Promise<Answer> {
+    return ask(this, { method: 'DELETE', path });
+  }
+
+  /** Posts a picture as a form; the answer, whatever it is. */
+  post(picture: Uint8Array, fields: Readonly<Record<string, string>>): Promise<Answer> {
+    const parts = Object.entries(fields).map(([name, value]): Part => [name, value]);
+    return postForm(this, [['image', picture, 'picture.bin'], ...parts]);
+  }
+
+  /** Posts a picture that must be accepted; its task's id. */
+  async submit(picture: Uint8Array, fields: Readonly<Record<string, string>>): Promise<string> {
+    const answer = await this.post(picture, fields);
+    if (answer.status !== 202) throw new Error(`Expected 202, received ${answer.status}: ${answer.body}`);
+    return taskOf(answer).task_id;
+  }
+
+  async status(id: string): Promise<Task> {
+    return taskOf(await this.get(`/status/${id}`));
+  }
+
+  /** The task once it has ended. */
+  async end(id: string): Promise<Task> {
+    const task = taskOf(await this.get(`/status/${id}?wait=60`));
+    if (!hasEnded(task.status)) throw new Error(`Expected the end of a task, received ${JSON.stringify(task)}`);
+    return task;
+  }
+
+  /** A task made, and ended. */
+  async run(picture: Uint8Array, fields: Readonly<Record<string, string>>): Promise<Task> {
+    return this.end(await this.submit(picture, fields));
+  }
+
+  /** The bytes of a picture among the outputs; without a name the first. */
+  async picture(id: string, name?: string): Promise<Buffer> {
+    const answer = await this.get(name === undefined ? `/result/${id}` : `/result/${id}/${name}`);
+    if (answer.status !== 200) throw new Error(`Expected a picture, received ${answer.status}: ${answer.body}`);
+    return answer.body;
+  }
+
+  /** What /readyz says, once it says it with this status. */
+  ready(status: 200 | 503 = 200): Promise<Record<string, unknown>> {
+    return eventually(`${status} from /readyz`, async () => {
+      const answer = await this.get('/readyz');
+      return answer.status === status ? { ...JSON.parse(answer.body.toString()) } : undefined;
+    });
+  }
+
+  /** Names of the files in the spool. */
+  spool(): Promise<string[]> {
+    return readdir(join(this.dataDir, 'spool'));
+  }
+
+  /** Sends a signal to Server A alone and resolves with its end, which includes that of its Server B. */
+  signal(signal: NodeJS.Signals): Promise<Ended> {
+    this.running.process.kill(signal);
+    return this.running.ended;
+  }
+
+  /** Ends it at once, whatever it does, and removes the data folder that it came with. */
+  async stop(): Promise<void> {
+    await this.signal('SIGKILL');
+    if (this.#ownsDataDir) await rm(this.dataDir, { recursive: true, force: true });
+  }
+}
+
+/** A new empty folder. */
+export function temporaryFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), 'darkroom-system-'));
+}
+
+/** Resolves when a process has ended. */
+export async function hasGone(pid: number): Promise<void> {
+  await eventually(`the end of process ${pid}`, async () => ((await isRunning(pid)) ? undefined : true));
+}

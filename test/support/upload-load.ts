@@ -1,0 +1,76 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { hasEnded } from '../../shared/task.ts';
+import { taskOf } from '../server-a/http/http-fixture.ts';
+import { decode, pixelAt, plain } from './pictures.ts';
+import type { Service } from './service.ts';
+
+const UPLOADERS = 3;
+const PAUSE_MILLISECONDS = 10;
+
+/** A task that was answered 202, and what must come of it. */
+interface Accepted {
+  readonly id: string;
+  readonly width: number;
+  readonly height: number;
+  readonly color: readonly number[];
+}
+
+/** Clients that upload one picture after another, each of its own size and colour, and note what was accepted. */
+export class UploadLoad {
+  readonly accepted: Accepted[] = [];
+  #count = 0;
+  #isStopped = false;
+  readonly #uploaders: Promise<void>[];
+
+  /** `service` gives the one that runs now. */
+  constructor(service: () => Service) {
+    this.#uploaders = Array.from({ length: UPLOADERS }, () => this.#upload(service));
+  }
+
+  /** Resolves when every upload under way has been answered or has failed. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all(this.#uploaders);
+  }
+
+  /** Waits for the end of all that was accepted; each must have completed, once, with the right picture. */
+  async expectCompleted(service: Service): Promise<void> {
+    for (const { id, width, height, color } of this.accepted) {
+      const task = await service.end(id);
+      expect([task.status, task.error], id).to.deep.equal(['completed', null]);
+      const raster = await decode(await service.picture(id));
+      expect([raster.width, raster.height, ...pixelAt(raster, 3, 3)], id).to.deep.equal([width, height, ...color]);
+      expect(await service.status(id), id).to.deep.equal(task);
+    }
+  }
+
+  async #upload(service: () => Service): Promise<void> {
+    while (!this.#isStopped) {
+      const number = this.#count;
+      this.#count += 1;
+      // Every fifth is large, so that there is always one that takes a while.
+      const width = (number % 5 === 0 ? 900 : 20) + (number % 100);
+      const height = 10 + (number % 70);
+      const color = [number % 256, (number * 7) % 256, (number * 31) % 256] as const;
+      const picture = await plain(width, height, `rgb(${color.join()})`);
+      const answer = await service()
+        .post(picture, { scale_factor: '3', classify: 'false' })
+        .catch(() => null);
+      if (answer?.status === 202) {
+        this.accepted.push({ id: taskOf(answer).task_id, width: width * 3, height: height * 3, color });
+      }
+      await sleep(PAUSE_MILLISECONDS);
+    }
+  }
+}
+
+/** Every file in the spool belongs to an output of a task that has ended. */
+export async function expectOwnedSpool(service: Service): Promise<void> {
+  for (const file of await service.spool()) {
+    const [id = '', attempt, name] = file.split('.');
+    const task = await service.status(id);
+    expect(hasEnded(task.status), file).to.equal(true);
+    expect([String(task.attempts), task.outputs[0]?.name], file).to.deep.equal([attempt, name]);
+  }
+}

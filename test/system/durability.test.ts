@@ -1,0 +1,62 @@
+import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { Service, temporaryFolder } from '../support/service.ts';
+import { expectOwnedSpool, UploadLoad } from '../support/upload-load.ts';
+
+const ROUNDS = 3;
+/** The longest a round goes on before the kill, in milliseconds. */
+const LONGEST_ROUND = 400;
+
+describe('a task that was answered 202 ends once, as it should, when uploads go on and', function () {
+  this.timeout(60_000);
+  let dataDir: string;
+  let service: Service;
+
+  beforeEach(async () => {
+    dataDir = await temporaryFolder();
+    service = await Service.start({ dataDir });
+  });
+
+  afterEach(async () => {
+    await service.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  /** Uploads go on while `kill` does its work a few times, at moments that differ each time. */
+  async function surviving(kill: () => Promise<void>): Promise<void> {
+    const load = new UploadLoad(() => service);
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const before = load.accepted.length;
+      while (load.accepted.length === before) await sleep(5);
+      await sleep(Math.random() * LONGEST_ROUND);
+      await kill();
+    }
+    await load.stop();
+    await load.expectCompleted(service);
+    await expectOwnedSpool(service);
+    expect(JSON.parse((await service.get('/readyz')).body.toString())).to.include({ status: 'ready' });
+  }
+
+  async function restart(): Promise<void> {
+    await service.signal('SIGKILL');
+    service = await Service.start({ dataDir });
+  }
+
+  it('Server A is killed', () => surviving(restart));
+
+  it('Server B is killed, and Server A stays', async () => {
+    const { pid } = service;
+    await surviving(async () => {
+      process.kill(await service.serverB(), 'SIGKILL');
+    });
+    expect(service.pid).to.equal(pid);
+    expect(service.running.process.exitCode).to.equal(null);
+  });
+
+  it('both are killed', () =>
+    surviving(async () => {
+      process.kill(await service.serverB(), 'SIGKILL');
+      await restart();
+    }));
+});
