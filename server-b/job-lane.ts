@@ -18,7 +18,7 @@ const STUCK_MS = 1000;
 
 /** What all lanes of one Server B share. */
 export interface JobLaneContext {
-  readonly pool: Pick<Pool, 'run'>;
+  readonly pool: Pick<Pool, 'run' | 'hasStalledThread'>;
   readonly budget: Budget;
   readonly limits: PictureLimits;
   readonly token: string | undefined;
@@ -179,8 +179,10 @@ export class JobLane {
   /** The pool's outcome. Tells A at the deadline, and asks for the instance's end when the worker stays away. */
   async #runToDeadline(job: CurrentJob): Promise<JobOutcome> {
     const { id, operations, image, deadline_ms: deadlineMs } = job.message;
+    let isBack = false;
+    const isLate = () => !isBack && !job.abandoned.signal.aborted;
     const late = setTimeout(() => {
-      if (!job.abandoned.signal.aborted) this.#fail(job, timedOut(deadlineMs));
+      this.#late(job, isLate).catch((error: unknown) => this.#log(job).error({ err: error }, 'deadline not told'));
     }, deadlineMs);
     const stuck = setTimeout(() => this.#context.stuck(id), deadlineMs + STUCK_MS);
     try {
@@ -188,9 +190,21 @@ export class JobLane {
       job.body = new Uint8Array(0);
       return await this.#context.pool.run({ id, operations, image, body, deadlineMs }, job.abandoned.signal);
     } finally {
+      isBack = true;
       clearTimeout(late);
       clearTimeout(stuck);
     }
+  }
+
+  /**
+   * The deadline has passed. Where a thread stands still, this job may only be waiting behind the one that holds it, so
+   * nobody is blamed: the instance ends shortly, and each of its jobs is tried again alone. There the guilty one is late
+   * once more.
+   */
+  async #late(job: CurrentJob, isLate: () => boolean): Promise<void> {
+    const { alone, deadline_ms: deadlineMs } = job.message;
+    if (!alone && (await this.#context.pool.hasStalledThread())) return;
+    if (isLate()) this.#fail(job, timedOut(deadlineMs));
   }
 
   async #sendOutputs(job: CurrentJob, outcome: Extract<JobOutcome, { kind: 'done' }>): Promise<void> {

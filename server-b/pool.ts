@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { Piscina } from 'piscina';
 import type { PictureLimits } from '../shared/config.ts';
@@ -34,6 +35,8 @@ export interface PoolOptions {
 
 /** How long `close` waits for running jobs before it ends their threads, in milliseconds. */
 const CLOSE_MILLISECONDS = 2000;
+/** A thread without an idle moment for this long stands still, in milliseconds: at work it mostly waits for libvips. */
+const STALL_MILLISECONDS = 200;
 
 /**
  * The threads that decode and draw, seen from the main thread, which loads neither sharp nor ONNX Runtime.
@@ -64,6 +67,8 @@ export class Pool {
       maxThreads: threads,
       concurrentTasksPerWorker: jobsPerThread,
       idleTimeout: Number.POSITIVE_INFINITY,
+      // A thread that waits for its next job in Atomics.wait could not be told from one that stands still.
+      atomics: 'disabled',
       closeTimeout: CLOSE_MILLISECONDS,
       workerData,
     });
@@ -117,6 +122,13 @@ export class Pool {
     } finally {
       this.#giveSlot();
     }
+  }
+
+  /** Looks for a fifth of a second whether a thread stands still: a call that does not return holds all its jobs. */
+  async hasStalledThread(): Promise<boolean> {
+    const before = this.#piscina.threads.map((thread) => ({ thread, used: thread.performance.eventLoopUtilization() }));
+    await sleep(STALL_MILLISECONDS);
+    return before.some(({ thread, used }) => thread.performance.eventLoopUtilization(used).utilization === 1);
   }
 
   /** Ends the threads once they are idle, or after two seconds. Jobs that had not ended by then are DRAINING. */

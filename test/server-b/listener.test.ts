@@ -22,6 +22,7 @@ interface Taken {
 /** Workers in the test's hand: what they take can be held as long as it likes. */
 class HeldWorkers {
   readonly taken: Taken[] = [];
+  isStalled = false;
   #arrived: (() => void) | null = null;
 
   run(job: PoolJob): Promise<JobOutcome> {
@@ -29,6 +30,10 @@ class HeldWorkers {
       this.taken.push({ job, finish });
       this.#arrived?.();
     });
+  }
+
+  async hasStalledThread(): Promise<boolean> {
+    return this.isStalled;
   }
 
   async next(): Promise<Taken> {
@@ -264,6 +269,23 @@ describe('listener', () => {
       expect(stuck).to.deep.equal([]);
       await sleep(1200);
       expect(stuck).to.deep.equal([taken.job.id]);
+    });
+
+    it('blames nobody where a thread stands still, and ends the instance', async () => {
+      await open();
+      workers.isStalled = true;
+      const { a, taken } = await working({ deadline_ms: 50 });
+      await sleep(1200);
+      expect(a.seen).to.deep.equal([]);
+      expect(stuck).to.deep.equal([taken.job.id]);
+    });
+
+    it('blames a job that is alone, also where a thread stands still', async () => {
+      await open();
+      workers.isStalled = true;
+      const { a, taken } = await working({ deadline_ms: 50, alone: true });
+      expect((await a.next('FAIL')).message.code).to.equal('TIMEOUT');
+      taken.finish(picture(BODY));
     });
 
     it('spares the instance when the worker comes back late', async () => {

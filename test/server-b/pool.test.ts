@@ -151,6 +151,16 @@ describe('Pool', () => {
     expect(await waiting).to.have.nested.property('error.code', 'DRAINING');
   });
 
+  it('knows whether a thread stands still', async () => {
+    pool = await open({ threads: 2, operationsModule: killers });
+    // One that starts has no idle moment, either.
+    while (await pool.hasStalledThread()) await pool.run(await jobOf(40), never);
+    const hanging = pool.run(await jobOf(KILLERS.hangs), never);
+    while (!(await pool.hasStalledThread())) await pool.run(await jobOf(40), never);
+    await pool.close();
+    expect(await hanging).to.have.nested.property('error.code', 'DRAINING');
+  });
+
   it('closes although a thread hangs', async () => {
     const hung = await open({ operationsModule: killers });
     const running = hung.run(await jobOf(KILLERS.hangs), never);
