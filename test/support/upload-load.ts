@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { hasEnded } from '../../shared/task.ts';
 import { taskOf } from '../server-a/http/http-fixture.ts';
 import { decode, pixelAt, plain } from './pictures.ts';
+import { eventually } from './processes.ts';
 import type { Service } from './service.ts';
 
 const UPLOADERS = 3;
@@ -65,8 +66,11 @@ export class UploadLoad {
   }
 }
 
-/** Every file in the spool belongs to an output of a task that has ended. */
+/** Every file in the spool comes to belong to an output of a task that has ended; an input goes after its task's end. */
 export async function expectOwnedSpool(service: Service): Promise<void> {
+  await eventually('a spool without inputs', async () => {
+    return (await service.spool()).some((name) => name.endsWith('.input')) ? undefined : true;
+  });
   for (const file of await service.spool()) {
     const [id = '', attempt, name] = file.split('.');
     const task = await service.status(id);

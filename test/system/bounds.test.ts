@@ -1,0 +1,59 @@
+import { expect } from 'chai';
+import type { ErrorCode } from '../../shared/errors.ts';
+import { type Answer, problemOf } from '../server-a/http/http-fixture.ts';
+import { runDarkroom } from '../support/command-line.ts';
+import { plain, waves } from '../support/pictures.ts';
+import { Service } from '../support/service.ts';
+
+const HALF = { scale_factor: '0.5' };
+/** A port of loopback on which nobody listens: tasks wait. */
+const NO_SERVER_B = '127.0.0.1:9';
+
+describe('a service that is full', function () {
+  this.timeout(60_000);
+  let service: Service;
+
+  afterEach(() => service.stop());
+
+  async function startWithoutServerB(...flags: string[]): Promise<void> {
+    service = await Service.start({ command: 'server-a', flags: ['--server-b', NO_SERVER_B, ...flags] });
+  }
+
+  function expectFull(answer: Answer, status: number, code: ErrorCode): void {
+    expect([answer.status, problemOf(answer).code]).to.deep.equal([status, code]);
+    expect(Number(answer.headers['retry-after'])).to.be.above(0);
+  }
+
+  it('of tasks answers 429 with Retry-After, and takes the next when one has gone', async () => {
+    await startWithoutServerB('--max-queued', '2');
+    const picture = await plain(20, 20, 'red');
+    const first = await service.submit(picture, HALF);
+    await service.submit(picture, HALF);
+    expectFull(await service.post(picture, HALF), 429, 'QUEUE_FULL');
+    expect((await service.spool()).length).to.equal(2);
+    await service.delete(`/status/${first}`);
+    await service.submit(picture, HALF);
+    expectFull(await service.post(picture, HALF), 429, 'QUEUE_FULL');
+  });
+
+  it('of bytes answers 507 with Retry-After, and takes the next when some have gone', async () => {
+    await startWithoutServerB('--max-spool-mb', '1');
+    const picture = await waves(500, 500).png({ compressionLevel: 0 }).toBuffer();
+    const first = await service.submit(picture, HALF);
+    expectFull(await service.post(picture, HALF), 507, 'STORAGE_FULL');
+    expect((await service.spool()).length).to.equal(1);
+    await service.delete(`/status/${first}`);
+    await service.submit(await plain(20, 20, 'red'), HALF);
+  });
+
+  it('of one owner tells a second service in one line who has the data folder', async () => {
+    await startWithoutServerB();
+    for (const command of ['serve', 'server-a']) {
+      const words = [command, '-p', '0', '--data-dir', service.dataDir, '--no-model-fetch', '--server-b', NO_SERVER_B];
+      const { code, stdout, stderr } = await runDarkroom(words);
+      expect([code, stdout], command).to.deep.equal([1, '']);
+      expect(stderr, command).to.match(new RegExp(`^darkroom: [^\\n]*in use by process ${service.pid} [^\\n]*\\n$`));
+    }
+    expect((await service.get('/livez')).status).to.equal(200);
+  });
+});

@@ -1,0 +1,103 @@
+import { rm } from 'node:fs/promises';
+import { expect } from 'chai';
+import type { Task } from '../../shared/task.ts';
+import { KILLERS } from '../support/killer-operations.ts';
+import { plain, waves } from '../support/pictures.ts';
+import { eventually } from '../support/processes.ts';
+import { repositoryPath } from '../support/repository.ts';
+import { hasGone, Service, temporaryFolder } from '../support/service.ts';
+
+const killers = { DARKROOM_B_OPERATIONS_MODULE: repositoryPath('dist/test/support/killer-operations.js') };
+const SLOW = { scale_factor: '1', format: 'avif', classify: 'false' };
+const TASKS = 5;
+
+describe('the end of a service', function () {
+  this.timeout(60_000);
+  let dataDir: string;
+  let service: Service;
+
+  beforeEach(async () => {
+    dataDir = await temporaryFolder();
+  });
+
+  afterEach(async () => {
+    await service.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  /** Ids of tasks that take a while, the first of them under way. */
+  async function submitSlow(): Promise<string[]> {
+    const picture = await waves(500, 400).png().toBuffer();
+    const ids = await Promise.all(Array.from({ length: TASKS }, () => service.submit(picture, SLOW)));
+    await expectProcessing(ids[0] ?? '');
+    return ids;
+  }
+
+  async function expectProcessing(id: string): Promise<void> {
+    await eventually('a task under way', async () =>
+      (await service.status(id)).status === 'pending' ? undefined : id,
+    );
+  }
+
+  async function submitHanging(): Promise<string> {
+    const id = await service.submit(await plain(KILLERS.hangs, KILLERS.hangs, 'red'), SLOW);
+    await expectProcessing(id);
+    return id;
+  }
+
+  /** Starts again on the same folder: some tasks had ended, the others wait, and no task is run twice. */
+  async function expectAllRunOnce(ids: readonly string[]): Promise<void> {
+    const restarted = new Date().toISOString();
+    service = await Service.start({ dataDir });
+    const tasks: Task[] = [];
+    for (const id of ids) tasks.push(await service.end(id));
+    expect(tasks.map(({ status, attempts }) => `${status} ${attempts}`)).to.deep.equal(ids.map(() => 'completed 1'));
+    const late = tasks.filter(({ started_at: started }) => started !== null && started > restarted);
+    expect(late.length).to.be.within(1, TASKS - 1);
+  }
+
+  it('by SIGTERM lets running tasks finish and leaves the others for the next start', async () => {
+    service = await Service.start({ dataDir });
+    const ids = await submitSlow();
+    expect(await service.signal('SIGTERM')).to.include({ code: 0, stderr: '' });
+    await expectAllRunOnce(ids);
+  });
+
+  it("by the terminal's Ctrl-C, which reaches both processes, is the same", async () => {
+    service = await Service.start({ dataDir, leadsGroup: true });
+    const ids = await submitSlow();
+    process.kill(-service.pid, 'SIGINT');
+    expect(await service.running.ended).to.include({ code: 0, stderr: '' });
+    await expectAllRunOnce(ids);
+  });
+
+  it('goes on answering while the last task runs, and takes no other', async () => {
+    service = await Service.start({ dataDir, environment: killers, flags: ['--job-seconds', '2'] });
+    const id = await submitHanging();
+    service.running.process.kill('SIGTERM');
+    const { store } = await service.ready(503);
+    expect(store).to.equal('draining');
+    const refusal = await service.post(await plain(20, 20, 'red'), SLOW);
+    expect([refusal.status, JSON.parse(refusal.body.toString()).code]).to.deep.equal([503, 'DRAINING']);
+    expect((await service.status(id)).status).to.equal('processing');
+    expect((await service.running.ended).code).to.equal(0);
+  });
+
+  it('by a second SIGTERM comes at once, and takes Server B with it', async () => {
+    service = await Service.start({ dataDir, environment: killers });
+    const serverB = await service.serverB();
+    await submitHanging();
+    service.running.process.kill('SIGTERM');
+    await service.ready(503);
+    expect(await service.signal('SIGTERM')).to.include({ code: 143 });
+    await hasGone(serverB);
+  });
+
+  it('by SIGKILL takes Server B with it, also when that is busy', async () => {
+    service = await Service.start({ dataDir, environment: killers });
+    const serverB = await service.serverB();
+    await submitHanging();
+    service.running.process.kill('SIGKILL');
+    await hasGone(serverB);
+  });
+});
