@@ -43,6 +43,7 @@ export function createApp({ tasks, settings, readiness, log }: AppOptions): Koa<
     context.set('X-Content-Type-Options', 'nosniff');
     context.set('Cache-Control', 'no-store');
     try {
+      checkTarget(context);
       checkHost(context);
       if (!HEALTH_PATHS.includes(context.path)) checkApiKey(context);
       await next();
@@ -69,6 +70,15 @@ function observe(context: HttpContext, log: Logger): void {
   });
 }
 
+/** Koa reads path and query by Node's URL parser, which throws at what is no URL, such as `http://[`; here that is a 400. */
+function checkTarget(context: HttpContext): void {
+  try {
+    context.path;
+  } catch {
+    throw invalid('a path or a URL', "the request's target", context.req.url);
+  }
+}
+
 /** RFC 9112, section 3.2: HTTP/1.1 without Host is refused. Node would do it with an empty answer. */
 function checkHost(context: HttpContext): void {
   if (context.req.httpVersion === '1.1' && context.req.headers.host === undefined) {
@@ -88,7 +98,7 @@ function refuseUnrouted(context: HttpContext, router: HttpRouter): void {
   else throw new DarkroomError('METHOD_NOT_ALLOWED', `Expected one of ${allowed}, received ${context.method}`);
 }
 
-/** The path, cut so that nobody writes novels into the log. */
-function shownPath(context: HttpContext): string {
-  return context.path.slice(0, 100);
+/** The path as it came, which may be no path at all, cut so that nobody writes novels into the log. */
+function shownPath({ req }: HttpContext): string {
+  return (req.url ?? '').replace(/[?#].*$/s, '').slice(0, 100);
 }

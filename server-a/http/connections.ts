@@ -21,6 +21,8 @@ export class Connections {
       socket.once('close', () => this.#owed.delete(socket));
     });
     server.on('clientError', (error, socket) => this.#refuse(error, socket));
+    // Node hands CONNECT over as a bare socket, and closes it without a word when nobody listens.
+    server.on('connect', (_request, socket) => this.#refuse(noTunnel(), socket));
   }
 
   /** A request has come in on the connection. */
@@ -63,7 +65,12 @@ export class Connections {
   }
 }
 
+function noTunnel(): DarkroomError {
+  return new DarkroomError('METHOD_NOT_ALLOWED', 'Expected a method for a resource, received CONNECT');
+}
+
 function refusal(error: Error): DarkroomError {
+  if (error instanceof DarkroomError) return error;
   const code = systemCode(error);
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
     return new DarkroomError('REQUEST_TIMEOUT', 'Expected the whole request in time, received only part of it');

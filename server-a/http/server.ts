@@ -43,8 +43,9 @@ export async function listen(app: Koa<HttpState>, { ip, port, settings }: Listen
     connections.begin(request.socket, response);
     return handle(request, response);
   };
-  // With a listener of its own, `Expect: 100-continue` is answered by the upload, once it wants the body.
-  server.on('request', serve).on('checkContinue', serve);
+  // With a listener of its own, `Expect: 100-continue` is answered by the upload, once it wants the body. Any other
+  // expectation is overlooked, as RFC 9110, section 10.1.1, allows; Node would refuse it with an empty answer.
+  server.on('request', serve).on('checkContinue', serve).on('checkExpectation', serve);
   server.listen(port, ip);
   await once(server, 'listening');
   return {

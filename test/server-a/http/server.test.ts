@@ -65,6 +65,7 @@ describe('HTTP server', () => {
         'well-formed HTTP',
       ],
       ['a NUL in the path', 'GET /status/\0 HTTP/1.1\r\nHost: a\r\n\r\n', 'well-formed HTTP'],
+      ['a target that is no URL', 'GET http://[::1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 'target'],
       ['HTTP/1.1 without Host', 'GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n', 'Host header'],
     ] as const) {
       it(what, async () => {
@@ -91,6 +92,28 @@ describe('HTTP server', () => {
       while ((await fixture.spool()).length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
       expect((await ask(fixture, { path: '/livez' })).status).equal(200);
     });
+  });
+
+  it('goes on after a target that is no URL', async () => {
+    const fixture = await start();
+    const client = new RawClient(fixture);
+    await client.write('GET http://[::1 HTTP/1.1\r\nHost: a\r\n\r\n');
+    await client.until(/"BAD_REQUEST"/);
+    await client.write('GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    expect(await client.closed()).match(/"live"/);
+    expect(fixture.lines.find((line) => line['path'] === 'http://[::1')).include({ status: 400, msg: 'request' });
+  });
+
+  it('answers 405 to CONNECT', async () => {
+    const client = new RawClient(await start());
+    await client.write('CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n');
+    expect(await client.closed()).match(/^HTTP\/1\.1 405 [\s\S]*"code":"METHOD_NOT_ALLOWED"/);
+  });
+
+  it('overlooks an expectation that it does not know', async () => {
+    const client = new RawClient(await start());
+    await client.write('GET /livez HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nConnection: close\r\n\r\n');
+    expect(await client.closed()).match(/ 200 OK\r\n[\s\S]*"live"/);
   });
 
   it('serves HTTP/1.0', async () => {
