@@ -32,8 +32,8 @@ describe('darkroom', () => {
       '--ip localhost': /^darkroom: Expected IPv4 or IPv6 address.* for --ip, received 'localhost'$/,
       '--server-b nowhere': /^darkroom: Expected host:port.* for --server-b, received 'nowhere'$/,
       'server-a': /^darkroom: Expected host:port of a Server B for --server-b, received nothing$/,
-      'server-b -i 0.0.0.0': /^darkroom: Expected --token \(DARKROOM_B_TOKEN\) .* 0\.0\.0\.0, received nothing$/,
-      'server-b -i ::': /^darkroom: Expected --token \(DARKROOM_B_TOKEN\) .* ::, received nothing$/,
+      'server-b -i 0.0.0.0': /^darkroom: Expected --token \(DARKROOM_TOKEN\) .* 0\.0\.0\.0, received nothing$/,
+      'server-b -i ::': /^darkroom: Expected --token \(DARKROOM_TOKEN\) .* ::, received nothing$/,
       'upload --jobs 0 x': /Expected a whole number from 1 to 256/,
       'upload --fit round x': /Allowed choices are cover, contain, fill, inside, outside/,
     };

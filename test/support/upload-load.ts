@@ -7,7 +7,7 @@ import { eventually } from './processes.ts';
 import type { Service } from './service.ts';
 
 const UPLOADERS = 3;
-const PAUSE_MILLISECONDS = 10;
+const PAUSE_MILLISECONDS = 30;
 
 /** A task that was answered 202, and what must come of it. */
 interface Accepted {
@@ -37,13 +37,7 @@ export class UploadLoad {
 
   /** Waits for the end of all that was accepted; each must have completed, once, with the right picture. */
   async expectCompleted(service: Service): Promise<void> {
-    for (const { id, width, height, color } of this.accepted) {
-      const task = await service.end(id);
-      expect([task.status, task.error], id).to.deep.equal(['completed', null]);
-      const raster = await decode(await service.picture(id));
-      expect([raster.width, raster.height, ...pixelAt(raster, 3, 3)], id).to.deep.equal([width, height, ...color]);
-      expect(await service.status(id), id).to.deep.equal(task);
-    }
+    await Promise.all(this.accepted.map((one) => expectCompleted(service, one)));
   }
 
   async #upload(service: () => Service): Promise<void> {
@@ -64,6 +58,14 @@ export class UploadLoad {
       await sleep(PAUSE_MILLISECONDS);
     }
   }
+}
+
+async function expectCompleted(service: Service, { id, width, height, color }: Accepted): Promise<void> {
+  const task = await service.end(id);
+  expect([task.status, task.error], id).to.deep.equal(['completed', null]);
+  const raster = await decode(await service.picture(id));
+  expect([raster.width, raster.height, ...pixelAt(raster, 3, 3)], id).to.deep.equal([width, height, ...color]);
+  expect(await service.status(id), id).to.deep.equal(task);
 }
 
 /** Every file in the spool comes to belong to an output of a task that has ended; an input goes after its task's end. */

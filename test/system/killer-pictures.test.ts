@@ -11,6 +11,7 @@ describe('a picture that its worker cannot survive', function () {
   this.timeout(60_000);
   let service: Service;
 
+  // A new one each time: Server B is replaced the later the more often it has died.
   beforeEach(async () => {
     service = await Service.start({ environment, flags: ['--job-seconds', '1'] });
   });
@@ -38,12 +39,12 @@ describe('a picture that its worker cannot survive', function () {
   }
 
   const ends = {
-    abortsProcess: ['WORKER_CRASHED', 'takes the whole process with it'],
+    throws: ['INTERNAL', 'throws'],
     exitsThread: ['WORKER_CRASHED', 'takes its thread with it'],
     hangs: ['TIMEOUT', 'hangs'],
-    throws: ['INTERNAL', 'throws'],
+    abortsProcess: ['WORKER_CRASHED', 'takes the whole process with it'],
   } as const;
-  for (const kind of ['abortsProcess', 'exitsThread', 'hangs', 'throws'] as const) {
+  for (const kind of ['throws', 'exitsThread', 'hangs', 'abortsProcess'] as const) {
     const [code, what] = ends[kind];
     it(`that ${what} fails alone with ${code}, and all beside it complete`, async () => {
       const { pid } = service;

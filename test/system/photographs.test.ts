@@ -54,7 +54,7 @@ describe('real photographs and the real classifier', function () {
 
   it('stay animated', async () => {
     const task = await half('cat-trotting-animated.gif');
-    const original = await sharp(join(folder, 'cat-trotting-animated.gif')).metadata();
+    const original = await sharp(await readFile(join(folder, 'cat-trotting-animated.gif'))).metadata();
     expect((await sharp(await service.picture(task.task_id)).metadata()).pages).to.equal(original.pages);
   });
 });
