@@ -5,7 +5,9 @@ import { DarkroomError, invalid, systemCode } from '../shared/errors.ts';
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return `darkroom: ${String(error)}`;
   const foreseen = error instanceof DarkroomError || systemCode(error) !== undefined;
-  return foreseen ? `darkroom: ${error.message}` : `darkroom: ${error.stack ?? error.message}`;
+  return foreseen
+    ? `darkroom: ${error.message.trim().replace(/\s*\n\s*/g, ' ')}`
+    : `darkroom: ${error.stack ?? error.message}`;
 }
 
 /**

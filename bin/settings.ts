@@ -21,7 +21,8 @@ export function addSettings(command: Command, schema: SettingsSchema, prefix: st
     for (const option of options) command.addOption(option.helpGroup(`${setting.group}:`));
   }
   const [example] = settings;
-  const note = `Each of these flags is an environment variable, too (${example?.flag}: ${example?.variable}), also in .env.`;
+  const headings = [...new Set(settings.map(({ group }) => group))].join(', ');
+  const note = `Flags under ${headings} are environment variables, too (${example?.flag}: ${example?.variable}), also in .env.`;
   return command.addHelpText('after', `\n${note}`);
 }
 

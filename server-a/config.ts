@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { commonSettings, optionalText, port, positive } from '../shared/config.ts';
+import { commonSettings, ipAddress, optionalText, port, positive } from '../shared/config.ts';
 
 /** Prefix of Server A's environment variables. */
 export const SERVER_A_PREFIX = 'DARKROOM_';
@@ -7,12 +7,13 @@ export const SERVER_A_PREFIX = 'DARKROOM_';
 const apiKeys = z
   .string()
   .transform((text) => text.split(',').flatMap((key) => key.trim() || []))
+  // An unset shell variable must not open the door.
+  .refine((keys) => keys.length > 0, 'at least one key')
   .default([]);
 
 /** Server A's settings. Those of Server B that one command hands on to its child stand here too. */
 export const serverASettings = z.object({
-  ip: z
-    .union([z.ipv4(), z.ipv6()])
+  ip: ipAddress
     .default('127.0.0.1')
     .meta({ group: 'Addresses', short: '-i' })
     .describe('IPv4 or IPv6 address of every listener'),

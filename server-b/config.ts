@@ -1,13 +1,12 @@
 import { z } from 'zod';
-import { commonSettings, optionalText, port } from '../shared/config.ts';
+import { commonSettings, ipAddress, optionalText, port } from '../shared/config.ts';
 
 /** Prefix of Server B's environment variables. */
 export const SERVER_B_PREFIX = 'DARKROOM_B_';
 
 /** Server B's settings when it runs apart. */
 export const serverBSettings = z.object({
-  ip: z
-    .union([z.ipv4(), z.ipv6()])
+  ip: ipAddress
     .default('127.0.0.1')
     .meta({ group: 'Addresses', short: '-i' })
     .describe('IPv4 or IPv6 address to listen on; a public one needs a token'),

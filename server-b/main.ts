@@ -11,10 +11,10 @@ import { startServerB } from './index.ts';
  */
 async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
-  process.on('disconnect', () => process.exit(0));
+  process.on('disconnect', endNow);
   const settings = resolveSettings(serverBSettings, SERVER_B_PREFIX, {}, process.env);
   const log = createLogger('server-b', settings.logLevel);
-  const server = await startServerB(settings, { stuck: () => process.exit(1), log });
+  const server = await startServerB(settings, { stuck: endNow, log });
   process.on('message', (message) => {
     if (!supervisorMessageSchema.safeParse(message).success) return;
     server.drain().then(
@@ -28,6 +28,11 @@ async function main(): Promise<void> {
   const beat = () => tell({ kind: 'beat' });
   setInterval(beat, BEAT_MS).unref();
   tell({ kind: 'listening', ...server.address });
+}
+
+/** `process.exit` would wait for threads in native code, for seconds, with the port still taken. */
+function endNow(): void {
+  process.kill(process.pid, 'SIGKILL');
 }
 
 function tell(message: ChildMessage): void {

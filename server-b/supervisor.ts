@@ -81,14 +81,15 @@ export class Supervisor {
     if (this.#restart !== null) clearTimeout(this.#restart);
     const child = this.#child;
     if (child === null) return;
-    if (this.#address === null) child.kill('SIGKILL');
     await new Promise<void>((resolve) => {
       const overdue = setTimeout(() => child.kill('SIGKILL'), DRAIN_MS + EXIT_MS);
       child.once('exit', () => {
         clearTimeout(overdue);
         resolve();
       });
-      if (child.connected) child.send({ kind: 'drain' });
+      if (this.#address === null) child.kill('SIGKILL');
+      // One that cannot be told has its channel, and so its life, at an end.
+      else if (child.connected) child.send({ kind: 'drain' }, () => {});
     });
   }
 

@@ -30,6 +30,8 @@ export interface Setting {
 const metaSchema = z.object({
   group: z.string().default('Other'),
   short: z.string().optional(),
+  /** What a value must be, in words, where the schema's own checks do not say it well. */
+  expected: z.string().optional(),
   variable: z.string().optional(),
   shown: z.string().optional(),
 });
@@ -39,7 +41,11 @@ export const port = z.coerce.number().int().min(0).max(65_535);
 /** A whole number of at least one. */
 export const positive = z.coerce.number().int().positive();
 /** A switch: true, 1, yes or on; false, 0, no or off. */
-export const toggle = z.union([z.boolean(), z.stringbool()]);
+export const toggle = z.union([z.boolean(), z.stringbool()]).meta({ expected: 'true or false' });
+/** An address to listen on. */
+export const ipAddress = z
+  .union([z.ipv4(), z.ipv6()])
+  .meta({ expected: 'an IPv4 or IPv6 address, such as 127.0.0.1 or ::1,' });
 /** An optional text in which the empty text is the same as none. */
 export const optionalText = z
   .string()
@@ -61,6 +67,7 @@ export const commonSettings = {
     .describe('Piscina threads of Server B'),
   jobsPerThread: positive.max(16).default(2).meta({ group: 'Work' }).describe('jobs one thread has in hand at once'),
   memoryMb: positive
+    .min(64)
     .default(512)
     .meta({ group: 'Work' })
     .describe("Server B's budget for bodies, decoded pictures and outputs, in MiB"),
@@ -100,7 +107,7 @@ export interface PictureLimits {
 export function describeSettings(schema: SettingsSchema, prefix: string): Setting[] {
   return Object.entries(schema.shape).map(([key, field]) => {
     const words = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    const meta = metaSchema.parse(field.meta() ?? {});
+    const meta = metaOf(field);
     const preset = field.safeParse(undefined);
     const value = preset.success ? preset.data : undefined;
     return {
@@ -140,22 +147,46 @@ export function resolveSettings<Schema extends SettingsSchema>(
   const faults = parsed.success ? blankNumbers(raw, parsed.data) : parsed.error.issues;
   if (parsed.success && faults.length === 0) return parsed.data;
   const lines = faults.map((fault) => {
-    const key = fault.path[0] ?? '';
-    const setting = settings.find((one) => one.key === key);
-    const expected = `${setting?.description ?? 'a known setting'} (${fault.message})`;
-    return expectedMessage(expected, origin.get(key) ?? setting?.flag ?? String(key), raw[String(key)]);
+    const key = String(fault.path[0] ?? '');
+    return expectedMessage(expectationOf(fault, schema.shape[key]), origin.get(key) ?? key, raw[key]);
   });
   throw new DarkroomError('BAD_REQUEST', lines.join('; '));
 }
 
+/** What was wrong with a value: zod's issue, or a message of our own. */
+type Fault =
+  | z.core.$ZodIssue
+  | { readonly code: 'blank'; readonly path: readonly PropertyKey[]; readonly message: string };
+
+/** What a value should have been, in words. */
+function expectationOf(fault: Fault, field: z.ZodType | undefined): string {
+  const stated = field === undefined ? undefined : metaOf(field).expected;
+  if (stated !== undefined) return stated;
+  switch (fault.code) {
+    case 'too_big':
+      return `at most ${fault.maximum}`;
+    case 'too_small':
+      return `${fault.inclusive === false ? 'more than' : 'at least'} ${fault.minimum}`;
+    case 'invalid_type':
+      return fault.expected === 'int' ? 'a whole number' : `a ${fault.expected}`;
+    case 'invalid_value':
+      return `one of ${fault.values.map(String).join(', ')}`;
+    default:
+      return fault.message;
+  }
+}
+
+/** A field's meta, with that of what it wraps: `.default()` and `.optional()` do not hand it on. */
+function metaOf(field: z.ZodType): z.infer<typeof metaSchema> {
+  const inner = 'innerType' in field.def && field.def.innerType instanceof z.ZodType ? field.def.innerType : undefined;
+  return metaSchema.parse({ ...inner?.meta(), ...field.meta() });
+}
+
 /** `-p "$PORT"` with PORT unset is a mistake, but Number('') is 0, and 0 may mean something. */
-function blankNumbers(
-  raw: Readonly<Record<string, unknown>>,
-  values: Readonly<Record<string, unknown>>,
-): { readonly path: readonly PropertyKey[]; readonly message: string }[] {
+function blankNumbers(raw: Readonly<Record<string, unknown>>, values: Readonly<Record<string, unknown>>): Fault[] {
   const isBlank = (value: unknown) => typeof value === 'string' && value.trim() === '';
   const keys = Object.keys(raw).filter((key) => isBlank(raw[key]) && typeof values[key] === 'number');
-  return keys.map((key) => ({ path: [key], message: 'a number' }));
+  return keys.map((key) => ({ code: 'blank', path: [key], message: 'a number' }));
 }
 
 /** The settings as environment variables, to hand to a process that reads the same schema. */

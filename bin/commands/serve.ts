@@ -1,9 +1,11 @@
+import { access } from 'node:fs/promises';
 import { Command } from 'commander';
 import { nanoid } from 'nanoid';
 import { z } from 'zod';
 import { SERVER_A_PREFIX, type ServerASettings, serverASettings } from '../../server-a/config.ts';
 import { SERVER_B_PREFIX, type ServerBSettings, serverBSettings } from '../../server-b/config.ts';
 import { commonSettings, resolveSettings } from '../../shared/config.ts';
+import { invalid } from '../../shared/errors.ts';
 import { formatAddress } from '../address.ts';
 import { explainListenFailure } from '../failure.ts';
 import { fetchMissingModel } from '../fetch-model.ts';
@@ -15,7 +17,11 @@ import { serveApart } from './server-a.ts';
 /** `darkroom serve`: Server A, with Server B as its supervised child unless `--server-b` names one elsewhere. */
 export function serveCommand(): Command {
   const command = new Command('serve').description('run Server A, with Server B as its supervised child');
+  // Words it does not know come here when they were meant for a command that does not exist.
+  command.allowExcessArguments(true);
   return addSettings(command, serverASettings, SERVER_A_PREFIX).action(async (flags: Record<string, unknown>) => {
+    const [word] = command.args;
+    if (word !== undefined) throw invalid('a command, or flags after `npm start --`,', 'the first word', word);
     const environment = readEnvironment();
     const settings = resolveSettings(serverASettings, SERVER_A_PREFIX, flags, environment);
     if (settings.serverB === undefined) await serveTogether(settings, environment);
@@ -25,6 +31,7 @@ export function serveCommand(): Command {
 
 /** Starts both at once; closes A first, so that its last jobs still find B. */
 async function serveTogether(settings: ServerASettings, environment: Environment): Promise<void> {
+  await checkModel(settings.model);
   const stop = abortOnSignal();
   const { Supervisor } = await import('../../server-b/supervisor.ts');
   const { createLogger } = await import('../../shared/log.ts');
@@ -46,6 +53,14 @@ async function serveTogether(settings: ServerASettings, environment: Environment
   } finally {
     await Promise.all([supervisor.close(), fetched]);
   }
+}
+
+/** A path that was spelled out and leads nowhere is a mistake; a classifier that is merely missing is not. */
+async function checkModel(model: string | undefined): Promise<void> {
+  if (model === undefined) return;
+  await access(model).catch(() => {
+    throw invalid('an .onnx file', '--model', model);
+  });
 }
 
 /** What the child is told: every common setting as Server A has it, and to listen on loopback. */

@@ -68,6 +68,7 @@ export class Dispatcher implements Dispatch {
       backend: options.backend,
       token: options.token,
       outputs: options.ledger,
+      log: options.log,
       ...(options.timing === undefined ? {} : { timing: options.timing }),
       answered: (instance) => this.#answered(instance),
     });

@@ -1,3 +1,4 @@
+import type { Logger } from '../../shared/log.ts';
 import type { LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
 import { JobLane } from './job-lane.ts';
@@ -18,6 +19,7 @@ export interface LanesOptions {
   readonly backend: Backend;
   readonly token: string | undefined;
   readonly outputs: OutputStore;
+  readonly log: Logger;
   readonly timing?: LaneTiming;
   /** A lane greeted, or B told anew what it offers: `instance` answers. */
   answered(instance: string): void;
@@ -32,6 +34,8 @@ export class Lanes {
   #retry: NodeJS.Timeout | null = null;
   #waitMs = FIRST_WAIT_MS;
   #isClosed = false;
+  /** The log has been told that no lane is up. */
+  #isDown = false;
 
   constructor(options: LanesOptions) {
     this.#options = options;
@@ -96,6 +100,8 @@ export class Lanes {
   }
 
   #welcomed(welcome: Message<'WELCOME'>): void {
+    if (this.#isDown) this.#options.log.info({ instance: welcome.instance, slots: welcome.slots }, 'Server B answers');
+    this.#isDown = false;
     this.#welcome = welcome;
     this.#waitMs = FIRST_WAIT_MS;
     this.#fill();
@@ -105,6 +111,10 @@ export class Lanes {
   #lost(lane: JobLane, reason: string): void {
     this.#lanes.delete(lane);
     this.#problem = reason;
+    if (!this.#isClosed && !this.#isDown && this.openCount === 0) {
+      this.#isDown = true;
+      this.#options.log.warn({ reason }, 'Server B does not answer; tasks wait');
+    }
     if (this.#isClosed || this.#retry !== null) return;
     this.#retry = setTimeout(() => {
       this.#retry = null;

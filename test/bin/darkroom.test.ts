@@ -28,8 +28,10 @@ describe('darkroom', () => {
   it('tells a wrong flag, value or address in one line, with the exit code 1', async () => {
     const lines: Readonly<Record<string, RegExp>> = {
       '--bogus': /unknown option '--bogus'/,
-      '--port abc': /^darkroom: Expected HTTP port.* for --port, received 'abc'$/,
-      '--ip localhost': /^darkroom: Expected IPv4 or IPv6 address.* for --ip, received 'localhost'$/,
+      srve: /^darkroom: Expected a command, .* for the first word, received 'srve'$/,
+      '--model /nowhere.onnx': /^darkroom: Expected an .onnx file for --model, received '\/nowhere.onnx'$/,
+      '--port abc': /^darkroom: Expected a number for --port, received 'abc'$/,
+      '--ip localhost': /^darkroom: Expected an IPv4 or IPv6 address, such as .* for --ip, received 'localhost'$/,
       '--server-b nowhere': /^darkroom: Expected host:port.* for --server-b, received 'nowhere'$/,
       'server-a': /^darkroom: Expected host:port of a Server B for --server-b, received nothing$/,
       'server-b -i 0.0.0.0': /^darkroom: Expected --token \(DARKROOM_TOKEN\) .* 0\.0\.0\.0, received nothing$/,

@@ -78,7 +78,7 @@ describe('settings of the command line', () => {
         (...flags: string[]) =>
         () =>
           resolveSettings(schema, 'TEST_DARKROOM_', parse(...flags), readEnvironment(folder));
-      expect(resolve('--port', 'abc')).to.throw(/^Expected a port .* for --port, received 'abc'$/);
+      expect(resolve('--port', 'abc')).to.throw(/^Expected a number for --port, received 'abc'$/);
       process.env[variable] = '70000';
       expect(resolve()).to.throw(/ for TEST_DARKROOM_PORT, received '70000'$/);
     });

@@ -81,7 +81,7 @@ describe('settings', () => {
 
   describe('that are wrong', () => {
     it('name the flag they came by, what is expected and what came', () => {
-      expect(refusal({ port: 'eighty' })).to.match(/^Expected HTTP port \(.+\) for --port, received 'eighty'$/);
+      expect(refusal({ port: 'eighty' })).to.match(/^Expected a number for --port, received 'eighty'$/);
     });
 
     it('name the variable they came by', () => {
