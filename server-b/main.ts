@@ -12,6 +12,8 @@ import { startServerB } from './index.ts';
 async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
   process.on('disconnect', endNow);
+  // The supervisor may have gone while this module was being loaded, unheard.
+  if (!process.connected) endNow();
   const settings = resolveSettings(serverBSettings, SERVER_B_PREFIX, {}, process.env);
   const log = createLogger('server-b', settings.logLevel);
   const server = await startServerB(settings, { stuck: endNow, log });
