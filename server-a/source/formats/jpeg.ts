@@ -24,18 +24,28 @@ interface Segment {
 }
 
 /**
- * Reads a JPEG's header as far as its frame header (ITU-T T.81, annex B), and the first EXIF block before it. Throws
- * IMAGE_CORRUPT when there is no frame header, or it leaves the height to a later DNL segment.
+ * Reads a JPEG's header as far as its frame header (ITU-T T.81, annex B), and the first EXIF block before it; of a
+ * sequential picture in colour also its first scan header. Throws IMAGE_CORRUPT when there is no frame header, or it
+ * leaves the height to a later DNL segment.
  */
 export async function readJpeg(reader: ByteReader): Promise<ImageHeader> {
   let orientation: number | undefined;
+  let header: ImageHeader | undefined;
   for await (const segment of segments(reader)) {
-    if (isFrame(segment.code)) return readFrame(reader, segment, orientation ?? 1);
+    if (segment.code === START_OF_SCAN) {
+      if (header === undefined) break;
+      return { ...header, progressive: await isOneOfSeveralScans(reader, segment, header) };
+    }
+    if (header !== undefined) continue;
+    if (isFrame(segment.code)) {
+      header = await readFrame(reader, segment, orientation ?? 1);
+      if (header.progressive || header.channels === 1) return header;
+    }
     if (orientation === undefined && segment.code === APPLICATION_1) {
       orientation = await readOrientation(reader, segment);
     }
   }
-  throw corrupt('a frame header before the picture data', 'the JPEG', 'none');
+  throw corrupt('a frame header and picture data', 'the JPEG', header === undefined ? 'neither' : 'no picture data');
 }
 
 async function* segments(reader: ByteReader): AsyncGenerator<Segment> {
@@ -43,7 +53,7 @@ async function* segments(reader: ByteReader): AsyncGenerator<Segment> {
   for (let count = 0; count < MOST_SEGMENTS; count++) {
     offset = await findMarker(reader, offset);
     const code = reader.u8(offset);
-    if (code === START_OF_SCAN || code === END_OF_IMAGE) return;
+    if (code === END_OF_IMAGE) return;
     if (code === START_OF_IMAGE) throw corrupt('one SOI marker', 'the JPEG', 'another');
     if (isStandalone(code)) {
       offset += 1;
@@ -53,6 +63,7 @@ async function* segments(reader: ByteReader): AsyncGenerator<Segment> {
     const length = reader.u16(offset + 1);
     if (length < 2) throw corrupt('at least 2', 'the length of a JPEG segment', length);
     yield { code, start: offset + 3, end: offset + 1 + length };
+    if (code === START_OF_SCAN) return;
     offset += 1 + length;
   }
   throw corrupt(`at most ${MOST_SEGMENTS} segments before the frame header`, 'the JPEG', 'more');
@@ -79,6 +90,15 @@ async function readFrame(reader: ByteReader, { code, start, end }: Segment, orie
   if (channels < 1 || channels > 4) throw corrupt('1 to 4', 'the components of the JPEG', channels);
   if (precision !== 8) throw unsupported('8 bits a sample', 'the JPEG', precision);
   return imageHeader({ format: 'jpeg', width, height, channels, progressive: !SEQUENTIAL.has(code), orientation });
+}
+
+/**
+ * True when a scan has not all components of the picture, so that others follow: libjpeg then holds the coefficients of
+ * the whole picture, as for a progressive one (its jdinput.c, `initial_setup`).
+ */
+async function isOneOfSeveralScans(reader: ByteReader, { start, end }: Segment, { channels }: ImageHeader) {
+  await reader.need(start, 1, 'the JPEG scan header', end);
+  return reader.u8(start) < channels;
 }
 
 /** The orientation in an EXIF segment; undefined when APP1 carries something else, such as XMP. */

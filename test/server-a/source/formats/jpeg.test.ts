@@ -8,6 +8,19 @@ import { expectRefusal } from '../refusal.ts';
 const APP1 = 0xe1;
 const APP2 = 0xe2;
 
+/** A grey baseline JPEG of 16 × 16 pixels in three components, each scan with those named; a block is two bits of 0. */
+function baseline(scans: readonly (readonly number[])[]): Buffer {
+  const quantization = segment(0xdb, bytes(0), Buffer.alloc(64, 1));
+  const components = [1, 2, 3].map((id) => bytes(id, 0x11, 0));
+  const frame = segment(0xc0, bytes(8, 0, 16, 0, 16, 3), ...components);
+  const oneCode = (table: number) => segment(0xc4, bytes(table, 1), Buffer.alloc(15), bytes(0));
+  const data = scans.map((ids) => {
+    const scan = segment(0xda, bytes(ids.length), ...ids.map((id) => bytes(id, 0)), bytes(0, 63, 0));
+    return bytes(scan, Buffer.alloc(ids.length));
+  });
+  return bytes(0xff, 0xd8, quantization, frame, oneCode(0x00), oneCode(0x10), ...data, 0xff, 0xd9);
+}
+
 describe('probe of JPEG', () => {
   let plain: Buffer;
   before(async () => {
@@ -74,6 +87,12 @@ describe('probe of JPEG', () => {
       if (header.progressive) progressive.push(code);
     }
     expect(progressive).to.deep.equal([0xc2, 0xc3, 0xc6, 0xc7, 0xca, 0xcb, 0xce, 0xcf]);
+  });
+
+  it('counts a baseline picture in several scans as progressive, as its decoder holds it whole too', async () => {
+    expect(await expectAgreement(baseline([[1, 2, 3]]))).to.include({ width: 16, progressive: false });
+    expect(await expectAgreement(baseline([[1], [2], [3]]))).to.include({ width: 16, progressive: true });
+    expect(await expectAgreement(baseline([[1], [2, 3]]))).to.include({ progressive: true });
   });
 
   it('says that only 8 bits a sample are supported', async () => {
