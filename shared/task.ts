@@ -33,7 +33,7 @@ export const imageHeaderSchema = z.object({
   /** Bits per value as decoded: 8, 16 or 32. */
   depth: z.union([z.literal(8), z.literal(16), z.literal(32)]),
   alpha: z.boolean(),
-  /** Progressive JPEG or interlaced PNG or GIF: decoding holds the whole picture in memory at once. */
+  /** Progressive JPEG, interlaced PNG or GIF, lossless WebP, TIFF in planes: decoding holds the whole picture in memory at once. */
   progressive: z.boolean(),
   /** EXIF orientation, 1 to 8 (CIPA DC-008, tag 0x0112); 1 where there is none. */
   orientation: z.int().min(1).max(8),

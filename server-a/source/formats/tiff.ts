@@ -13,6 +13,7 @@ const TAGS = {
   photometric: 262,
   orientation: 274,
   samples: 277,
+  planes: 284,
   colourMap: 320,
   inkSet: 332,
   sampleFormat: 339,
@@ -32,6 +33,8 @@ const LOG_LUV = 32_845;
 
 const JPEG_COMPRESSION = 7;
 const CMYK_INKS = 1;
+/** PlanarConfiguration: each channel for itself. */
+const SEPARATE_PLANES = 2;
 /** SampleFormat: unsigned, signed, floating point, unspecified. */
 const FLOATING_POINT = 3;
 const MOST_SAMPLE_FORMAT = 4;
@@ -66,7 +69,9 @@ export async function readTiff(reader: ByteReader): Promise<ImageHeader> {
   const height = await required(tiff, fields, TAGS.height);
   const decoded = describeSamples(await readLayout(tiff, fields));
   const orientation = validOrientation(await optional(tiff, fields, TAGS.orientation, 1));
-  return imageHeader({ format: 'tiff', width, height, ...decoded, orientation });
+  // libvips reads such a picture by strips, not by rows, and one strip may hold all of a plane.
+  const progressive = (await optional(tiff, fields, TAGS.planes, 1)) === SEPARATE_PLANES;
+  return imageHeader({ format: 'tiff', width, height, ...decoded, progressive, orientation });
 }
 
 async function readLayout(tiff: TiffStructure, fields: ReadonlyMap<number, TiffField>): Promise<Layout> {

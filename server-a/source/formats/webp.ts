@@ -13,6 +13,7 @@ const ALPHA_FLAG = 0x10;
 /** Chunk types as numbers, since an animation can have millions of chunks. */
 const ANMF = fourCharacters('ANMF');
 const EXIF = fourCharacters('EXIF');
+const LOSSLESS = fourCharacters('VP8L');
 
 interface Chunk {
   readonly type: string;
@@ -22,8 +23,8 @@ interface Chunk {
 
 /**
  * Reads a WebP's header (RFC 9649) in all three layouts, simple lossy, simple lossless and extended; the last is walked
- * to its end for its frames and its EXIF block. Throws IMAGE_CORRUPT when the dimensions cannot be read, or an animation
- * has no frames.
+ * to its end for its frames and its EXIF block. A lossless one counts as progressive: however small it is to become, its
+ * decoder holds all of it. Throws IMAGE_CORRUPT when the dimensions cannot be read, or an animation has no frames.
  */
 export async function readWebp(reader: ByteReader): Promise<ImageHeader> {
   await reader.need(RIFF_HEADER_BYTES, CHUNK_HEADER_BYTES, "the WebP's first chunk");
@@ -54,7 +55,7 @@ async function readLossless(reader: ByteReader, { start, end }: Chunk): Promise<
   const width = 1 + (bits & 0x3fff);
   const height = 1 + ((bits >>> 14) & 0x3fff);
   const alpha = ((bits >>> 28) & 1) === 1;
-  return imageHeader({ format: 'webp', width, height, channels: alpha ? 4 : 3, alpha });
+  return imageHeader({ format: 'webp', width, height, channels: alpha ? 4 : 3, alpha, progressive: true });
 }
 
 async function readExtended(reader: ByteReader, { start, end }: Chunk): Promise<ImageHeader> {
@@ -64,30 +65,39 @@ async function readExtended(reader: ByteReader, { start, end }: Chunk): Promise<
   const height = 1 + reader.u24Little(start + 7);
   const alpha = (flags & ALPHA_FLAG) !== 0;
   const animated = (flags & ANIMATION_FLAG) !== 0;
-  const { frames, exif } = await readChunks(reader, end);
+  const { frames, exif, lossless } = await readChunks(reader, end);
   if (animated && frames === 0) throw corrupt('at least one ANMF chunk', 'the animated WebP', 'none');
   const orientation = exif && (flags & EXIF_FLAG) !== 0 ? await readOrientation(reader, exif) : 1;
   const channels = alpha ? 4 : 3;
-  return imageHeader({ format: 'webp', width, height, frames: animated ? frames : 1, channels, alpha, orientation });
+  const still = { format: 'webp', width, height, channels, alpha, progressive: lossless, orientation } as const;
+  return imageHeader(animated ? { ...still, frames, progressive: false } : still);
 }
 
-/** Counts the frames after `start` and finds the first EXIF block. */
-async function readChunks(reader: ByteReader, start: number): Promise<{ frames: number; exif: Chunk | undefined }> {
+interface Chunks {
+  readonly frames: number;
+  readonly exif: Chunk | undefined;
+  readonly lossless: boolean;
+}
+
+/** Counts the frames after `start`, finds the first EXIF block, and tells whether a still picture is lossless. */
+async function readChunks(reader: ByteReader, start: number): Promise<Chunks> {
   // The RIFF header's length counts neither itself nor the type before it.
   await reader.need(4, 4, 'the RIFF header');
   const stop = Math.min(reader.size, 8 + reader.u32(4, true));
   let frames = 0;
   let exif: Chunk | undefined;
+  let lossless = false;
   let offset = start;
   while (offset + CHUNK_HEADER_BYTES <= stop) {
     if (!reader.has(offset, CHUNK_HEADER_BYTES)) await reader.need(offset, CHUNK_HEADER_BYTES, 'a WebP chunk');
     const type = reader.u32(offset);
     const length = reader.u32(offset + 4, true);
     if (type === ANMF) frames += 1;
+    if (type === LOSSLESS) lossless = true;
     if (type === EXIF) exif ??= chunkAt(reader, offset);
     offset += CHUNK_HEADER_BYTES + length + (length % 2);
   }
-  return { frames, exif };
+  return { frames, exif, lossless };
 }
 
 async function readOrientation(reader: ByteReader, { start, end }: Chunk): Promise<number> {

@@ -50,6 +50,12 @@ describe('probe of TIFF', () => {
     });
   }
 
+  it('counts a picture in planes as progressive, as its decoder may hold all of a plane', async () => {
+    const rgb = [bits(8, 8, 8), samples(3), photometric(2)];
+    expect(await probeBytes(tiffPicture([...rgb, [284, 3, 2]]))).to.include({ progressive: true });
+    expect(await probeBytes(tiffPicture([...rgb, [284, 3, 1]]))).to.include({ progressive: false });
+  });
+
   const undecodable: Readonly<Record<string, readonly Field[]>> = {
     '12 bits': [bits(12)],
     '64 bits': [bits(64), format(3)],

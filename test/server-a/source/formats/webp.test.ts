@@ -24,8 +24,17 @@ describe('probe of WebP', () => {
   });
 
   it('reads the simple layouts', async () => {
-    expect(await expectAgreement(riffChunk('RIFF', bytes('WEBP', lossy)))).to.include({ channels: 3 });
+    expect(await expectAgreement(riffChunk('RIFF', bytes('WEBP', lossy)))).to.include({
+      channels: 3,
+      progressive: false,
+    });
     expect(await expectAgreement(riffChunk('RIFF', bytes('WEBP', lossless)))).to.include({ channels: 4 });
+  });
+
+  it('counts a lossless picture as progressive in either layout, as its decoder holds it whole', async () => {
+    expect(await probeBytes(riffChunk('RIFF', bytes('WEBP', lossless)))).to.include({ progressive: true });
+    expect(await probeBytes(webp(ALPHA, 40, 20, lossless))).to.include({ progressive: true });
+    expect(await probeBytes(webp(ALPHA, 40, 20, lossy))).to.include({ progressive: false });
   });
 
   it('believes the flags of the extended layout about alpha, as libwebp does', async () => {

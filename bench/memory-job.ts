@@ -1,0 +1,51 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import sharp from 'sharp';
+import { probe } from '../server-a/source/probe.ts';
+import { openRandomAccess } from '../server-a/source/random-access.ts';
+import { jobCost } from '../server-b/cost.ts';
+import { setUpLibvips } from '../server-b/operations/libvips.ts';
+import { OPERATIONS, performJob } from '../server-b/operations/perform.ts';
+import { FORMATS, operationsSchema } from '../shared/operations.ts';
+
+/**
+ * One job as a worker does it, in a process of its own, so that its peak is its own. Prints one line of JSON: what
+ * server-b/cost.ts predicts and by how much resident memory grew at its highest, in MiB.
+ *
+ * Arguments: picture, operations as JSON.
+ */
+const [path = '', operationsText = '[]'] = process.argv.slice(2);
+const MEBIBYTE = 1024 * 1024;
+const LIMITS = { maxPixels: 100_000_000, maxSide: 16_384, maxDecodedMb: 400 };
+
+setUpLibvips(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+const operations = operationsSchema.parse(JSON.parse(operationsText));
+const file = await open(path);
+const image = await probe(await openRandomAccess(file));
+await file.close();
+await loadCodecs();
+
+const before = memoryOf('VmRSS');
+// Makes the present size the highest so far (proc_pid_clear_refs(5)).
+writeFileSync('/proc/self/clear_refs', '5');
+const body = new Uint8Array(readFileSync(path));
+const predicted = jobCost(body.length, image, operations) / MEBIBYTE;
+const job = { operations, image, body, deadlineMs: 600_000, model: null };
+const { outcome } = await performJob(job, LIMITS, OPERATIONS);
+if (outcome.kind === 'failed') throw new Error(outcome.error.message);
+process.stdout.write(`${JSON.stringify({ predicted, measured: memoryOf('VmHWM') - before })}\n`);
+
+/** Libraries that are loaded late would be counted as the job's. */
+async function loadCodecs(): Promise<void> {
+  const small = sharp({ create: { width: 64, height: 64, channels: 3, background: 'teal' } });
+  for (const format of FORMATS)
+    await sharp(await small.clone().toFormat(format).toBuffer())
+      .raw()
+      .toBuffer();
+}
+
+/** A line of /proc/self/status in MiB (proc_pid_status(5)). */
+function memoryOf(name: 'VmRSS' | 'VmHWM'): number {
+  const kibibytes = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  return Number(kibibytes) / 1024;
+}

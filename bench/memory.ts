@@ -1,0 +1,90 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { cpus, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import sharp from 'sharp';
+import { z } from 'zod';
+import { FORMATS, type Operation } from '../shared/operations.ts';
+import { type Kind, makePicture, makeSources } from './memory-pictures.ts';
+
+// What server-b/cost.ts predicts for a job against the memory it takes at its peak, each in a process of its own. The
+// ratio should lie between 0.9 and 3, at the low end for pictures that are hard to compress. Linux only.
+//
+// Arguments: megapixels of the pictures, 24 unless given (24 60 100 takes a quarter of an hour).
+
+const run = promisify(execFile);
+const JOB = fileURLToPath(new URL('./memory-job.js', import.meta.url));
+const replySchema = z.object({ predicted: z.number(), measured: z.number() });
+
+const SCALES = [0.1, 0.5, 1].map((factor): Operation[] => [{ operation: 'resize', scale_factor: factor }]);
+const ENDS = SCALES.filter((_, index) => index !== 1);
+const FORMATS_OUT = FORMATS.map((format): Operation[] => [{ operation: 'resize', scale_factor: 0.7, format }]);
+const CIRCLES = (['png', 'webp', 'avif'] as const).map((format): Operation[] => [
+  { operation: 'circle', size: 2000, format },
+]);
+const SHARED: Operation[][] = [
+  [
+    { operation: 'resize', scale_factor: 0.5 },
+    { operation: 'circle', size: 1000 },
+  ],
+];
+
+const CASES: readonly (readonly [Kind, Operation[][]])[] = [
+  ['jpeg', [...SCALES, ...FORMATS_OUT, ...CIRCLES, ...SHARED]],
+  ['jpeg progressive', SCALES],
+  ['jpeg progressive 4:4:4', SCALES],
+  ['jpeg turned by EXIF', SCALES],
+  ['png', ENDS],
+  ['png interlaced', ENDS],
+  ['png 16 bits', ENDS],
+  ['png 16 bits interlaced', ENDS],
+  ['png with alpha', FORMATS_OUT],
+  ['webp', ENDS],
+  ['webp lossless', ENDS],
+  ['webp animated', ENDS],
+  ['gif', ENDS],
+  ['gif animated', ENDS],
+  ['avif', ENDS],
+  ['avif 10 bits', ENDS],
+  ['tiff', ENDS],
+];
+
+const megapixels = process.argv.slice(2).map(Number);
+const { sharp: version, vips } = sharp.versions;
+const memory = Math.round(totalmem() / 1024 ** 3);
+console.log(
+  `${cpus().length} × ${cpus()[0]?.model}, ${memory} GiB, Node ${process.version}, sharp ${version}, libvips ${vips}`,
+);
+console.log('megapixels | picture | job | predicted MiB | measured MiB | ratio');
+const folder = await mkdtemp(join(tmpdir(), 'darkroom-memory-'));
+try {
+  for (const size of megapixels.length === 0 ? [24] : megapixels) await measureAll(size);
+} finally {
+  await rm(folder, { recursive: true });
+}
+
+async function measureAll(size: number): Promise<void> {
+  const sources = await makeSources(folder, size);
+  const path = join(folder, 'picture');
+  for (const [kind, jobs] of CASES) {
+    await makePicture(kind, sources, path);
+    for (const operations of jobs) {
+      const { stdout } = await run(process.execPath, [JOB, path, JSON.stringify(operations)]);
+      const { predicted, measured } = replySchema.parse(JSON.parse(stdout));
+      const columns = [size, kind, describe(operations), Math.round(predicted), Math.round(measured)];
+      console.log([...columns, (predicted / measured).toFixed(2)].join(' | '));
+    }
+  }
+}
+
+function describe(operations: readonly Operation[]): string {
+  return operations
+    .map((operation) => {
+      if (operation.operation === 'classify') return 'classify';
+      const size = operation.operation === 'circle' ? operation.size : operation.scale_factor;
+      return [operation.operation, size, operation.format ?? ''].join(' ').trim();
+    })
+    .join(', ');
+}

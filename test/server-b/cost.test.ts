@@ -1,0 +1,85 @@
+import { expect } from 'chai';
+import { jobCost } from '../../server-b/cost.ts';
+import type { Operation } from '../../shared/operations.ts';
+import type { ImageHeader } from '../../shared/task.ts';
+
+const MEBIBYTE = 1024 * 1024;
+
+/** A photograph of 24 megapixels. */
+const PHOTO: ImageHeader = {
+  format: 'jpeg',
+  width: 6000,
+  height: 4000,
+  frames: 1,
+  channels: 3,
+  depth: 8,
+  alpha: false,
+  progressive: false,
+  orientation: 1,
+};
+
+function resize(scale_factor: number, more: Omit<Extract<Operation, { operation: 'resize' }>, 'operation'> = {}) {
+  return { operation: 'resize', scale_factor, ...more } as const;
+}
+
+/** Header, operations, MiB of body, MiB at the peak: of runs of bench/memory.ts and its like on Linux, sharp 0.35.5. */
+const MEASURED: readonly (readonly [string, Partial<ImageHeader>, Operation[], number, number])[] = [
+  ['JPEG to a tenth', {}, [resize(0.1)], 5.6, 15],
+  ['JPEG to half', {}, [resize(0.5)], 5.6, 71],
+  ['JPEG', {}, [resize(1)], 5.6, 168],
+  ['JPEG of 100 megapixels', { width: 12_247, height: 8165 }, [resize(1)], 13.8, 640],
+  ['progressive JPEG to a tenth', { progressive: true }, [resize(0.1)], 2.5, 145],
+  ['progressive JPEG', { progressive: true }, [resize(1)], 2.5, 295],
+  ['JPEG turned by EXIF', { orientation: 6 }, [resize(1)], 5.1, 233],
+  ['CMYK, progressive', { channels: 4, progressive: true }, [resize(0.1)], 14, 205],
+  ['PNG to a tenth', { format: 'png' }, [resize(0.1)], 3.6, 39],
+  ['PNG, interlaced', { format: 'png', progressive: true }, [resize(0.1)], 4.8, 101],
+  ['PNG of 16 bits, interlaced', { format: 'png', depth: 16, progressive: true }, [resize(0.1)], 7.9, 195],
+  ['lossy WebP', { format: 'webp' }, [resize(1)], 3.7, 406],
+  ['lossless WebP to a tenth', { format: 'webp', progressive: true }, [resize(0.1)], 7.7, 108],
+  ['AVIF to a tenth', { format: 'avif' }, [resize(0.1)], 0.4, 428],
+  ['AVIF of 10 bits to a tenth', { format: 'avif', depth: 16 }, [resize(0.1)], 1.5, 580],
+  ['AVIF', { format: 'avif' }, [resize(1)], 0.4, 807],
+  ['JPEG to PNG', {}, [resize(1, { format: 'png' })], 5.6, 131],
+  ['JPEG to WebP', {}, [resize(1, { format: 'webp' })], 5.6, 298],
+  ['JPEG to AVIF', {}, [resize(1, { format: 'avif' })], 5.6, 786],
+  ['JPEG to GIF', {}, [resize(1, { format: 'gif' })], 5.6, 339],
+  ['JPEG to TIFF', {}, [resize(1, { format: 'tiff' })], 5.6, 147],
+  ['circle', {}, [{ operation: 'circle', size: 3000 }], 5.6, 103],
+  ['two operations', {}, [resize(0.5), { operation: 'circle', size: 2000 }], 5.6, 83],
+];
+
+describe('cost of a job', () => {
+  for (const [what, changes, operations, body, measured] of MEASURED) {
+    it(`is close to what was measured, or above: ${what}`, () => {
+      const predicted = jobCost(body * MEBIBYTE, { ...PHOTO, ...changes }, operations) / MEBIBYTE;
+      expect(predicted / measured).within(0.95, 2);
+    });
+  }
+
+  it('counts every frame that the decoder keeps, and one where it keeps one', () => {
+    const frames = (format: 'gif' | 'webp', count: number) =>
+      jobCost(0, { ...PHOTO, format, width: 800, height: 600, frames: count }, [resize(0.1)]);
+    expect(frames('webp', 50)).above(frames('webp', 1) + 49 * 4 * 800 * 600);
+    expect(frames('gif', 50)).below(2 * frames('gif', 2));
+  });
+
+  it('counts the transparency that padding brings', () => {
+    const box: Operation = { operation: 'resize', width: 2000, height: 2000, format: 'webp', fit: 'cover' };
+    expect(jobCost(0, PHOTO, [{ ...box, fit: 'contain' }])).above(jobCost(0, PHOTO, [box]));
+  });
+
+  it('is a whole number of bytes, also for the thinnest pictures', () => {
+    for (const [width, height] of [
+      [16_384, 1],
+      [1, 16_384],
+      [1, 1],
+    ] as const) {
+      const operations: Operation[] = [resize(1), { operation: 'classify', top_k: 5 }];
+      const cost = jobCost(100, { ...PHOTO, width, height }, operations);
+      expect(cost)
+        .satisfy(Number.isSafeInteger)
+        .within(4 * MEBIBYTE, 100 * MEBIBYTE);
+    }
+  });
+});
