@@ -79,11 +79,14 @@ function checkTarget(context: HttpContext): void {
   }
 }
 
-/** RFC 9112, section 3.2: HTTP/1.1 without Host is refused. Node would do it with an empty answer. */
-function checkHost(context: HttpContext): void {
-  if (context.req.httpVersion === '1.1' && context.req.headers.host === undefined) {
-    throw invalid('one', 'the Host header', undefined);
-  }
+/**
+ * RFC 9112, section 3.2: HTTP/1.1 without Host is refused, and so are two of them, which others may read otherwise. Node
+ * would refuse the first with an empty answer, and take the first of two.
+ */
+function checkHost({ req }: HttpContext): void {
+  const hosts = req.headersDistinct['host'] ?? [];
+  const isMissing = hosts.length === 0 && req.httpVersion === '1.1';
+  if (isMissing || hosts.length > 1) throw invalid('one', 'the Host header', hosts[0] && hosts.join(', '));
 }
 
 /** METHOD_NOT_ALLOWED for a path that other methods have, NOT_FOUND for any other; OPTIONS is told the methods. */

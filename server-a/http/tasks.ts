@@ -48,7 +48,11 @@ async function answerResult(context: HttpContext, tasks: Tasks): Promise<void> {
   }
   const shown = name ?? outputs.find((output) => output.url !== undefined)?.name ?? 'result';
   const stem = (input.filename ?? task_id).replace(/\.[^.]*$/, '');
-  await answerPicture(context, result, `${stem}-${shown}`);
+  await answerPicture(context, result, `${stem}-${shown}`).catch(async (error: unknown) => {
+    // When the task has just been forgotten, or has just expired, this throws what is true now.
+    if (error instanceof DarkroomError && error.code === 'SPOOL_CORRUPT') await tasks.result(task_id, name);
+    throw error;
+  });
 }
 
 /** The output the path names, if it does. Throws NOT_FOUND for what no output is called. */

@@ -167,8 +167,15 @@ export class Tasks {
    * A finished output; without a name the first picture. Throws TASK_NOT_FOUND, NOT_READY, EXPIRED, NOT_FOUND (no such
    * output), SPOOL_CORRUPT (its file is missing), or the task's or the output's own error.
    */
-  result(id: string, name?: string): Promise<Result> {
-    return findResult(this.#find(id), name, this.#parts.spool);
+  async result(id: string, name?: string): Promise<Result> {
+    const { spool } = this.#parts;
+    try {
+      return await findResult(this.#find(id), name, spool);
+    } catch (error) {
+      if (!isSpoolCorrupt(error)) throw error;
+      // It may have been forgotten, or have expired, since its record was read: the second look tells.
+      return findResult(this.#find(id), name, spool);
+    }
   }
 
   /** Ends a task that waits or runs as canceled; one that has ended is returned as it is. Throws TASK_NOT_FOUND. */
@@ -208,4 +215,9 @@ export class Tasks {
     if (row !== undefined) return row;
     throw new DarkroomError('TASK_NOT_FOUND', expectedMessage('the id of a known task', 'task_id', id));
   }
+}
+
+/** True for the error of a file that is missing or has another size. */
+function isSpoolCorrupt(error: unknown): boolean {
+  return error instanceof DarkroomError && error.code === 'SPOOL_CORRUPT';
 }

@@ -66,6 +66,11 @@ describe('HTTP server', () => {
       ],
       ['a NUL in the path', 'GET /status/\0 HTTP/1.1\r\nHost: a\r\n\r\n', 'well-formed HTTP'],
       ['a target that is no URL', 'GET http://[::1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 'target'],
+      [
+        'two Host headers',
+        'GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n',
+        "Host header, received 'a, b'",
+      ],
       ['HTTP/1.1 without Host', 'GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n', 'Host header'],
     ] as const) {
       it(what, async () => {

@@ -242,6 +242,22 @@ describe('tasks over HTTP', () => {
       expect(fixture.lines.some((line) => line['task_id'] === id && Number(line['level']) >= 40)).equal(true);
     });
 
+    it('answers 404 when the task is forgotten between the look-up and the opening of its file', async () => {
+      const id = await completed();
+      const { tasks } = fixture;
+      const look = tasks.result.bind(tasks);
+      tasks.result = async (...request) => {
+        const result = await look(...request);
+        await tasks.forget(id);
+        return result;
+      };
+      try {
+        expect(problemOf(await get(`/result/${id}`))).include({ status: 404, code: 'TASK_NOT_FOUND' });
+      } finally {
+        tasks.result = look;
+      }
+    });
+
     it('answers HEAD with the same headers', async () => {
       const path = `/result/${await completed()}`;
       const { headers, status, body } = await ask(fixture, { method: 'HEAD', path });
