@@ -204,7 +204,7 @@ describe('listener', () => {
     });
 
     it('waits until memory is there for all of it (rule 3)', async () => {
-      await open({ slots: 4, bytes: 5 * MIB });
+      await open({ slots: 4, bytes: 7 * MIB });
       const { taken } = await working();
       const second = await client();
       second.lane.send('JOB', jobMessage());
@@ -215,7 +215,7 @@ describe('listener', () => {
     });
 
     it('is refused at once when it exceeds the whole budget (rule 3)', async () => {
-      await open({ bytes: 5 * MIB });
+      await open({ bytes: 7 * MIB });
       const a = await client();
       a.lane.send('JOB', jobMessage({ image: { ...SMALL_HEADER, width: 1000, height: 1000 } }));
       expect((await a.next('REFUSE')).message.code).to.equal('IMAGE_TOO_LARGE');

@@ -27,12 +27,12 @@ describe('the process of Server B', () => {
     const ended = once(child, 'exit');
     await once(child, 'message');
     child.disconnect();
-    expect(await ended).to.deep.equal([0, null]);
+    expect(await ended).to.deep.equal([null, 'SIGKILL']);
   });
 
   it('ends when its supervisor goes before it has started', async () => {
     const ended = once(child, 'exit');
     child.disconnect();
-    expect(await ended).to.deep.equal([0, null]);
+    expect(await ended).to.deep.equal([null, 'SIGKILL']);
   });
 });

@@ -13,7 +13,7 @@ describe('a picture that its worker cannot survive', function () {
 
   // A new one each time: Server B is replaced the later the more often it has died.
   beforeEach(async () => {
-    service = await Service.start({ environment, flags: ['--job-seconds', '1'] });
+    service = await Service.start({ environment, flags: ['--job-seconds', '2'] });
   });
 
   afterEach(() => service.stop());
