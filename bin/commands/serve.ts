@@ -43,7 +43,8 @@ async function serveTogether(settings: ServerASettings, environment: Environment
   started.catch(() => {});
   const backendText = async () => {
     await started.catch((error: unknown) => {
-      throw explainListenFailure(error, serverASettings, settings);
+      // A Ctrl-C ends an instance that cannot listen for it yet; there is nothing else to report then.
+      if (!stop.aborted) throw explainListenFailure(error, serverASettings, settings);
     });
     return supervisor.address === null ? 'restarting' : `${formatAddress(supervisor.address)} (child)`;
   };

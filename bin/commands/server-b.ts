@@ -21,7 +21,8 @@ export function serverBCommand(): Command {
     const log = createLogger('supervisor', settings.logLevel);
     const supervisor = new Supervisor(settings, { environment, log });
     await supervisor.start().catch((error: unknown) => {
-      throw explainListenFailure(error, serverBSettings, settings);
+      // A Ctrl-C ends an instance that cannot listen for it yet; there is nothing else to report then.
+      if (!stop.aborted) throw explainListenFailure(error, serverBSettings, settings);
     });
     const fetched = fetchMissingModel(settings, stop, log);
     try {

@@ -1,15 +1,16 @@
 import { rm } from 'node:fs/promises';
 import { expect } from 'chai';
 import type { Task } from '../../shared/task.ts';
+import { startDarkroom } from '../support/command-line.ts';
 import { KILLERS } from '../support/killer-operations.ts';
 import { plain, waves } from '../support/pictures.ts';
-import { eventually } from '../support/processes.ts';
+import { childrenOf, eventually } from '../support/processes.ts';
 import { repositoryPath } from '../support/repository.ts';
 import { hasGone, Service, temporaryFolder } from '../support/service.ts';
 
 const killers = { DARKROOM_B_OPERATIONS_MODULE: repositoryPath('dist/test/support/killer-operations.js') };
 const SLOW = { scale_factor: '1', format: 'avif', classify: 'false' };
-const TASKS = 5;
+const TASKS = 6;
 
 describe('the end of a service', function () {
   this.timeout(60_000);
@@ -21,27 +22,28 @@ describe('the end of a service', function () {
   });
 
   afterEach(async () => {
-    await service.stop();
+    await service?.stop();
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  /** Ids of tasks that take a while, the first of them under way. */
+  /** Ids of tasks that take a while, more than can run at once, some of them under way. */
   async function submitSlow(): Promise<string[]> {
     const picture = await waves(500, 400).png().toBuffer();
     const ids = await Promise.all(Array.from({ length: TASKS }, () => service.submit(picture, SLOW)));
-    await expectProcessing(ids[0] ?? '');
+    await someUnderWay(ids);
     return ids;
   }
 
-  async function expectProcessing(id: string): Promise<void> {
-    await eventually('a task under way', async () =>
-      (await service.status(id)).status === 'pending' ? undefined : id,
-    );
+  async function someUnderWay(ids: readonly string[]): Promise<void> {
+    await eventually('a task under way', async () => {
+      const tasks = await Promise.all(ids.map((id) => service.status(id)));
+      return tasks.find(({ status }) => status !== 'pending');
+    });
   }
 
   async function submitHanging(): Promise<string> {
     const id = await service.submit(await plain(KILLERS.hangs, KILLERS.hangs, 'red'), SLOW);
-    await expectProcessing(id);
+    await someUnderWay([id]);
     return id;
   }
 
@@ -70,6 +72,17 @@ describe('the end of a service', function () {
     expect(await service.running.ended).to.include({ code: 0, stderr: '' });
     await expectAllRunOnce(ids);
   });
+
+  for (const command of ['serve', 'server-b']) {
+    it(`by Ctrl-C before ${command} has started is no failure`, async () => {
+      const words = [command, '-p', '0', '--data-dir', dataDir, '--no-model-fetch', '--threads', '1'];
+      const starting = startDarkroom(words, { leadsGroup: true });
+      const pid = starting.process.pid ?? 0;
+      await eventually('a Server B', async () => (await childrenOf(pid))[0]);
+      process.kill(-pid, 'SIGINT');
+      expect(await starting.ended).to.include({ code: 0, stderr: '' });
+    });
+  }
 
   it('goes on answering while the last task runs, and takes no other', async () => {
     service = await Service.start({ dataDir, environment: killers, flags: ['--job-seconds', '2'] });
