@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { commonSettings, ipAddress, optionalText, port, positive } from '../shared/config.ts';
+import { commonSettings, ipAddress, optionalText, port, positive, toggle } from '../shared/config.ts';
 
 /** Prefix of Server A's environment variables. */
 export const SERVER_A_PREFIX = 'DARKROOM_';
@@ -18,6 +18,19 @@ export const serverASettings = z.object({
     .meta({ group: 'Addresses', short: '-i' })
     .describe('IPv4 or IPv6 address of every listener'),
   port: port.default(5454).meta({ group: 'Addresses', short: '-p' }).describe('HTTP port; 0 picks a free one'),
+  zeromqPort: port
+    .default(5555)
+    .meta({ group: 'Addresses' })
+    .describe('ZeroMQ port for requests (REP); 0 turns ZeroMQ off'),
+  zeromqPubPort: port
+    .default(5556)
+    .meta({ group: 'Addresses' })
+    .describe('ZeroMQ port on which the classes of listed URLs are published (PUB); 0 turns it off'),
+  grpcPort: port.default(50_051).meta({ group: 'Addresses' }).describe('gRPC port; 0 turns gRPC off'),
+  websocketPort: port
+    .default(8080)
+    .meta({ group: 'Addresses' })
+    .describe('port of the WebSocket relay for cameras; 0 turns it off'),
   serverBPort: port
     .default(0)
     .meta({ group: 'Addresses' })
@@ -28,6 +41,13 @@ export const serverASettings = z.object({
   apiKeys: apiKeys
     .meta({ group: 'Access', shown: '' })
     .describe('comma-separated keys; when given, every request but /livez and /readyz needs one'),
+  pathRoot: optionalText
+    .meta({ group: 'Access' })
+    .describe('the only folder in which requests may name files to read and write; none without it'),
+  allowPrivateUrls: toggle
+    .default(false)
+    .meta({ group: 'Access' })
+    .describe('fetch URLs of loopback, private and link-local addresses, too'),
   ...commonSettings,
   jobSeconds: positive.max(3600).default(30).meta({ group: 'Work' }).describe('seconds a worker may spend on one job'),
   maxUploadMb: positive.default(50).meta({ group: 'Limits' }).describe('size of one upload, in MiB'),
@@ -46,6 +66,19 @@ export const serverASettings = z.object({
     .default(24)
     .meta({ group: 'Storage' })
     .describe('hours for which outputs are kept; the record stays a week longer'),
+  maxListed: positive
+    .default(100_000)
+    .meta({ group: 'Limits' })
+    .describe('listed URLs that wait to be fetched; beyond it lists get 429'),
+  fetchAtOnce: positive.max(256).default(8).meta({ group: 'Limits' }).describe('URLs fetched at once'),
+  fetchSeconds: positive.max(600).default(10).meta({ group: 'Limits' }).describe('seconds one URL may take'),
+  maxFetchMb: positive.default(20).meta({ group: 'Limits' }).describe('size of one fetched picture, in MiB'),
+  keepImageHours: z.coerce
+    .number()
+    .positive()
+    .default(720)
+    .meta({ group: 'Storage' })
+    .describe('hours for which pictures that were handed in to be kept are kept'),
   requestSeconds: positive
     .default(300)
     .meta({ group: 'Limits' })

@@ -75,14 +75,21 @@ export type OutputHeader = z.infer<typeof outputHeaderSchema>;
 export const timingsSchema = z.record(z.string().max(40), z.number().nonnegative());
 export type Timings = z.infer<typeof timingsSchema>;
 
-/** What a task is made from. */
+/** What a task is made from. Of a URL that has not been fetched, only the URL is known. */
 export const taskInputSchema = z.object({
   filename: z.string().nullable(),
-  format: formatSchema,
-  width: count,
-  height: count,
-  bytes: count,
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Where the picture comes from; null for one that was sent. */
+  source_url: z.string().nullable(),
+  format: formatSchema.nullable(),
+  width: count.nullable(),
+  height: count.nullable(),
+  bytes: count.nullable(),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .nullable(),
+  /** Path of the picture itself, for as long as it is kept; null for one that is not. */
+  original: z.string().nullable(),
 });
 export type TaskInput = z.infer<typeof taskInputSchema>;
 

@@ -34,7 +34,7 @@ describe('kill -9', () => {
   /** The one file that a task owns, with the hash it must have. */
   async function ownedFile(tasks: Tasks, id: string): Promise<{ name: string; sha256: string }> {
     const { status, attempts, input } = tasks.get(id);
-    if (status === 'pending') return { name: `${id}.input`, sha256: input.sha256 };
+    if (status === 'pending') return { name: `${id}.input`, sha256: input.sha256 ?? '' };
     const result = await tasks.result(id);
     return { name: `${id}.${attempts}.resize`, sha256: result.kind === 'picture' ? result.sha256 : '' };
   }

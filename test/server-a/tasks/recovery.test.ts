@@ -29,7 +29,7 @@ describe('recovery', () => {
     const owned = [`${waiting}.input`, `${running}.input`, `${ended}.2.resize`];
     expect(await files()).to.deep.equal(owned.sort());
     expect(again.counts()).to.include({ pending: 2, processing: 0 });
-    const inputs = again.get(waiting).input.bytes + again.get(running).input.bytes;
+    const inputs = (again.get(waiting).input.bytes ?? 0) + (again.get(running).input.bytes ?? 0);
     expect(again.counts().spool_bytes).to.equal(inputs + 'picture'.length);
   });
 
