@@ -2,8 +2,8 @@ import Router from '@koa/router';
 import Koa from 'koa';
 import { DarkroomError, invalid, systemCode } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import { apiKeyCheck, keysInHeaders } from '../api-keys.ts';
 import type { Tasks } from '../tasks/tasks.ts';
-import { apiKeyCheck } from './api-keys.ts';
 import { HEALTH_PATHS, type Readiness, routeHealth } from './health.ts';
 import type { HttpContext, HttpRouter, HttpSettings, HttpState } from './http-context.ts';
 import { answerProblem } from './problem.ts';
@@ -28,7 +28,7 @@ export function createApp({ tasks, settings, readiness, log }: AppOptions): Koa<
   routeUpload(router, tasks, settings);
   routeTasks(router, tasks);
 
-  const checkApiKey = apiKeyCheck(settings.apiKeys);
+  const checkApiKey = apiKeyCheck(settings.apiKeys, 'Authorization: Bearer or X-Api-Key');
   const app = new Koa<HttpState>({ env: 'production' });
   // Every request that waits listens for the server's closing.
   app.setMaxListeners(0);
@@ -45,7 +45,7 @@ export function createApp({ tasks, settings, readiness, log }: AppOptions): Koa<
     try {
       checkTarget(context);
       checkHost(context);
-      if (!HEALTH_PATHS.includes(context.path)) checkApiKey(context);
+      if (!HEALTH_PATHS.includes(context.path)) checkApiKey(keysInHeaders(context.headers));
       await next();
     } catch (error) {
       if (!context.state.signal.aborted) answerProblem(context, error, log);

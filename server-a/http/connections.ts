@@ -1,10 +1,7 @@
-import { type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
-import { PROBLEM_TYPE, toProblem } from './problem.ts';
-
-/** Milliseconds a client is read on after a refusal at this level, so that it can read why. */
-const LINGER_MILLISECONDS = 2_000;
+import { refuseSocket } from '../problem.ts';
 
 /** A server's open connections: what is not well-formed HTTP is refused here, and here they are all brought to an end. */
 export class Connections {
@@ -58,10 +55,7 @@ export class Connections {
       socket.destroy();
       return;
     }
-    socket.end(rawAnswer(refusal(error)));
-    socket.resume();
-    const linger = setTimeout(() => socket.destroy(), LINGER_MILLISECONDS);
-    socket.once('close', () => clearTimeout(linger));
+    refuseSocket(socket, refusal(error));
   }
 }
 
@@ -79,16 +73,4 @@ function refusal(error: Error): DarkroomError {
     return new DarkroomError('BAD_REQUEST', 'Expected a request head of at most 16 KiB, received a longer one');
   }
   return new DarkroomError('BAD_REQUEST', 'Expected a well-formed HTTP/1.1 request, received something else');
-}
-
-function rawAnswer(error: DarkroomError): string {
-  const problem = toProblem(error);
-  const body = JSON.stringify(problem);
-  const head = [
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
-    `Content-Type: ${PROBLEM_TYPE}`,
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-  ];
-  return `${head.join('\r\n')}\r\n\r\n${body}`;
 }
