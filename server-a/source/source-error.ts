@@ -1,0 +1,20 @@
+import { DarkroomError, systemCode } from '../../shared/errors.ts';
+
+/** What may be told of how a connection failed: by code of the system, of OpenSSL (verify(1)), llhttp or undici. */
+const WORDS: readonly (readonly [code: RegExp, words: string])[] = [
+  [/^(ENOTFOUND|EAI_|ENODATA)/, 'a host name that does not resolve'],
+  [/^ECONNREFUSED$/, 'a refused connection'],
+  [/^(ECONNRESET|EPIPE|UND_ERR_SOCKET)$/, 'a connection that was cut'],
+  [/CERT|SELF_SIGNED|UNABLE_TO_|CRL/, 'a certificate that does not hold'],
+  [/^(ERR_SSL_|EPROTO$)/, 'no TLS'],
+  [/^(HPE_|UND_ERR_(HEADERS_OVERFLOW|RESPONSE))/, 'no well-formed HTTP'],
+];
+
+/** The SOURCE_ERROR, or the signal's reason, for what broke a fetch; a DarkroomError stays. The cause is for the log. */
+export function sourceError(cause: unknown, signal: AbortSignal): Error {
+  if (cause instanceof DarkroomError) return cause;
+  if (signal.aborted) return signal.reason;
+  const code = systemCode(cause) ?? '';
+  const words = WORDS.find(([pattern]) => pattern.test(code))?.[1] ?? 'no answer';
+  return new DarkroomError('SOURCE_ERROR', `Expected a picture from the URL, received ${words}`, { cause });
+}

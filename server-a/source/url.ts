@@ -1,0 +1,175 @@
+import { pipeline, type Readable } from 'node:stream';
+import { Agent, type Dispatcher } from 'undici';
+import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
+import { guardedConnector } from './connector.ts';
+import { emptyBody, FetchedBody, payloadTooLarge } from './fetched-body.ts';
+import { type Resolve, resolve as systemResolve } from './resolve.ts';
+import { sourceError } from './source-error.ts';
+
+/** What bounds a fetch. */
+export interface UrlLimits {
+  readonly maxBytes: number;
+  /** For everything: name, connections, redirects, head and body. */
+  readonly seconds: number;
+  /** Whether hosts that are not public may be reached. */
+  readonly allowPrivate: boolean;
+}
+
+/** A picture on its way in. */
+export interface FetchedPicture {
+  /** Fails with SOURCE_ERROR, SOURCE_TIMEOUT, PAYLOAD_TOO_LARGE or the signal's reason; destroy it to stop. */
+  readonly body: Readable;
+  /** What the server declares, or null. */
+  readonly bytes: number | null;
+  /** The last part of the URL's path, or null where it ends in a slash. */
+  readonly filename: string | null;
+}
+
+const MAX_REDIRECTS = 3;
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const HEADERS = { 'user-agent': 'Darkroom/0.1', accept: 'image/*, */*;q=0.1', 'accept-encoding': 'identity' };
+/** As for uploads. */
+const MAX_FILENAME_LENGTH = 255;
+
+/**
+ * Opens the picture at an http or https URL. Connects to public hosts only, unless told otherwise, also after a
+ * redirect; sends no cookies and uses no proxy; every connection is gone when the body has ended. Throws BAD_REQUEST
+ * for what is no URL, URL_NOT_ALLOWED, SOURCE_ERROR, SOURCE_TIMEOUT, PAYLOAD_TOO_LARGE or the signal's reason.
+ */
+export async function fetchPicture(
+  url: string,
+  limits: UrlLimits,
+  signal: AbortSignal,
+  resolve: Resolve = systemResolve,
+): Promise<FetchedPicture> {
+  signal.throwIfAborted();
+  const target = parseUrl(url);
+  const visit = new Visit(limits, signal, resolve);
+  try {
+    const response = await visit.get(target);
+    const bytes = checkResponse(response, limits.maxBytes);
+    const body = new FetchedBody(limits.maxBytes);
+    response.body.once('error', (error) => body.destroy(sourceError(error, visit.signal)));
+    // The body tells its reader of an error itself.
+    pipeline(response.body, body, () => visit.end());
+    return { body, bytes, filename: filenameOf(target) };
+  } catch (error) {
+    const told = sourceError(error, visit.signal);
+    visit.end();
+    throw told;
+  }
+}
+
+/** The connections of one fetch, and the time they have. */
+class Visit {
+  readonly #outer: AbortSignal;
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  readonly #agent: Agent;
+
+  constructor({ seconds, allowPrivate }: UrlLimits, signal: AbortSignal, resolve: Resolve) {
+    this.#outer = signal;
+    signal.addEventListener('abort', this.#giveUp);
+    this.#timer = setTimeout(() => this.#controller.abort(timeout(seconds)), seconds * 1000);
+    const connect = guardedConnector({ allowPrivate, resolve, signal: this.signal });
+    // The deadline stands for undici's own times.
+    this.#agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
+  }
+
+  /** Aborts when the time is up or the caller gives up. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** The first answer that is no redirect. */
+  async get(url: URL, redirects = 0): Promise<Dispatcher.ResponseData> {
+    const path = `${url.pathname}${url.search}`;
+    const request = {
+      origin: url.origin,
+      path,
+      method: 'GET',
+      headers: HEADERS,
+      reset: true,
+      signal: this.signal,
+    } as const;
+    const response = await this.#agent.request(request);
+    const { statusCode, headers, body } = response;
+    const location = headers['location'];
+    if (!REDIRECTS.has(statusCode) || typeof location !== 'string') return response;
+    // Its connection goes with it.
+    body.on('error', () => {}).destroy();
+    if (redirects === MAX_REDIRECTS) throw unexpected(`at most ${MAX_REDIRECTS} redirects`, 'one more');
+    if (!URL.canParse(location, url.href)) throw unexpected('a redirect to a URL', 'one to something else');
+    return this.get(checkUrl(new URL(location, url)), redirects + 1);
+  }
+
+  /** Closes what is open. Idempotent. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#outer.removeEventListener('abort', this.#giveUp);
+    // Ends a connection that undici still waits for, which its agent would leave to itself.
+    this.#controller.abort();
+    // Resolves when the sockets are gone; nobody waits for that, and it does not reject.
+    void this.#agent.destroy();
+  }
+
+  readonly #giveUp = (): void => this.#controller.abort(this.#outer.reason);
+}
+
+function parseUrl(text: string): URL {
+  // WHATWG URLs have no zones (RFC 6874), and only hosts on this machine's own links need one.
+  if (/^https?:\/\/[^/?#]*\[[^\]]*%/i.test(text)) throw notAllowed('a host without a zone', text);
+  if (!URL.canParse(text)) throw invalid('an http or https URL', 'the URL', text);
+  return checkUrl(new URL(text));
+}
+
+function checkUrl(url: URL): URL {
+  if (!['http:', 'https:'].includes(url.protocol)) throw notAllowed('http or https', url.protocol);
+  // Not shown: it is a secret.
+  if (url.username !== '' || url.password !== '') throw notAllowed('no credentials', 'some');
+  return url;
+}
+
+/** The bytes that an answer declares, when it is one with a picture. */
+function checkResponse({ statusCode, headers }: Dispatcher.ResponseData, maxBytes: number): number | null {
+  if (statusCode !== 200) throw unexpected('status 200', `${statusCode}`);
+  const encoding = `${headers['content-encoding'] ?? 'identity'}`;
+  if (!/^(identity)?$/i.test(encoding)) throw unexpected('a body as it is', 'an encoded one');
+  const transfer = `${headers['transfer-encoding'] ?? 'chunked'}`;
+  if (!/^chunked$/i.test(transfer)) throw unexpected('a body as it is', 'an encoded one');
+  if (headers['content-length'] === undefined) return null;
+  const bytes = Number(headers['content-length']);
+  if (bytes === 0) throw emptyBody();
+  if (bytes > maxBytes) throw payloadTooLarge(maxBytes, `${bytes}`);
+  return bytes;
+}
+
+function filenameOf(url: URL): string | null {
+  const path = decodeText(url.pathname).replace(/\p{Cc}/gu, '');
+  const last = path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
+  return [...last].slice(0, MAX_FILENAME_LENGTH).join('') || null;
+}
+
+/** The text that percent signs stand for (RFC 3986), or as it is where they stand for none. */
+function decodeText(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function notAllowed(expected: string, received: string): DarkroomError {
+  return new DarkroomError('URL_NOT_ALLOWED', expectedMessage(expected, 'the URL', received));
+}
+
+function unexpected(expected: string, received: string): DarkroomError {
+  return new DarkroomError('SOURCE_ERROR', `Expected ${expected} from the URL, received ${received}`);
+}
+
+function timeout(seconds: number): DarkroomError {
+  return new DarkroomError(
+    'SOURCE_TIMEOUT',
+    `Expected the whole picture from the URL in ${seconds} seconds, received less`,
+  );
+}
