@@ -10,6 +10,8 @@ const RESERVE_BYTES = 64 * 1024 * 1024;
 export interface AdmissionLimits {
   /** Tasks that wait or run at once. */
   readonly maxQueued: number;
+  /** URLs that wait to be fetched; they take a place in the queue when that begins. */
+  readonly maxListed: number;
   readonly maxSpoolBytes: number;
   readonly maxUploadBytes: number;
 }
@@ -27,18 +29,26 @@ export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #disk: Disk;
   #queued: number;
+  #listed: number;
   #promised = 0;
   #draining = false;
+  #freed: () => void = () => undefined;
 
-  /** `queued` tasks have not ended yet. */
-  constructor(limits: AdmissionLimits, disk: Disk, queued: number) {
+  /** `queued` tasks that have their picture and `listed` ones that do not have not ended yet. */
+  constructor(limits: AdmissionLimits, disk: Disk, { queued, listed }: { queued: number; listed: number }) {
     this.#limits = limits;
     this.#disk = disk;
     this.#queued = queued;
+    this.#listed = listed;
   }
 
   get isDraining(): boolean {
     return this.#draining;
+  }
+
+  /** Names who is told each time a place in the queue becomes free. */
+  onFreed(listener: () => void): void {
+    this.#freed = listener;
   }
 
   /** From now on nothing comes in. */
@@ -76,6 +86,23 @@ export class Admission {
   /** A task ended, or an upload will not become one: its place is free. */
   leave(): void {
     this.#queued -= 1;
+    this.#freed();
+  }
+
+  /** Lets `count` URLs wait to be fetched. Throws DRAINING, and QUEUE_FULL when that would be too many. */
+  list(count: number): void {
+    this.checkOpen();
+    const { maxListed } = this.#limits;
+    if (this.#listed + count > maxListed) {
+      const message = `Expected at most ${maxListed} URLs that wait, received ${this.#listed + count}; try again later`;
+      throw new DarkroomError('QUEUE_FULL', message);
+    }
+    this.#listed += count;
+  }
+
+  /** `count` URLs do not wait any more: they were fetched, or ended, or were not stored after all. */
+  unlist(count: number): void {
+    this.#listed -= count;
   }
 
   /** Changes the bytes promised. Throws STORAGE_FULL where more are asked for than there is room. */

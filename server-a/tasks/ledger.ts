@@ -1,13 +1,17 @@
+import { nanoid } from 'nanoid';
 import type { ErrorDescription } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Operation, OperationName } from '../../shared/operations.ts';
-import type { ImageHeader, TaskStatus, Timings } from '../../shared/task.ts';
+import { hasEnded, type ImageHeader, type Task, type TaskStatus, type Timings } from '../../shared/task.ts';
 import type { Job, Ledger, OutputFile, QueuedTask, StoredOutput } from '../dispatch/ledger.ts';
 import type { Admission } from './admission.ts';
 import { AttemptFiles } from './attempt-files.ts';
+import type { Outbox } from './outbox.ts';
+import type { ReceivedPicture } from './reception.ts';
 import { inputName, outputName, type Spool } from './spool.ts';
 import type { Store } from './store.ts';
-import { type TaskRow, toTask } from './task-record.ts';
+import type { ChangedRow } from './store-commands.ts';
+import { listedTask, pictureOf, type TaskRow, toTask } from './task-record.ts';
 import type { Watchers } from './watchers.ts';
 
 /** The strike at which a task is given up. */
@@ -24,6 +28,7 @@ export interface LedgerParts {
   readonly spool: Spool;
   readonly admission: Admission;
   readonly watchers: Watchers;
+  readonly outbox: Outbox;
   /** Milliseconds for which outputs are kept after a task's end. */
   readonly keepMilliseconds: number;
   readonly log: Logger;
@@ -37,7 +42,11 @@ export interface NewTask {
   readonly bytes: number;
   readonly sha256: string;
   readonly operations: readonly Operation[];
+  readonly keep: Keep | null;
 }
+
+/** For how long a task's picture is kept; without a time, until its snippet has a newer one. */
+export type Keep = { readonly until: number } | { readonly snippet: number };
 
 /** How a task ends. */
 interface End {
@@ -65,27 +74,73 @@ export class TaskLedger implements Ledger {
 
   /** Writes the task down. It has the place in the queue that its picture held. */
   async insert(task: NewTask): Promise<void> {
-    const { id, filename, bytes, sha256 } = task;
+    const { id, filename, bytes, sha256, keep } = task;
     const header = JSON.stringify(task.header);
     const operations = JSON.stringify(task.operations);
-    const parameters = { id, filename, header, bytes, sha256, operations, now: Date.now() };
+    const original_kept = keep === null ? 0 : 1;
+    const original_expires_at = keep !== null && 'until' in keep ? keep.until : null;
+    const snippet = keep !== null && 'snippet' in keep ? keep.snippet : null;
+    const kept = { original_kept, original_expires_at, snippet } as const;
+    const parameters = { id, filename, header, bytes, sha256, operations, ...kept, now: Date.now() };
     await this.#parts.store.write({ statement: 'insert', parameters });
+  }
+
+  /** Writes down a task for each URL, all or none. Throws QUEUE_FULL and DRAINING. */
+  async insertListed(
+    urls: readonly string[],
+    operations: readonly Operation[],
+    audience: string | null,
+  ): Promise<Task[]> {
+    const { admission, store } = this.#parts;
+    const listed = urls.map((url) => ({ id: nanoid(), url }));
+    const now = Date.now();
+    admission.list(listed.length);
+    try {
+      const tasks = JSON.stringify(listed.map(({ id, url }) => [id, url]));
+      const parameters = { tasks, operations: JSON.stringify(operations), audience, now };
+      await store.write({ statement: 'insertListed', parameters });
+    } catch (error) {
+      admission.unlist(listed.length);
+      throw error;
+    }
+    return listed.map(({ id, url }) => listedTask(id, url, now));
+  }
+
+  /**
+   * A listed task has its picture, whose input file has its name in the spool; false when the task had ended. The
+   * task takes over the file and its place in the queue.
+   */
+  async makeReady(
+    id: string,
+    { filename, header, bytes, sha256, file, reservation }: ReceivedPicture,
+  ): Promise<boolean> {
+    const parameters = { id, filename, header: JSON.stringify(header), bytes, sha256 };
+    const [changed] = await this.#parts.store.write({ statement: 'makeReady', parameters });
+    if (changed === undefined) return false;
+    file.keep();
+    reservation.handOver();
+    this.#parts.admission.unlist(1);
+    this.#tell(id);
+    return true;
   }
 
   async begin(id: string): Promise<Job | null> {
     const { store, spool } = this.#parts;
     const row = await this.#readWaiting(id);
     if (row === null) return null;
-    const { operations, header, bytes, sha256 } = row;
+    const picture = pictureOf(row);
+    if (picture === null) return null;
+    const { header, bytes, sha256 } = picture;
     const size = await spool.size(inputName(id));
     if (size !== bytes) {
-      await this.#failWaiting(id, spoolCorrupt(bytes, size));
+      await this.failWaiting(id, spoolCorrupt(bytes, size));
       return null;
     }
     const [changed] = await store.write({ statement: 'begin', parameters: { id, now: Date.now() } });
     if (changed === undefined) return null;
     this.#tell(id);
-    return { id, attempt: changed.attempt, operations, header, path: spool.path(inputName(id)), bytes, sha256 };
+    const path = spool.path(inputName(id));
+    return { id, attempt: changed.attempt, operations: row.operations, header, path, bytes, sha256 };
   }
 
   async createOutput(job: Job, name: OperationName): Promise<OutputFile> {
@@ -129,7 +184,7 @@ export class TaskLedger implements Ledger {
     const expires_at = this.#expiry(now);
     const parameters = { id, attempt, most: MOST_STRIKES, error: JSON.stringify(CRASHED), now, expires_at };
     const [changed] = await this.#parts.store.write({ statement: 'strike', parameters });
-    if (changed?.status === 'failed') await this.#ended(id);
+    if (changed?.status === 'failed') await this.#ended(changed);
     else if (changed !== undefined) this.#tell(id);
     await this.#files.finish(job, []);
     if (changed === undefined) return 'unchanged';
@@ -140,18 +195,35 @@ export class TaskLedger implements Ledger {
   async cancel(id: string): Promise<boolean> {
     const end: End = { status: 'canceled', outputs: [], error: null, timings: {} };
     const [changed] = await this.#parts.store.write({ statement: 'endOpen', parameters: this.#endParameters(id, end) });
-    if (changed !== undefined) await this.#ended(id);
+    if (changed !== undefined) await this.#ended(changed);
     return changed !== undefined;
   }
 
-  /** Removes the record and the outputs of a task that has ended; false when there is none. */
+  /** Removes the record and the files of a task that has ended; false when there is none, or its audience has not been told. */
   async forget(row: TaskRow): Promise<boolean> {
     const [changed] = await this.#parts.store.write({ statement: 'forget', parameters: { id: row.id } });
     if (changed === undefined) return false;
     for (const { header } of row.outputs) {
       if (header.kind === 'picture') await this.#remove(row.id, outputName(row.id, row.attempt, header.name));
     }
+    if (changed.original_kept === 1) await this.#remove(row.id, inputName(row.id));
     return true;
+  }
+
+  /** Lets go of all pictures of the snippet but the newest. */
+  async releaseOlder(snippet: number): Promise<void> {
+    const parameters = { snippet, now: Date.now() };
+    for (const { id, status } of await this.#parts.store.write({ statement: 'releaseOlder', parameters })) {
+      // One that has not ended still needs its picture, and lets go of it at its end.
+      if (hasEnded(status)) await this.#remove(id, inputName(id));
+    }
+  }
+
+  /** pending → failed; of no effect when the task had moved on. */
+  async failWaiting(id: string, error: ErrorDescription): Promise<void> {
+    const parameters = this.#endParameters(id, failure(error));
+    const [changed] = await this.#parts.store.write({ statement: 'endWaiting', parameters });
+    if (changed !== undefined) await this.#ended(changed);
   }
 
   #isUnderWay({ id, attempt }: Job): boolean {
@@ -166,18 +238,12 @@ export class TaskLedger implements Ledger {
       return row?.status === 'pending' ? row : null;
     } catch (error) {
       this.#parts.log.error({ task_id: id, err: error }, 'a task that cannot be read is given up');
-      await this.#failWaiting(id, {
+      await this.failWaiting(id, {
         code: 'INTERNAL',
         message: 'Expected a sound task record, received a damaged one',
       });
       return null;
     }
-  }
-
-  async #failWaiting(id: string, error: ErrorDescription): Promise<void> {
-    const parameters = this.#endParameters(id, failure(error));
-    const [changed] = await this.#parts.store.write({ statement: 'endWaiting', parameters });
-    if (changed !== undefined) await this.#ended(id);
   }
 
   /** Ends the attempt, and keeps those of its files that the end names when it was the attempt's to give. */
@@ -186,7 +252,7 @@ export class TaskLedger implements Ledger {
     const [changed] = await this.#parts.store.write({ statement: 'endAttempt', parameters });
     // Files first: of two ends that race, the one the store took is told first, and must have its files by then.
     const files = this.#files.finish(job, changed === undefined ? [] : pictures);
-    await Promise.all([files, changed === undefined ? undefined : this.#ended(job.id)]);
+    await Promise.all([files, changed === undefined ? undefined : this.#ended(changed)]);
     return changed !== undefined;
   }
 
@@ -210,10 +276,13 @@ export class TaskLedger implements Ledger {
   }
 
   /** What follows from a task's end, once that is on disk. */
-  async #ended(id: string): Promise<void> {
-    this.#parts.admission.leave();
+  async #ended({ id, stage, audience, original_kept }: ChangedRow): Promise<void> {
+    const { admission, outbox } = this.#parts;
+    if (stage === 'listed') admission.unlist(1);
+    else admission.leave();
     this.#tell(id);
-    await this.#remove(id, inputName(id));
+    if (audience !== null) outbox.ended(audience, id);
+    if (stage === 'ready' && original_kept === 0) await this.#remove(id, inputName(id));
   }
 
   /** Removes a file that no record owns any more. What the disk will not remove now, the next start sweeps. */

@@ -1,15 +1,20 @@
 import { join } from 'node:path';
 import type { Logger } from '../../shared/log.ts';
+import type { Task } from '../../shared/task.ts';
 import type { ServerASettings } from '../config.ts';
 import { Admission } from './admission.ts';
 import { makeDataFolder } from './data-folder.ts';
 import { DataLock } from './data-lock.ts';
+import { Fetching, type FetchingOptions } from './fetching.ts';
 import { FolderSync } from './folder-sync.ts';
 import { TaskLedger } from './ledger.ts';
+import { Outbox } from './outbox.ts';
 import { recover } from './recovery.ts';
 import { Retention } from './retention.ts';
+import { Snippets } from './snippets.ts';
 import { Spool } from './spool.ts';
 import { Store } from './store.ts';
+import { toTask } from './task-record.ts';
 import { Watchers } from './watchers.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -19,7 +24,20 @@ const HOUR_MILLISECONDS = 60 * 60 * 1000;
 export interface TasksOptions
   extends Pick<
     ServerASettings,
-    'dataDir' | 'keepHours' | 'maxQueued' | 'maxSpoolMb' | 'maxUploadMb' | 'maxPixels' | 'maxSide' | 'maxDecodedMb'
+    | 'dataDir'
+    | 'keepHours'
+    | 'keepImageHours'
+    | 'maxQueued'
+    | 'maxListed'
+    | 'maxSpoolMb'
+    | 'maxUploadMb'
+    | 'maxPixels'
+    | 'maxSide'
+    | 'maxDecodedMb'
+    | 'fetchAtOnce'
+    | 'fetchSeconds'
+    | 'maxFetchMb'
+    | 'allowPrivateUrls'
   > {
   /** Called once if nothing can be written any more: the process should end. Without it this is only logged. */
   readonly onFatal?: (error: Error) => void;
@@ -33,7 +51,10 @@ export interface Parts {
   readonly admission: Admission;
   readonly watchers: Watchers;
   readonly retention: Retention;
+  readonly outbox: Outbox;
   readonly ledger: TaskLedger;
+  readonly fetching: Fetching;
+  readonly snippets: Snippets;
 }
 
 /**
@@ -57,8 +78,10 @@ export async function openParts(options: TasksOptions, log: Logger): Promise<Par
 }
 
 /** Closes what {@link openParts} opened, in reverse. Idempotent. */
-export async function closeParts({ watchers, retention, store, spool, lock }: Parts): Promise<void> {
+export async function closeParts({ watchers, outbox, fetching, retention, store, spool, lock }: Parts): Promise<void> {
   watchers.close();
+  outbox.close();
+  await fetching.close();
   await retention.stop();
   await spool.close();
   await store.close();
@@ -75,7 +98,9 @@ async function openOnStore(store: Store, folder: string, options: TasksOptions, 
     const retention = new Retention(store, spool, log);
     await retention.run(Date.now());
     retention.start();
-    return { spool, retention, ...connect(store, spool, options, log) };
+    const parts = connect(store, spool, options, log);
+    for (const snippet of store.crowdedSnippets()) await parts.ledger.releaseOlder(snippet);
+    return { spool, retention, ...parts };
   } catch (error) {
     await spool?.close();
     await store.close();
@@ -86,12 +111,33 @@ async function openOnStore(store: Store, folder: string, options: TasksOptions, 
 function connect(store: Store, spool: Spool, options: TasksOptions, log: Logger) {
   const limits = {
     maxQueued: options.maxQueued,
+    maxListed: options.maxListed,
     maxSpoolBytes: options.maxSpoolMb * MEBIBYTE,
     maxUploadBytes: options.maxUploadMb * MEBIBYTE,
   };
-  const admission = new Admission(limits, spool, store.count().pending);
+  const { pending, listed } = store.count();
+  const admission = new Admission(limits, spool, { queued: pending - listed, listed });
   const watchers = new Watchers();
+  const outbox = new Outbox(store, (id) => readTask(store, id));
   const keepMilliseconds = Math.round(options.keepHours * HOUR_MILLISECONDS);
-  const ledger = new TaskLedger({ store, spool, admission, watchers, keepMilliseconds, log });
-  return { admission, watchers, ledger };
+  const ledger = new TaskLedger({ store, spool, admission, watchers, outbox, keepMilliseconds, log });
+  const fetching = connectFetching({ store, spool, admission, ledger, log }, options);
+  return { admission, watchers, outbox, ledger, fetching, snippets: new Snippets(store) };
+}
+
+function connectFetching(parts: Omit<FetchingOptions, 'atOnce' | 'url' | 'intake'>, options: TasksOptions): Fetching {
+  const { fetchAtOnce: atOnce, fetchSeconds: seconds, allowPrivateUrls: allowPrivate } = options;
+  const maxBytes = options.maxFetchMb * MEBIBYTE;
+  const intake = { ...options, maxUploadBytes: maxBytes };
+  return new Fetching({ ...parts, atOnce, url: { maxBytes, seconds, allowPrivate }, intake });
+}
+
+/** Null for a task that is not there any more, or whose row is damaged, which the store has logged. */
+function readTask(store: Store, id: string): Task | null {
+  try {
+    const row = store.find(id);
+    return row === undefined ? null : toTask(row);
+  } catch {
+    return null;
+  }
 }

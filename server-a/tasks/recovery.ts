@@ -18,7 +18,7 @@ function isOwned(store: Store, name: SpoolName): boolean {
   try {
     const row = store.find(name.id);
     if (row === undefined) return false;
-    if (name.kind === 'input') return row.status === 'pending';
+    if (name.kind === 'input') return row.original_kept || (row.status === 'pending' && row.stage === 'ready');
     if (!row.outputs_kept || row.attempt !== name.attempt) return false;
     return row.outputs.some(({ header }) => header.kind === 'picture' && header.name === name.output);
   } catch {

@@ -2,8 +2,8 @@ import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
 import { MEDIA_TYPES } from '../../shared/operations.ts';
 import type { OutputHeader, TaskOutput } from '../../shared/task.ts';
 import type { StoredOutput } from '../dispatch/ledger.ts';
-import { outputName, type Spool } from './spool.ts';
-import { type TaskRow, toTaskOutput } from './task-record.ts';
+import { inputName, outputName, type Spool } from './spool.ts';
+import { pictureOf, type StoredPicture, type TaskRow, toTaskOutput } from './task-record.ts';
 
 /** A finished output, ready to be sent. */
 export type Result =
@@ -18,12 +18,20 @@ export type Result =
     }
   | { readonly kind: 'labels'; readonly output: TaskOutput };
 
+/** What a result may be called beside the names of outputs: the picture itself, where it is kept. */
+export const ORIGINAL = 'original';
+
 /**
- * The output called `name`, or the first picture. Throws NOT_READY, EXPIRED, NOT_FOUND, SPOOL_CORRUPT, CANCELED, or the
- * output's or task's own error.
+ * The output called `name`, or the first picture, which is the original where none was to be made; `original` is there
+ * before the task has ended. Throws NOT_READY, EXPIRED, NOT_FOUND, SPOOL_CORRUPT, CANCELED, or the output's or task's
+ * own error.
  */
 export async function findResult(row: TaskRow, name: string | undefined, spool: Spool): Promise<Result> {
+  if (name === ORIGINAL) return openOriginal(row, spool);
   checkEnded(row);
+  if (name === undefined && row.original_kept && row.status === 'completed' && firstPicture(row) === undefined) {
+    return openOriginal(row, spool);
+  }
   const output = name === undefined ? firstPicture(row) : row.outputs.find((one) => one.header.name === name);
   if (output?.header.kind === 'failure') throw new DarkroomError(output.header.error.code, output.header.error.message);
   if (row.error !== null) throw new DarkroomError(row.error.code, row.error.message);
@@ -38,6 +46,24 @@ export async function findResult(row: TaskRow, name: string | undefined, spool: 
     : { kind: 'labels', output: toTaskOutput(row.id, output.header) };
 }
 
+/** The picture as it came in. Throws NOT_FOUND where it is not kept, and EXPIRED where it was. */
+export function checkOriginal(row: TaskRow): StoredPicture {
+  const picture = pictureOf(row);
+  if (row.original_kept && picture !== null) return picture;
+  if (row.original_expires_at === null) {
+    const received = 'that of a task that does not keep it';
+    throw new DarkroomError('NOT_FOUND', expectedMessage('a picture that is kept', 'the original', received));
+  }
+  throw expired(row.original_expires_at);
+}
+
+async function openOriginal(row: TaskRow, spool: Spool): Promise<Result> {
+  const { header, bytes, sha256 } = checkOriginal(row);
+  const file = inputName(row.id);
+  await checkSize(file, bytes, 'original', spool);
+  return { kind: 'picture', path: spool.path(file), mediaType: MEDIA_TYPES[header.format], bytes, sha256 };
+}
+
 function checkEnded(row: TaskRow): void {
   if (row.status === 'canceled')
     throw new DarkroomError('CANCELED', 'Expected a completed task, received one that was canceled');
@@ -50,8 +76,12 @@ function checkEnded(row: TaskRow): void {
 function checkExpiry({ outputs, outputs_kept, expires_at }: TaskRow): void {
   const hadFiles = outputs.some((output) => output.header.kind === 'picture');
   if (expires_at === null || (Date.now() < expires_at && (outputs_kept || !hadFiles))) return;
-  const since = new Date(expires_at).toISOString();
-  throw new DarkroomError('EXPIRED', `Expected a result that is still kept, received one that expired at ${since}`);
+  throw expired(expires_at);
+}
+
+function expired(milliseconds: number): DarkroomError {
+  const since = new Date(milliseconds).toISOString();
+  return new DarkroomError('EXPIRED', `Expected a result that is still kept, received one that expired at ${since}`);
 }
 
 /** The first picture; where none came out, the first that should have, for its error. */
@@ -67,11 +97,19 @@ async function openPicture(
   spool: Spool,
 ): Promise<Result> {
   const file = outputName(row.id, row.attempt, header.name);
+  if (sha256 === null) throw new DarkroomError('INTERNAL', `Expected the hash of the ${header.name} output`);
+  await checkSize(file, header.bytes, `${header.name} output`, spool);
+  return {
+    kind: 'picture',
+    path: spool.path(file),
+    mediaType: MEDIA_TYPES[header.format],
+    bytes: header.bytes,
+    sha256,
+  };
+}
+
+async function checkSize(file: string, bytes: number, what: string, spool: Spool): Promise<void> {
   const size = await spool.size(file);
-  if (size !== header.bytes || sha256 === null) {
-    const expected = `${header.bytes} bytes`;
-    const message = expectedMessage(expected, `the stored ${header.name} output`, size ?? 'no file');
-    throw new DarkroomError('SPOOL_CORRUPT', message);
-  }
-  return { kind: 'picture', path: spool.path(file), mediaType: MEDIA_TYPES[header.format], bytes: size, sha256 };
+  if (size === bytes) return;
+  throw new DarkroomError('SPOOL_CORRUPT', expectedMessage(`${bytes} bytes`, `the stored ${what}`, size ?? 'no file'));
 }

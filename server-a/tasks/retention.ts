@@ -1,6 +1,7 @@
 import type { Logger } from '../../shared/log.ts';
 import { OPERATION_NAMES } from '../../shared/operations.ts';
-import { outputName, type Spool } from './spool.ts';
+import { hasEnded } from '../../shared/task.ts';
+import { inputName, outputName, type Spool } from './spool.ts';
 import type { Store } from './store.ts';
 
 /** Milliseconds for which a record outlives its outputs, so that its result is told as expired and not as unknown. */
@@ -10,7 +11,7 @@ const INTERVAL_MILLISECONDS = 60_000;
 /** Rows changed by one write, so that other writes get their turn. */
 const BATCH = 256;
 
-/** Lets go of outputs that have expired, and a week later of their records. */
+/** Lets go of outputs and kept pictures that have expired, and a week later of their records. */
 export class Retention {
   readonly #store: Store;
   readonly #spool: Spool;
@@ -43,6 +44,7 @@ export class Retention {
   /** Removes what has expired at `now`, milliseconds since 1970. */
   async run(now: number): Promise<void> {
     while ((await this.#expireSome(now)) === BATCH);
+    while ((await this.#expireOriginals(now)) === BATCH);
     while ((await this.#purgeSome(now)) === BATCH);
   }
 
@@ -51,6 +53,15 @@ export class Retention {
     const rows = await this.#store.write({ statement: 'expire', parameters: { now, most: BATCH } });
     for (const { id, attempt } of rows) {
       for (const name of OPERATION_NAMES) await this.#spool.remove(outputName(id, attempt, name));
+    }
+    return rows.length;
+  }
+
+  async #expireOriginals(now: number): Promise<number> {
+    const rows = await this.#store.write({ statement: 'expireOriginals', parameters: { now, most: BATCH } });
+    for (const { id, status } of rows) {
+      // One that has not ended still needs its picture, and lets go of it at its end.
+      if (hasEnded(status)) await this.#spool.remove(inputName(id));
     }
     return rows.length;
   }

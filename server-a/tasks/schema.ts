@@ -1,54 +1,21 @@
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
+import { MIGRATIONS, SCHEMA_VERSION, TABLES } from './tables.ts';
 
-/** Raised whenever the table changes; kept in the file as `user_version`. */
-const SCHEMA_VERSION = 1;
 /** Milliseconds to wait for somebody else's lock on the store, such as a backup tool's. */
 const BUSY_MILLISECONDS = 5000;
 /** `PRAGMA synchronous` as SQLite numbers it: FULL fsyncs the write-ahead log at every commit. */
 const SYNCHRONOUS_FULL = 2;
 
 /**
- * One row a task. `sequence` is the order of submission. Times are milliseconds since 1970; header, operations,
- * outputs, error and timings are JSON in the shapes of task-record.ts. `outputs_kept` is 1 while output files are owed.
- */
-const TABLES = `
-  CREATE TABLE tasks (
-    sequence INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    status TEXT NOT NULL CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'canceled')),
-    attempt INTEGER NOT NULL DEFAULT 0,
-    strikes INTEGER NOT NULL DEFAULT 0,
-    suspect INTEGER NOT NULL DEFAULT 0,
-    filename TEXT,
-    header TEXT NOT NULL,
-    bytes INTEGER NOT NULL,
-    sha256 TEXT NOT NULL,
-    operations TEXT NOT NULL,
-    outputs TEXT NOT NULL DEFAULT '[]',
-    outputs_kept INTEGER NOT NULL DEFAULT 0,
-    error TEXT,
-    timings TEXT NOT NULL DEFAULT '{}',
-    created_at INTEGER NOT NULL,
-    started_at INTEGER,
-    finished_at INTEGER,
-    expires_at INTEGER
-  ) STRICT;
-  CREATE INDEX tasks_open ON tasks (status, sequence) WHERE finished_at IS NULL;
-  CREATE INDEX tasks_kept ON tasks (expires_at) WHERE outputs_kept = 1;
-  CREATE INDEX tasks_ended ON tasks (expires_at) WHERE expires_at IS NOT NULL;
-`;
-
-/**
- * Opens the store for its one writer and lays out the table when the file is new. Throws when SQLite does not confirm
- * WAL and synchronous=FULL, without which "accepted means safe" would not hold, or when the file is of another version.
+ * Opens the store for its one writer; lays out the tables when the file is new, and brings those of an older version
+ * to this one. Throws when SQLite does not confirm WAL and synchronous=FULL, without which "accepted means safe" would
+ * not hold, or when the file is of a version that is not known.
  */
 export function openForWriting(path: string): DatabaseSyncInstance {
   return openWith(new DatabaseSync(path, { timeout: BUSY_MILLISECONDS }), (database) => {
     database.exec('PRAGMA journal_mode = WAL');
     database.exec('PRAGMA synchronous = FULL');
-    if (readPragma(database, 'user_version') === 0) {
-      database.exec(`BEGIN IMMEDIATE; ${TABLES} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
-    }
+    layOut(database);
     expectPragma(database, 'journal_mode', 'wal');
     expectPragma(database, 'synchronous', SYNCHRONOUS_FULL);
     expectPragma(database, 'user_version', SCHEMA_VERSION);
@@ -61,6 +28,14 @@ export function openForReading(path: string): DatabaseSyncInstance {
     expectPragma(database, 'journal_mode', 'wal');
     expectPragma(database, 'user_version', SCHEMA_VERSION);
   });
+}
+
+/** One transaction for all of it: a migration that is cut off has not begun. */
+function layOut(database: DatabaseSyncInstance): void {
+  const version = readPragma(database, 'user_version');
+  const change = version === 0 ? TABLES : MIGRATIONS.get(version);
+  if (change === undefined) return;
+  database.exec(`BEGIN IMMEDIATE; ${change} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
 }
 
 function openWith(

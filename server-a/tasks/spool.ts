@@ -1,8 +1,8 @@
 import { statfsSync } from 'node:fs';
-import { mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
+import { link, mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { nanoid } from 'nanoid';
-import { systemCode } from '../../shared/errors.ts';
+import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import { type OperationName, operationNameSchema } from '../../shared/operations.ts';
 import { FolderSync } from './folder-sync.ts';
 import { SpoolFile, type SpoolFolder, tellFull } from './spool-file.ts';
@@ -88,6 +88,21 @@ export class Spool implements SpoolFolder {
       if (systemCode(error) === 'ENOENT') return null;
       throw error;
     }
+  }
+
+  /**
+   * Gives a file a second name, durably, and counts it once more. Throws SPOOL_CORRUPT when there is no such file, and
+   * STORAGE_FULL.
+   */
+  async link(name: string, second: string): Promise<void> {
+    try {
+      await tellFull(() => link(this.path(name), this.path(second)));
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+      throw new DarkroomError('SPOOL_CORRUPT', 'Expected the picture on disk, received none', { cause: error });
+    }
+    this.#bytes += (await this.size(second)) ?? 0;
+    await this.sync();
   }
 
   /** Removes a file that has been counted; one that is not there is no error. */

@@ -23,7 +23,24 @@ interface CommandParameters {
     readonly bytes: number;
     readonly sha256: string;
     readonly operations: string;
+    readonly original_kept: 0 | 1;
+    readonly original_expires_at: number | null;
+    readonly snippet: number | null;
     readonly now: number;
+  };
+  /** `tasks` is a JSON list of pairs: id and URL. */
+  readonly insertListed: {
+    readonly tasks: string;
+    readonly operations: string;
+    readonly audience: string | null;
+    readonly now: number;
+  };
+  readonly makeReady: {
+    readonly id: string;
+    readonly filename: string | null;
+    readonly header: string;
+    readonly bytes: number;
+    readonly sha256: string;
   };
   readonly begin: { readonly id: string; readonly now: number };
   readonly endAttempt: End & { readonly attempt: number };
@@ -40,6 +57,10 @@ interface CommandParameters {
   };
   readonly recover: Record<string, never>;
   readonly expire: { readonly now: number; readonly most: number };
+  readonly expireOriginals: { readonly now: number; readonly most: number };
+  readonly acknowledge: { readonly id: string };
+  readonly releaseOlder: { readonly snippet: number; readonly now: number };
+  readonly putBoxes: { readonly name: number; readonly boxes: string; readonly now: number };
   readonly forget: { readonly id: string };
   readonly purge: { readonly before: number; readonly most: number };
 }
@@ -51,11 +72,14 @@ export type Command = {
   [Name in Statement]: { readonly statement: Name; readonly parameters: CommandParameters[Name] };
 }[Statement];
 
-/** What every statement returns of each row it changed, as that row is afterwards. */
+/** What every statement returns of each task it changed, as its row is afterwards, or was when it is gone. */
 export interface ChangedRow {
   readonly id: string;
   readonly status: TaskStatus;
+  readonly stage: 'listed' | 'ready';
   readonly attempt: number;
+  readonly original_kept: 0 | 1;
+  readonly audience: string | null;
 }
 
 /** How one command of a group went: its rows, or why SQLite would not do it, and whether for want of room on disk. */
@@ -77,16 +101,25 @@ const END = `
     timings = $timings, finished_at = $now, expires_at = $expires_at
   WHERE id = $id`;
 const FENCE = "id = $id AND attempt = $attempt AND status = 'processing'";
-const CHANGED = 'RETURNING id, status, attempt';
+const CHANGED = 'RETURNING id, status, stage, attempt, original_kept, audience';
 
-/** The SQL of every write there is. Each is one statement and returns the rows it changed. */
+/** The SQL of every write there is. Each is one statement and returns the tasks it changed. */
 export const STATEMENTS: Readonly<Record<Statement, string>> = {
   insert: `
-    INSERT INTO tasks (id, status, filename, header, bytes, sha256, operations, created_at)
-    VALUES ($id, 'pending', $filename, $header, $bytes, $sha256, $operations, $now) ${CHANGED}`,
+    INSERT INTO tasks (id, status, stage, filename, header, bytes, sha256, operations, original_kept,
+      original_expires_at, snippet, created_at)
+    VALUES ($id, 'pending', 'ready', $filename, $header, $bytes, $sha256, $operations, $original_kept,
+      $original_expires_at, $snippet, $now) ${CHANGED}`,
+  insertListed: `
+    INSERT INTO tasks (id, status, stage, source_url, operations, audience, created_at)
+    SELECT value ->> 0, 'pending', 'listed', value -> 1, $operations, $audience, $now
+    FROM json_each($tasks) ORDER BY key ${CHANGED}`,
+  makeReady: `
+    UPDATE tasks SET stage = 'ready', filename = $filename, header = $header, bytes = $bytes, sha256 = $sha256
+    WHERE id = $id AND status = 'pending' AND stage = 'listed' ${CHANGED}`,
   begin: `
     UPDATE tasks SET status = 'processing', attempt = attempt + 1, started_at = coalesce(started_at, $now)
-    WHERE id = $id AND status = 'pending' ${CHANGED}`,
+    WHERE id = $id AND status = 'pending' AND stage = 'ready' ${CHANGED}`,
   endAttempt: `${END} AND attempt = $attempt AND status = 'processing' ${CHANGED}`,
   endWaiting: `${END} AND status = 'pending' ${CHANGED}`,
   endOpen: `${END} AND status IN ('pending', 'processing') ${CHANGED}`,
@@ -102,8 +135,20 @@ export const STATEMENTS: Readonly<Record<Statement, string>> = {
   expire: `
     UPDATE tasks SET outputs_kept = 0 WHERE sequence IN
       (SELECT sequence FROM tasks WHERE outputs_kept = 1 AND expires_at <= $now LIMIT $most) ${CHANGED}`,
-  forget: `DELETE FROM tasks WHERE id = $id AND finished_at IS NOT NULL ${CHANGED}`,
+  expireOriginals: `
+    UPDATE tasks SET original_kept = 0 WHERE sequence IN
+      (SELECT sequence FROM tasks WHERE original_kept = 1 AND original_expires_at <= $now LIMIT $most) ${CHANGED}`,
+  acknowledge: `UPDATE tasks SET audience = NULL WHERE id = $id AND finished_at IS NOT NULL ${CHANGED}`,
+  releaseOlder: `
+    UPDATE tasks SET original_kept = 0, original_expires_at = $now
+    WHERE snippet = $snippet AND original_kept = 1
+      AND sequence < (SELECT max(sequence) FROM tasks WHERE snippet = $snippet AND original_kept = 1) ${CHANGED}`,
+  putBoxes: `
+    INSERT INTO snippets (name, boxes, updated_at) VALUES ($name, $boxes, $now)
+    ON CONFLICT (name) DO UPDATE SET boxes = excluded.boxes, updated_at = excluded.updated_at`,
+  forget: `DELETE FROM tasks WHERE id = $id AND finished_at IS NOT NULL AND audience IS NULL ${CHANGED}`,
   purge: `
     DELETE FROM tasks WHERE sequence IN
-      (SELECT sequence FROM tasks WHERE expires_at <= $before AND outputs_kept = 0 LIMIT $most) ${CHANGED}`,
+      (SELECT sequence FROM tasks WHERE expires_at <= $before AND outputs_kept = 0 AND original_kept = 0
+        AND coalesce(original_expires_at, 0) <= $before LIMIT $most) ${CHANGED}`,
 };

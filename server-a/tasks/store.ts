@@ -2,35 +2,67 @@ import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructur
 import { z } from 'zod';
 import { DarkroomError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import { type Box, boxesSchema } from '../../shared/snippet.ts';
 import { openForReading } from './schema.ts';
 import type { ChangedRow, Command } from './store-commands.ts';
-import { type TaskRow, taskRowSchema } from './task-record.ts';
+import { json, type TaskRow, taskRowSchema } from './task-record.ts';
 import { WriteQueue } from './write-queue.ts';
 
 const waitingSchema = z.array(z.object({ id: z.string(), suspect: z.number() }));
-const countSchema = z.object({ pending: z.int(), processing: z.int() });
+const countSchema = z.object({ pending: z.int(), listed: z.int(), processing: z.int() });
+const listedSchema = z.array(z.object({ id: z.string(), source_url: json(z.string()) }));
+const idsSchema = z.array(z.object({ id: z.string() }));
+const snippetsSchema = z.array(z.object({ snippet: z.int() }));
+const boxesRowSchema = z.object({ boxes: json(boxesSchema), updated_at: z.int() });
+
+/** The SQL of every read there is. */
+const READS = {
+  find: 'SELECT * FROM tasks WHERE id = ?',
+  waiting: `
+    SELECT id, suspect FROM tasks WHERE finished_at IS NULL AND status = 'pending' AND stage = 'ready'
+    ORDER BY sequence`,
+  listed: `
+    SELECT id, source_url FROM tasks WHERE finished_at IS NULL AND status = 'pending' AND stage = 'listed'
+    ORDER BY sequence LIMIT ?`,
+  owed: 'SELECT id FROM tasks WHERE audience = ? AND finished_at IS NOT NULL ORDER BY finished_at, sequence',
+  count: `
+    SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE stage = 'listed') AS listed,
+      count(*) FILTER (WHERE status = 'processing') AS processing FROM tasks WHERE finished_at IS NULL`,
+  newest: 'SELECT id FROM tasks WHERE snippet = ? AND original_kept = 1 ORDER BY sequence DESC LIMIT 1',
+  crowded: `
+    SELECT snippet FROM tasks WHERE snippet IS NOT NULL AND original_kept = 1 GROUP BY snippet HAVING count(*) > 1`,
+  boxes: 'SELECT boxes, updated_at FROM snippets WHERE name = ?',
+} as const;
+
+/** The boxes drawn in a snippet. */
+export interface BoxesRow {
+  readonly boxes: Box[];
+  /** Milliseconds since 1970. */
+  readonly updated_at: number;
+}
 
 /** The task records on disk: writes go through the writer thread, reads happen here, by prepared statements. */
 export class Store {
   readonly #log: Logger;
   readonly #writer: WriteQueue;
   readonly #database: DatabaseSyncInstance;
-  readonly #find: StatementSyncInstance;
-  readonly #waiting: StatementSyncInstance;
-  readonly #count: StatementSyncInstance;
+  readonly #reads: Readonly<Record<keyof typeof READS, StatementSyncInstance>>;
 
   private constructor(writer: WriteQueue, database: DatabaseSyncInstance, log: Logger) {
     this.#log = log;
     this.#writer = writer;
     this.#database = database;
-    this.#find = database.prepare('SELECT * FROM tasks WHERE id = ?');
-    this.#waiting = database.prepare(
-      "SELECT id, suspect FROM tasks WHERE finished_at IS NULL AND status = 'pending' ORDER BY sequence",
-    );
-    this.#count = database.prepare(
-      `SELECT count(*) FILTER (WHERE status = 'pending') AS pending,
-        count(*) FILTER (WHERE status = 'processing') AS processing FROM tasks WHERE finished_at IS NULL`,
-    );
+    const prepare = (name: keyof typeof READS) => database.prepare(READS[name]);
+    this.#reads = {
+      find: prepare('find'),
+      waiting: prepare('waiting'),
+      listed: prepare('listed'),
+      owed: prepare('owed'),
+      count: prepare('count'),
+      newest: prepare('newest'),
+      crowded: prepare('crowded'),
+      boxes: prepare('boxes'),
+    };
   }
 
   /**
@@ -59,7 +91,7 @@ export class Store {
 
   /** The task's row, or undefined. Throws INTERNAL for a row that is not what was written, and logs what is wrong. */
   find(id: string): TaskRow | undefined {
-    const raw = this.#find.get(id);
+    const raw = this.#reads.find.get(id);
     if (raw === undefined) return undefined;
     const parsed = taskRowSchema.safeParse(raw);
     if (parsed.success) return parsed.data;
@@ -67,14 +99,40 @@ export class Store {
     throw new DarkroomError('INTERNAL', `Expected a sound record of task ${id}, received a damaged one`);
   }
 
-  /** Tasks that wait, in the order they were submitted. */
+  /** Tasks that wait for a lane, in the order they were submitted. */
   waiting(): { id: string; suspect: boolean }[] {
-    return waitingSchema.parse(this.#waiting.all()).map(({ id, suspect }) => ({ id, suspect: suspect === 1 }));
+    return waitingSchema.parse(this.#reads.waiting.all()).map(({ id, suspect }) => ({ id, suspect: suspect === 1 }));
   }
 
-  /** How many tasks wait and run. */
-  count(): { pending: number; processing: number } {
-    return countSchema.parse(this.#count.get());
+  /** The oldest listed tasks that wait to be fetched, at most `most`. */
+  listed(most: number): { id: string; source_url: string }[] {
+    return listedSchema.parse(this.#reads.listed.all(most));
+  }
+
+  /** Ids of ended tasks of which `audience` has not been told, in the order in which they ended. */
+  owed(audience: string): string[] {
+    return idsSchema.parse(this.#reads.owed.all(audience)).map(({ id }) => id);
+  }
+
+  /** How many tasks wait, how many of those are listed, and how many run. */
+  count(): { pending: number; listed: number; processing: number } {
+    return countSchema.parse(this.#reads.count.get());
+  }
+
+  /** The row of the snippet's newest picture, or undefined. Throws as {@link find}. */
+  newestOf(snippet: number): TaskRow | undefined {
+    const [newest] = idsSchema.parse(this.#reads.newest.all(snippet));
+    return newest === undefined ? undefined : this.find(newest.id);
+  }
+
+  /** Snippets that keep more than their newest picture. */
+  crowdedSnippets(): number[] {
+    return snippetsSchema.parse(this.#reads.crowded.all()).map(({ snippet }) => snippet);
+  }
+
+  /** The snippet's boxes, or undefined when it never had any. */
+  boxesOf(snippet: number): BoxesRow | undefined {
+    return boxesRowSchema.optional().parse(this.#reads.boxes.get(snippet));
   }
 
   /** Writes what has been given and closes the file. Idempotent. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ERROR_CODES } from '../../shared/errors.ts';
 import { operationsSchema } from '../../shared/operations.ts';
 import {
+  type ImageHeader,
   imageHeaderSchema,
   type OutputHeader,
   outputHeaderSchema,
@@ -14,7 +15,7 @@ import {
 } from '../../shared/task.ts';
 
 /** A JSON text that holds what `schema` says. */
-function json<Schema extends z.ZodType>(schema: Schema) {
+export function json<Schema extends z.ZodType>(schema: Schema) {
   return z
     .string()
     .transform((text, context) => {
@@ -36,16 +37,20 @@ const flag = z.union([z.literal(0), z.literal(1)]).transform((value) => value ==
 export const taskRowSchema = z.object({
   id: taskIdSchema,
   status: z.enum(TASK_STATUSES),
+  stage: z.enum(['listed', 'ready']),
   attempt: count,
   strikes: count,
   suspect: flag,
   filename: z.string().nullable(),
-  header: json(imageHeaderSchema),
-  bytes: count,
-  sha256: z.string(),
+  source_url: json(z.string()).nullable(),
+  header: json(imageHeaderSchema).nullable(),
+  bytes: count.nullable(),
+  sha256: z.string().nullable(),
   operations: json(operationsSchema),
   outputs: json(z.array(storedOutputSchema)),
   outputs_kept: flag,
+  original_kept: flag,
+  original_expires_at: z.int().nullable(),
   error: json(z.object({ code: z.enum(ERROR_CODES), message: z.string() })).nullable(),
   timings: json(timingsSchema),
   created_at: z.int(),
@@ -55,22 +60,30 @@ export const taskRowSchema = z.object({
 });
 export type TaskRow = z.infer<typeof taskRowSchema>;
 
+/** A picture in the spool. */
+export interface StoredPicture {
+  readonly header: ImageHeader;
+  readonly bytes: number;
+  /** Of the bytes, in hexadecimal. */
+  readonly sha256: string;
+}
+
 /** The record every protocol shows. */
 export function toTask(row: TaskRow): Task {
-  const { format, width, height } = row.header;
+  const original = row.original_kept ? `/result/${row.id}/original` : null;
   return {
     task_id: row.id,
     status: row.status,
-    result: row.outputs.some((output) => output.header.kind === 'picture') ? `/result/${row.id}` : null,
+    result: resultPath(row, original),
     input: {
       filename: row.filename,
-      source_url: null,
-      format,
-      width,
-      height,
+      source_url: row.source_url,
+      format: row.header?.format ?? null,
+      width: row.header?.width ?? null,
+      height: row.header?.height ?? null,
       bytes: row.bytes,
       sha256: row.sha256,
-      original: null,
+      original,
     },
     outputs: row.outputs.map((output) => toTaskOutput(row.id, output.header)),
     error: row.error,
@@ -81,6 +94,44 @@ export function toTask(row: TaskRow): Task {
     expires_at: row.expires_at === null ? null : timestamp(row.expires_at),
     timings: toTimings(row),
   };
+}
+
+/** The record of a URL that has just been listed at `created_at`, milliseconds since 1970. */
+export function listedTask(id: string, url: string, created_at: number): Task {
+  const unknown = {
+    filename: null,
+    format: null,
+    width: null,
+    height: null,
+    bytes: null,
+    sha256: null,
+    original: null,
+  };
+  return {
+    task_id: id,
+    status: 'pending',
+    result: null,
+    input: { ...unknown, source_url: url },
+    outputs: [],
+    error: null,
+    attempts: 0,
+    created_at: timestamp(created_at),
+    started_at: null,
+    finished_at: null,
+    expires_at: null,
+    timings: {},
+  };
+}
+
+/** What the row says of the task's picture; null while that has not been fetched. */
+export function pictureOf({ header, bytes, sha256 }: TaskRow): StoredPicture | null {
+  return header === null || bytes === null || sha256 === null ? null : { header, bytes, sha256 };
+}
+
+/** The first picture among the outputs; where none was asked for, the original. */
+function resultPath({ id, status, outputs }: TaskRow, original: string | null): string | null {
+  if (outputs.some((output) => output.header.kind === 'picture')) return `/result/${id}`;
+  return status === 'completed' ? original : null;
 }
 
 /** An output as clients see it; only a picture has a url. */

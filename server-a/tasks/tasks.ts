@@ -1,24 +1,26 @@
 import type { Readable } from 'node:stream';
 import { nanoid } from 'nanoid';
-import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
+import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
 import { checkOutputLimits } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Operation } from '../../shared/operations.ts';
-import { hasEnded, type ImageHeader, type Task } from '../../shared/task.ts';
+import type { Snippet } from '../../shared/snippet.ts';
+import { hasEnded, type Task } from '../../shared/task.ts';
 import type { Dispatch, Ledger } from '../dispatch/ledger.ts';
-import type { Reservation } from './admission.ts';
-import { takeIn } from './intake.ts';
+import type { Keep } from './ledger.ts';
 import { closeParts, openParts, type Parts, type TasksOptions } from './parts.ts';
-import { findResult, type Result } from './result.ts';
+import { discardPicture, type ReceivedPicture, receivePicture } from './reception.ts';
+import { checkOriginal, findResult, type Result } from './result.ts';
+import { SNIPPET_OPERATIONS, type SnippetChange } from './snippets.ts';
 import { inputName } from './spool.ts';
-import type { SpoolFile } from './spool-file.ts';
 import { type TaskRow, toTask } from './task-record.ts';
 
 export type { TasksOptions } from './parts.ts';
+export type { ReceivedPicture } from './reception.ts';
 export type { Result } from './result.ts';
 
 const MEBIBYTE = 1024 * 1024;
-const heedless = () => undefined;
+const HOUR_MILLISECONDS = 60 * 60 * 1000;
 
 /** How an upload comes in. */
 export interface ReceiveOptions {
@@ -27,18 +29,6 @@ export interface ReceiveOptions {
   /** What the client declares; null when it does not. */
   readonly bytes: number | null;
   readonly signal: AbortSignal;
-}
-
-/** A picture that has come in whole and passed the checks, not yet a task. It is submitted or discarded. */
-export interface ReceivedPicture {
-  readonly filename: string | null;
-  readonly header: ImageHeader;
-  readonly bytes: number;
-  /** Of the bytes, in hexadecimal. */
-  readonly sha256: string;
-  /** For {@link Tasks} only, as is `reservation`. */
-  readonly file: SpoolFile;
-  readonly reservation: Reservation;
 }
 
 /** The one task API, which every protocol calls. */
@@ -50,6 +40,8 @@ export class Tasks {
   private constructor(options: TasksOptions, parts: Parts) {
     this.#options = options;
     this.#parts = parts;
+    parts.fetching.onReady((id) => this.#dispatch?.enqueue(id, false));
+    parts.fetching.wake();
   }
 
   /** Opens the data folder for this process alone and recovers what another left. Throws as {@link openParts}. */
@@ -87,53 +79,102 @@ export class Tasks {
    */
   async receive(source: Readable, { filename, bytes, signal }: ReceiveOptions): Promise<ReceivedPicture> {
     signal.throwIfAborted();
-    const { spool, admission } = this.#parts;
-    const reservation = admission.reserve(bytes);
-    // Reading finds the error; until it begins, nobody else listens for one.
-    source.on('error', heedless);
-    let file: SpoolFile | null = null;
-    try {
-      file = await spool.create();
-      const limits = { ...this.#options, maxUploadBytes: this.#options.maxUploadMb * MEBIBYTE };
-      const header = await takeIn(source, file, reservation, limits, signal);
-      reservation.settle();
-      return { filename, header, bytes: file.bytes, sha256: file.sha256, file, reservation };
-    } catch (error) {
-      reservation.release();
-      await file?.discard();
-      throw error;
-    } finally {
-      source.off('error', heedless);
-    }
+    const reservation = this.#parts.admission.reserve(bytes);
+    const limits = { ...this.#options, maxUploadBytes: this.#options.maxUploadMb * MEBIBYTE };
+    return receivePicture(source, this.#parts.spool, reservation, { filename, limits, signal });
   }
 
   /** Removes a received picture that will not become a task. Idempotent, and harmless for one that has. */
-  async discard({ file, reservation }: ReceivedPicture): Promise<void> {
-    reservation.release();
-    await file.discard();
+  async discard(received: ReceivedPicture): Promise<void> {
+    await discardPicture(received);
   }
 
   /**
-   * Makes a task of a received picture; the task is durable when this resolves. Throws IMAGE_TOO_LARGE for an output
-   * beyond the limits, STORAGE_FULL and DRAINING; the picture is discarded then.
+   * Makes a task of a received picture; the task is durable when this resolves. With `keep` the picture itself is kept
+   * for keepImageHours, as the result `original`. Throws IMAGE_TOO_LARGE for an output beyond the limits, STORAGE_FULL
+   * and DRAINING; the picture is discarded then.
    */
-  async submit(received: ReceivedPicture, operations: readonly Operation[]): Promise<Task> {
-    const { admission, ledger } = this.#parts;
-    const { filename, header, bytes, sha256, file, reservation } = received;
-    const id = nanoid();
+  submit(
+    received: ReceivedPicture,
+    operations: readonly Operation[],
+    options: { readonly keep?: boolean } = {},
+  ): Promise<Task> {
+    const until = Date.now() + Math.round(this.#options.keepImageHours * HOUR_MILLISECONDS);
+    return this.#submit(received, operations, options.keep === true ? { until } : null);
+  }
+
+  /**
+   * Makes a task of the picture that another task keeps. Throws TASK_NOT_FOUND, NOT_FOUND (not kept), EXPIRED,
+   * SPOOL_CORRUPT, and as {@link receive} and {@link submit} do.
+   */
+  async submitKept(id: string, operations: readonly Operation[]): Promise<Task> {
+    const { admission, spool, ledger } = this.#parts;
+    const row = this.#find(id);
+    const picture = checkOriginal(row);
+    checkOutputLimits(picture.header, operations, this.#options);
+    const reservation = admission.reserve(picture.bytes);
+    const task = { id: nanoid(), filename: row.filename, ...picture, operations, keep: null };
     try {
-      admission.checkOpen();
-      checkOutputLimits(header, operations, this.#options);
-      await file.moveTo(inputName(id));
-      await ledger.insert({ id, filename, header, bytes, sha256, operations });
-      file.keep();
+      await spool.link(inputName(id), inputName(task.id));
+      reservation.consume(picture.bytes);
+      await ledger.insert(task);
       reservation.handOver();
     } catch (error) {
-      await this.discard(received);
+      reservation.release();
+      await spool.remove(inputName(task.id));
       throw error;
     }
-    this.#dispatch?.enqueue(id, false);
-    return this.get(id);
+    this.#dispatch?.enqueue(task.id, false);
+    return this.get(task.id);
+  }
+
+  /**
+   * Makes a task of each URL, all of them or none, durable when this resolves; in the order given, one each time a URL
+   * is listed. They wait for room in the queue, are fetched, then run; what is no http or https URL fails then.
+   * `audience` is told of their {@link endings}. Throws QUEUE_FULL when too many would wait, STORAGE_FULL and DRAINING.
+   */
+  async submitUrls(
+    urls: readonly string[],
+    operations: readonly Operation[],
+    audience: string | null = null,
+  ): Promise<Task[]> {
+    const listed = await this.#parts.ledger.insertListed(urls, operations, audience);
+    this.#parts.fetching.wake();
+    return listed;
+  }
+
+  /**
+   * Tasks of the audience that have ended and were not acknowledged: those of before first, oldest end first, then each
+   * as it ends, until the signal aborts or {@link close}. Each at least once over all lives of the service, once in this.
+   */
+  endings(audience: string, signal: AbortSignal): AsyncGenerator<Task> {
+    return this.#parts.outbox.endings(audience, signal);
+  }
+
+  /** The task's audience has been told of its end; durable when this resolves, which need not be waited for. */
+  acknowledge(id: string): Promise<void> {
+    return this.#parts.outbox.acknowledge(id);
+  }
+
+  /**
+   * Gives a snippet a new picture, which is classified and kept until a newer one comes, and/or other boxes. Throws as
+   * {@link submit} does, and BAD_REQUEST when it is given neither.
+   */
+  async putSnippet(name: number, { received, boxes }: SnippetChange): Promise<Snippet> {
+    if (received === undefined && boxes === undefined)
+      throw invalid('a picture or boxes', `snippet ${name}`, undefined);
+    const { ledger, snippets } = this.#parts;
+    if (received !== undefined) {
+      await this.#submit(received, SNIPPET_OPERATIONS, { snippet: name });
+      await ledger.releaseOlder(name);
+    }
+    if (boxes !== undefined) await snippets.putBoxes(name, boxes);
+    return snippets.get(name);
+  }
+
+  /** The snippet's newest picture's task and its boxes. Throws NOT_FOUND for one that has neither. */
+  getSnippet(name: number): Snippet {
+    return this.#parts.snippets.get(name);
   }
 
   /** The record. Throws TASK_NOT_FOUND. */
@@ -181,33 +222,62 @@ export class Tasks {
   /** Ends a task that waits or runs as canceled; one that has ended is returned as it is. Throws TASK_NOT_FOUND. */
   async cancel(id: string): Promise<Task> {
     if (hasEnded(this.#find(id).status)) return this.get(id);
-    if (await this.#parts.ledger.cancel(id)) this.#dispatch?.cancel(id);
+    if (await this.#parts.ledger.cancel(id)) {
+      this.#parts.fetching.cancel(id);
+      this.#dispatch?.cancel(id);
+    }
     return this.get(id);
   }
 
-  /** Removes an ended task's record and files. Throws TASK_NOT_FOUND, and NOT_READY for one that has not ended. */
+  /**
+   * Removes an ended task's record and files. Throws TASK_NOT_FOUND, and NOT_READY for one that has not ended or whose
+   * audience has not been told of that.
+   */
   async forget(id: string): Promise<void> {
     const row = this.#find(id);
     if (!hasEnded(row.status)) {
       throw new DarkroomError('NOT_READY', `Expected a task that has ended, received one that is ${row.status}`);
     }
-    await this.#parts.ledger.forget(row);
+    if (!(await this.#parts.ledger.forget(row)) && this.#parts.store.find(id) !== undefined) {
+      throw new DarkroomError('NOT_READY', 'Expected a task whose end has been told, received one that is waited for');
+    }
   }
 
   /** Tasks that wait and run, and bytes in the spool. */
   counts(): { pending: number; processing: number; spool_bytes: number } {
-    return { ...this.#parts.store.count(), spool_bytes: this.#parts.spool.bytes };
+    const { pending, processing } = this.#parts.store.count();
+    return { pending, processing, spool_bytes: this.#parts.spool.bytes };
   }
 
-  /** From now on {@link receive} and {@link submit} throw DRAINING. */
+  /** From now on whatever makes a task throws DRAINING, and nothing is fetched. */
   drain(): void {
     this.#parts.admission.drain();
+    this.#parts.fetching.stop();
   }
 
   /** Ends all watches, writes what is under way, and gives the data folder free. Idempotent. */
   async close(): Promise<void> {
     this.drain();
     await closeParts(this.#parts);
+  }
+
+  async #submit(received: ReceivedPicture, operations: readonly Operation[], keep: Keep | null): Promise<Task> {
+    const { admission, ledger } = this.#parts;
+    const { filename, header, bytes, sha256, file, reservation } = received;
+    const id = nanoid();
+    try {
+      admission.checkOpen();
+      checkOutputLimits(header, operations, this.#options);
+      await file.moveTo(inputName(id));
+      await ledger.insert({ id, filename, header, bytes, sha256, operations, keep });
+      file.keep();
+      reservation.handOver();
+    } catch (error) {
+      await this.discard(received);
+      throw error;
+    }
+    this.#dispatch?.enqueue(id, false);
+    return this.get(id);
   }
 
   #find(id: string): TaskRow {

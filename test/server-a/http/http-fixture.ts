@@ -15,12 +15,18 @@ import { taskSchema } from '../../../shared/task.ts';
 
 const settings = {
   keepHours: 24,
+  keepImageHours: 720,
   maxQueued: 100,
+  maxListed: 20_000,
   maxSpoolMb: 1000,
   maxUploadMb: 1,
   maxPixels: 100_000_000,
   maxSide: 16_384,
   maxDecodedMb: 400,
+  fetchAtOnce: 4,
+  fetchSeconds: 10,
+  maxFetchMb: 1,
+  allowPrivateUrls: true,
   apiKeys: [] as string[],
   maxConnections: 100,
   requestSeconds: 300,

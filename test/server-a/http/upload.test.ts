@@ -44,11 +44,13 @@ describe('POST /upload', () => {
       expect(task).include({ status: 'pending', result: null, error: null, attempts: 0 });
       expect(task.input).deep.equal({
         filename: 'cat.jpg',
+        source_url: null,
         format: 'jpeg',
         width: 64,
         height: 48,
         bytes: picture.length,
         sha256: createHash('sha256').update(picture).digest('hex'),
+        original: null,
       });
     });
   }

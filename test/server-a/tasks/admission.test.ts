@@ -3,10 +3,10 @@ import { Admission } from '../../../server-a/tasks/admission.ts';
 import { codeOf } from './support.ts';
 
 const MEBIBYTE = 1024 * 1024;
-const LIMITS = { maxQueued: 3, maxSpoolBytes: 100, maxUploadBytes: 40 };
+const LIMITS = { maxQueued: 3, maxListed: 5, maxSpoolBytes: 100, maxUploadBytes: 40 };
 
 function admissionOf(disk: { bytes?: number; free?: number } = {}, queued = 0): Admission {
-  return new Admission(LIMITS, { bytes: disk.bytes ?? 0, freeBytes: () => disk.free ?? 1e12 }, queued);
+  return new Admission(LIMITS, { bytes: disk.bytes ?? 0, freeBytes: () => disk.free ?? 1e12 }, { queued, listed: 0 });
 }
 
 describe('admission', () => {
@@ -46,7 +46,7 @@ describe('admission', () => {
 
   it('grows a promise that was too small, where there is room', async () => {
     const disk = { bytes: 0, freeBytes: () => 1e12 };
-    const admission = new Admission(LIMITS, disk, 0);
+    const admission = new Admission(LIMITS, disk, { queued: 0, listed: 0 });
     const reservation = admission.reserve(10);
     for (const bytes of [8, 8, 70]) {
       reservation.consume(bytes);

@@ -45,12 +45,18 @@ export function defaultOptions(dataDir: string): TasksOptions {
   return {
     dataDir,
     keepHours: 24,
+    keepImageHours: 720,
     maxQueued: 1000,
+    maxListed: 1000,
     maxSpoolMb: 1024,
     maxUploadMb: 1,
     maxPixels: 1_000_000,
     maxSide: 10_000,
     maxDecodedMb: 100,
+    fetchAtOnce: 4,
+    fetchSeconds: 10,
+    maxFetchMb: 1,
+    allowPrivateUrls: true,
   };
 }
 

@@ -9,7 +9,9 @@ const WRITER = new URL('../../../server-a/tasks/store-writer.js', import.meta.ur
 const DYING = new URL('./fixtures/dying-writer.js', import.meta.url);
 
 function insert(id: string): Command {
-  const parameters = { id, filename: null, header: '{}', bytes: 1, sha256: '', operations: '[]', now: 0 };
+  const picture = { filename: null, header: '{}', bytes: 1, sha256: '' };
+  const kept = { original_kept: 0, original_expires_at: null, snippet: null } as const;
+  const parameters = { id, ...picture, ...kept, operations: '[]', now: 0 };
   return { statement: 'insert', parameters };
 }
 
@@ -27,7 +29,8 @@ describe('write queue', () => {
   it('gives each command the rows it changed, committed', async () => {
     await start(WRITER);
     const rows = await queue.write(insert('a'));
-    expect(rows).to.deep.equal([{ id: 'a', status: 'pending', attempt: 0 }]);
+    const row = { id: 'a', status: 'pending', stage: 'ready', attempt: 0, original_kept: 0, audience: null };
+    expect(rows).to.deep.equal([row]);
     const reader = openForReading(path());
     expect(reader.prepare('SELECT count(*) AS rows FROM tasks').get()).to.include({ rows: 1 });
     reader.close();

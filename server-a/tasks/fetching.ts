@@ -1,0 +1,165 @@
+import { DarkroomError, describeError, ERRORS } from '../../shared/errors.ts';
+import { checkOutputLimits } from '../../shared/limits.ts';
+import type { Logger } from '../../shared/log.ts';
+import { fetchPicture, type UrlLimits } from '../source/url.ts';
+import type { Admission } from './admission.ts';
+import type { IntakeLimits } from './intake.ts';
+import type { TaskLedger } from './ledger.ts';
+import { discardPicture, type ReceivedPicture, receivePicture } from './reception.ts';
+import { inputName, type Spool } from './spool.ts';
+import type { Store } from './store.ts';
+
+/** Milliseconds until another try where there was no room on disk. */
+const PAUSE_MILLISECONDS = 1000;
+
+export interface FetchingOptions {
+  readonly store: Store;
+  readonly spool: Spool;
+  readonly admission: Admission;
+  readonly ledger: TaskLedger;
+  /** URLs fetched at once. */
+  readonly atOnce: number;
+  readonly url: UrlLimits;
+  readonly intake: IntakeLimits;
+  readonly log: Logger;
+}
+
+interface Listed {
+  readonly id: string;
+  readonly source_url: string;
+}
+
+/**
+ * The first stage of a task that has a URL: its picture is fetched, oldest task first, when there is a place for it in
+ * the queue. Where there is no room it waits; any other failure is the task's end.
+ */
+export class Fetching {
+  readonly #options: FetchingOptions;
+  readonly #running = new Map<string, { readonly stop: AbortController; readonly done: Promise<void> }>();
+  #enqueue: (id: string) => void = () => undefined;
+  #pause: NodeJS.Timeout | null = null;
+  #isClosed = false;
+
+  constructor(options: FetchingOptions) {
+    this.#options = options;
+    options.admission.onFreed(() => this.wake());
+  }
+
+  /** Names who is told of tasks that have their picture now. */
+  onReady(enqueue: (id: string) => void): void {
+    this.#enqueue = enqueue;
+  }
+
+  /** Starts as many fetches as there is work and room for. */
+  wake(): void {
+    while (!this.#isClosed && this.#pause === null && this.#running.size < this.#options.atOnce) {
+      const next = this.#next();
+      if (next === undefined || !this.#hasRoom()) return;
+      this.#start(next);
+    }
+  }
+
+  /** Stops the fetch of a task that has ended. */
+  cancel(id: string): void {
+    this.#running.get(id)?.stop.abort();
+  }
+
+  /** Starts no more and stops those under way; their tasks are fetched in another life. */
+  stop(): void {
+    this.#isClosed = true;
+    if (this.#pause !== null) clearTimeout(this.#pause);
+    for (const { stop } of this.#running.values()) stop.abort();
+  }
+
+  /** Stops, and waits until nothing is under way. */
+  async close(): Promise<void> {
+    this.stop();
+    await Promise.all([...this.#running.values()].map(({ done }) => done));
+  }
+
+  /** The oldest listed task that is not being fetched: it is among the first of one more than those that are. */
+  #next(): Listed | undefined {
+    return this.#options.store.listed(this.#running.size + 1).find(({ id }) => !this.#running.has(id));
+  }
+
+  /** A full queue says when that changes; a full disk does not. */
+  #hasRoom(): boolean {
+    try {
+      this.#options.admission.check(this.#options.url.maxBytes);
+      return true;
+    } catch (error) {
+      if (error instanceof DarkroomError && error.code === 'STORAGE_FULL') this.#pauseForRoom();
+      return false;
+    }
+  }
+
+  #pauseForRoom(): void {
+    if (this.#isClosed) return;
+    this.#pause ??= setTimeout(() => {
+      this.#pause = null;
+      this.wake();
+    }, PAUSE_MILLISECONDS);
+  }
+
+  #start(listed: Listed): void {
+    const stop = new AbortController();
+    const done = this.#run(listed, stop.signal).finally(() => {
+      this.#running.delete(listed.id);
+      this.wake();
+    });
+    this.#running.set(listed.id, { stop, done });
+  }
+
+  /** One try; does not reject. */
+  async #run({ id, source_url }: Listed, signal: AbortSignal): Promise<void> {
+    const { log } = this.#options;
+    try {
+      await this.#fetch(id, source_url, signal).catch((error: unknown) => this.#failed(id, error, signal));
+    } catch (error) {
+      log.error({ task_id: id, err: error }, 'a fetch could not be settled; it is tried again');
+      this.#pauseForRoom();
+    }
+  }
+
+  async #fetch(id: string, url: string, signal: AbortSignal): Promise<void> {
+    const { store, intake, ledger } = this.#options;
+    const operations = store.find(id)?.operations ?? [];
+    const received = await this.#receive(url, signal);
+    try {
+      checkOutputLimits(received.header, operations, intake);
+      await received.file.moveTo(inputName(id));
+      if (await ledger.makeReady(id, received)) this.#enqueue(id);
+    } finally {
+      await discardPicture(received);
+    }
+  }
+
+  /** The place in the queue comes first: what is fetched has somewhere to go. */
+  async #receive(url: string, signal: AbortSignal): Promise<ReceivedPicture> {
+    const { spool, admission, intake: limits, url: urlLimits } = this.#options;
+    const reservation = admission.reserve(urlLimits.maxBytes);
+    try {
+      const { body, filename } = await fetchPicture(url, urlLimits, signal);
+      try {
+        return await receivePicture(body, spool, reservation, { filename, limits, signal });
+      } finally {
+        body.destroy();
+      }
+    } catch (error) {
+      reservation.release();
+      throw error;
+    }
+  }
+
+  async #failed(id: string, error: unknown, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const description = describeError(error);
+    if (error instanceof DarkroomError && ERRORS[error.code].retry === 'later') {
+      this.#options.log.warn({ task_id: id, reason: error.message }, 'a fetched picture has no room; fetching pauses');
+      this.#pauseForRoom();
+      return;
+    }
+    if (description.code === 'INTERNAL') this.#options.log.error({ task_id: id, err: error }, 'a fetch failed inside');
+    await this.#options.ledger.failWaiting(id, description);
+  }
+}

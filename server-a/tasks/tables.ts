@@ -1,0 +1,77 @@
+/** Raised whenever the tables change; kept in the file as `user_version`. */
+export const SCHEMA_VERSION = 2;
+
+/**
+ * One row a task. `sequence` is the order of submission. Times are milliseconds since 1970; header, operations,
+ * outputs, error and timings are JSON in the shapes of task-record.ts, as is source_url, since a list of URLs may hold
+ * what SQLite would not store as text.
+ * `stage`: a `listed` task is a URL that has not been fetched; a `ready` one has its picture.
+ * `outputs_kept` and `original_kept` are 1 while those files are owed. An original without an end belongs to `snippet`.
+ * `audience`: who has not been told of the end yet.
+ */
+const TASKS = `
+  CREATE TABLE tasks (
+    sequence INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'canceled')),
+    stage TEXT NOT NULL CHECK (stage IN ('listed', 'ready')),
+    attempt INTEGER NOT NULL DEFAULT 0,
+    strikes INTEGER NOT NULL DEFAULT 0,
+    suspect INTEGER NOT NULL DEFAULT 0,
+    filename TEXT,
+    source_url TEXT,
+    header TEXT,
+    bytes INTEGER,
+    sha256 TEXT,
+    operations TEXT NOT NULL,
+    outputs TEXT NOT NULL DEFAULT '[]',
+    outputs_kept INTEGER NOT NULL DEFAULT 0,
+    original_kept INTEGER NOT NULL DEFAULT 0,
+    original_expires_at INTEGER,
+    snippet INTEGER,
+    audience TEXT,
+    error TEXT,
+    timings TEXT NOT NULL DEFAULT '{}',
+    created_at INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    expires_at INTEGER,
+    CHECK (stage = 'listed' OR (header IS NOT NULL AND bytes IS NOT NULL AND sha256 IS NOT NULL))
+  ) STRICT;
+`;
+
+const INDEXES = `
+  CREATE INDEX tasks_open ON tasks (status, stage, sequence) WHERE finished_at IS NULL;
+  CREATE INDEX tasks_kept ON tasks (expires_at) WHERE outputs_kept = 1;
+  CREATE INDEX tasks_ended ON tasks (expires_at) WHERE expires_at IS NOT NULL AND original_kept = 0;
+  CREATE INDEX tasks_originals ON tasks (original_expires_at) WHERE original_kept = 1;
+  CREATE INDEX tasks_owed ON tasks (audience, finished_at, sequence) WHERE audience IS NOT NULL;
+  CREATE INDEX tasks_snippet ON tasks (snippet, sequence) WHERE snippet IS NOT NULL AND original_kept = 1;
+`;
+
+/** One row for each snippet that somebody drew boxes in; its pictures are tasks. */
+const SNIPPETS = `
+  CREATE TABLE snippets (
+    name INTEGER PRIMARY KEY,
+    boxes TEXT NOT NULL,
+    updated_at INTEGER NOT NULL
+  ) STRICT;
+`;
+
+/** Lays out an empty file. */
+export const TABLES = `${TASKS} ${INDEXES} ${SNIPPETS}`;
+
+const COLUMNS_OF_1 = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, operations, outputs,
+  outputs_kept, error, timings, created_at, started_at, finished_at, expires_at`;
+
+/** What brings a file of each older version to the next. SQLite cannot lift NOT NULL, so the rows move over. */
+export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
+  [
+    1,
+    `ALTER TABLE tasks RENAME TO tasks_1;
+    ${TASKS}
+    INSERT INTO tasks (stage, ${COLUMNS_OF_1}) SELECT 'ready', ${COLUMNS_OF_1} FROM tasks_1;
+    DROP TABLE tasks_1;
+    ${INDEXES} ${SNIPPETS}`,
+  ],
+]);

@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { expect } from 'chai';
+import type { Tasks } from '../../../server-a/tasks/tasks.ts';
+import { taskSchema } from '../../../shared/task.ts';
+import { beginJob, codeOf, LABELS, submitPicture, useTasks } from './support.ts';
+
+/** The table as version 1 laid it out. */
+const VERSION_1 = `
+  CREATE TABLE tasks (
+    sequence INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'canceled')),
+    attempt INTEGER NOT NULL DEFAULT 0,
+    strikes INTEGER NOT NULL DEFAULT 0,
+    suspect INTEGER NOT NULL DEFAULT 0,
+    filename TEXT,
+    header TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    operations TEXT NOT NULL,
+    outputs TEXT NOT NULL DEFAULT '[]',
+    outputs_kept INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    timings TEXT NOT NULL DEFAULT '{}',
+    created_at INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    expires_at INTEGER
+  ) STRICT;
+  CREATE INDEX tasks_open ON tasks (status, sequence) WHERE finished_at IS NULL;
+  CREATE INDEX tasks_kept ON tasks (expires_at) WHERE outputs_kept = 1;
+  CREATE INDEX tasks_ended ON tasks (expires_at) WHERE expires_at IS NOT NULL;
+`;
+const COLUMNS = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, operations, outputs,
+  outputs_kept, error, timings, created_at, started_at, finished_at, expires_at`;
+
+describe('migration', () => {
+  const { folder, open, files } = useTasks();
+  const store = () => new DatabaseSync(join(folder(), 'store.db'));
+
+  /** Turns the folder's store into what version 1 would have left of the same tasks. */
+  function makeVersion1(): void {
+    const database = store();
+    database.exec('ALTER TABLE tasks RENAME TO newer; DROP TABLE snippets;');
+    for (const name of ['open', 'kept', 'ended', 'originals', 'owed', 'snippet']) {
+      database.exec(`DROP INDEX tasks_${name}`);
+    }
+    database.exec(`${VERSION_1} INSERT INTO tasks SELECT ${COLUMNS} FROM newer; DROP TABLE newer;`);
+    database.exec('PRAGMA user_version = 1');
+    database.close();
+  }
+
+  async function fillWith(tasks: Tasks) {
+    const ended = (await submitPicture(tasks)).task_id;
+    await tasks.ledger.complete(await beginJob(tasks, ended), [LABELS], { decode_ms: 3 });
+    const waiting = (await submitPicture(tasks)).task_id;
+    const running = (await submitPicture(tasks)).task_id;
+    await beginJob(tasks, running);
+    return { ended, waiting, running };
+  }
+
+  it('brings a store of version 1 to this version, every task as it was', async () => {
+    const before = await open();
+    const { ended, waiting, running } = await fillWith(before);
+    const [endedTask, waitingTask] = [before.get(ended), before.get(waiting)];
+    await before.close();
+    const spool = await files();
+    makeVersion1();
+    const after = await open();
+    expect(after.get(ended)).to.deep.equal(taskSchema.parse(endedTask));
+    expect(after.get(waiting)).to.deep.equal(waitingTask);
+    expect(after.get(running)).to.include({ status: 'pending', attempts: 1 });
+    expect(after.ledger.waiting().map(({ id }) => id)).to.deep.equal([waiting, running]);
+    expect(await files()).to.deep.equal(spool);
+    const next = (await submitPicture(after)).task_id;
+    expect(after.ledger.waiting().at(-1)?.id).to.equal(next);
+  });
+
+  it('leaves the store as it was when it cannot be done', async () => {
+    const before = await open();
+    const { waiting } = await fillWith(before);
+    await before.close();
+    makeVersion1();
+    const database = store();
+    database.exec('CREATE TABLE snippets (foreign_to_us TEXT)');
+    expect(await codeOf(open())).to.contain('snippets already exists');
+    expect(database.prepare('PRAGMA user_version').get()).to.include({ user_version: 1 });
+    database.exec('DROP TABLE snippets');
+    database.close();
+    expect((await open()).get(waiting).status).to.equal('pending');
+  });
+});

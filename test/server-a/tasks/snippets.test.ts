@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { expect } from 'chai';
+import type { Tasks } from '../../../server-a/tasks/tasks.ts';
+import { snippetSchema } from '../../../shared/snippet.ts';
+import { beginJob, codeOf, LABELS, makePicture, receivePicture, useTasks } from './support.ts';
+
+const BOXES = [{ X: 1, Y: 2.5, W: 3, H: -4 }];
+
+describe('snippets', () => {
+  const { folder, open, files } = useTasks();
+
+  async function put(tasks: Tasks, name: number, shade = 0) {
+    return tasks.putSnippet(name, { received: await receivePicture(tasks, await makePicture(shade)) });
+  }
+
+  async function complete(tasks: Tasks, id: string): Promise<void> {
+    await tasks.ledger.complete(await beginJob(tasks, id), [LABELS], {});
+  }
+
+  it('are not found until they were put', async () => {
+    const tasks = await open();
+    expect(await codeOf(() => tasks.getSnippet(1))).to.equal('NOT_FOUND');
+    expect(await codeOf(tasks.putSnippet(1, {}))).to.equal('BAD_REQUEST');
+    expect(await codeOf(() => tasks.getSnippet(1))).to.equal('NOT_FOUND');
+  });
+
+  it('have boxes, a picture, or both, and keep the one when the other comes', async () => {
+    const tasks = await open();
+    const drawn = await tasks.putSnippet(1, { boxes: BOXES });
+    expect(drawn).to.deep.include({ name: 1, task: null, boxes: BOXES });
+    const pictured = await put(tasks, 1);
+    expect(pictured.boxes).to.deep.equal(BOXES);
+    expect(snippetSchema.parse(pictured)).to.deep.equal(pictured);
+    const id = pictured.task?.task_id ?? '';
+    expect((await tasks.putSnippet(1, { boxes: [] })).task?.task_id).to.equal(id);
+    const job = await beginJob(tasks, id);
+    expect(job.operations).to.deep.equal([{ operation: 'classify', top_k: 5 }]);
+    await tasks.ledger.complete(job, [LABELS], {});
+    expect(tasks.getSnippet(1).task?.outputs[0]?.labels?.[0]?.label).to.equal('tabby');
+    expect(await codeOf(() => tasks.getSnippet(2))).to.equal('NOT_FOUND');
+    expect((await put(tasks, 2)).boxes).to.deep.equal([]);
+  });
+
+  it('keep their newest picture only, over new starts', async () => {
+    const tasks = await open();
+    const first = (await put(tasks, 1, 1)).task?.task_id ?? '';
+    await complete(tasks, first);
+    const other = (await put(tasks, 2, 2)).task?.task_id ?? '';
+    const second = (await put(tasks, 1, 3)).task?.task_id ?? '';
+    expect(await files()).to.deep.equal([`${other}.input`, `${second}.input`].sort());
+    expect(await codeOf(tasks.result(first, 'original'))).to.equal('EXPIRED');
+    const third = (await put(tasks, 1, 4)).task?.task_id ?? '';
+    expect(await files(), 'the second still needs its picture').to.include(`${second}.input`);
+    await complete(tasks, second);
+    await complete(tasks, third);
+    await tasks.close();
+    const again = await open();
+    expect(again.getSnippet(1).task?.task_id).to.equal(third);
+    expect(await codeOf(again.result(third, 'original'))).to.equal('none');
+    expect(await files()).to.deep.equal([`${other}.input`, `${third}.input`].sort());
+  });
+
+  it('keep the newest of pictures that come at once', async () => {
+    const tasks = await open();
+    const puts = await Promise.all([1, 2, 3, 4, 5].map((shade) => put(tasks, 1, shade)));
+    for (const { id } of tasks.ledger.waiting()) await complete(tasks, id);
+    const newest = tasks.getSnippet(1).task?.task_id;
+    expect(puts.map(({ task }) => task?.task_id)).to.include(newest);
+    expect(await files()).to.deep.equal([`${newest}.input`]);
+  });
+
+  it('let go after a crash of what a newer picture had replaced', async () => {
+    const tasks = await open();
+    const first = (await put(tasks, 1, 1)).task?.task_id ?? '';
+    await complete(tasks, first);
+    const second = (await put(tasks, 2, 2)).task?.task_id ?? '';
+    await complete(tasks, second);
+    await tasks.close();
+    const database = new DatabaseSync(join(folder(), 'store.db'));
+    database.exec('UPDATE tasks SET snippet = 1');
+    database.close();
+    const again = await open();
+    expect(again.getSnippet(1).task?.task_id).to.equal(second);
+    expect(await files()).to.deep.equal([`${second}.input`]);
+    expect(again.get(first).status).to.equal('completed');
+  });
+
+  it('keep their picture whatever its age, and lose it when it is forgotten', async () => {
+    const tasks = await open();
+    const id = (await put(tasks, 1)).task?.task_id ?? '';
+    await complete(tasks, id);
+    await tasks.close();
+    const database = new DatabaseSync(join(folder(), 'store.db'));
+    database.exec('UPDATE tasks SET expires_at = 1');
+    database.close();
+    const again = await open();
+    expect(again.getSnippet(1).task?.task_id).to.equal(id);
+    expect(await codeOf(again.result(id, 'original'))).to.equal('none');
+    await again.forget(id);
+    expect(await codeOf(() => again.getSnippet(1))).to.equal('NOT_FOUND');
+    expect(await files()).to.deep.equal([]);
+  });
+});

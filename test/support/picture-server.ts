@@ -1,0 +1,60 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+type Handle = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** A web server on a free port of loopback that gives pictures, and counts. */
+export interface PictureServer {
+  /** Such as `http://127.0.0.1:43021`. */
+  readonly address: string;
+  /** Paths asked for, in order. */
+  readonly asked: string[];
+  /** The most requests that were under way at once. */
+  readonly mostAtOnce: number;
+  /** Requests under way. */
+  readonly underWay: number;
+  close(): Promise<void>;
+}
+
+/**
+ * Answers `/hang…` never, `/slow…` after 20 ms, `/missing` with 404, and everything else at once with the picture.
+ */
+export async function startPictureServer(picture: Buffer): Promise<PictureServer> {
+  const asked: string[] = [];
+  let underWay = 0;
+  let mostAtOnce = 0;
+  const handle: Handle = (request, response) => {
+    const path = request.url ?? '';
+    asked.push(path);
+    underWay += 1;
+    mostAtOnce = Math.max(mostAtOnce, underWay);
+    response.once('close', () => {
+      underWay -= 1;
+    });
+    if (path.startsWith('/hang')) return;
+    if (path === '/missing') response.writeHead(404).end();
+    else if (path.startsWith('/slow')) sleep(20).then(() => response.end(picture));
+    else response.end(picture);
+  };
+  const server = createServer(handle);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new Error('Expected a TCP address');
+  return {
+    address: `http://127.0.0.1:${bound.port}`,
+    asked,
+    get mostAtOnce() {
+      return mostAtOnce;
+    },
+    get underWay() {
+      return underWay;
+    },
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
