@@ -4,9 +4,12 @@ import { DarkroomError, invalid, systemCode } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { apiKeyCheck, keysInHeaders } from '../api-keys.ts';
 import type { Tasks } from '../tasks/tasks.ts';
+import { routeClassify } from './classify.ts';
 import { HEALTH_PATHS, type Readiness, routeHealth } from './health.ts';
 import type { HttpContext, HttpRouter, HttpSettings, HttpState } from './http-context.ts';
 import { answerProblem } from './problem.ts';
+import { routeProcess } from './process.ts';
+import { routeSnippets } from './snippets.ts';
 import { routeTasks } from './tasks.ts';
 import { routeUpload } from './upload.ts';
 
@@ -27,6 +30,9 @@ export function createApp({ tasks, settings, readiness, log }: AppOptions): Koa<
   routeHealth(router, readiness);
   routeUpload(router, tasks, settings);
   routeTasks(router, tasks);
+  routeClassify(router, tasks);
+  routeProcess(router, tasks, settings);
+  routeSnippets(router, tasks, settings);
 
   const checkApiKey = apiKeyCheck(settings.apiKeys, 'Authorization: Bearer or X-Api-Key');
   const app = new Koa<HttpState>({ env: 'production' });

@@ -3,7 +3,10 @@ import type Koa from 'koa';
 import type { ServerASettings } from '../config.ts';
 
 /** The settings HTTP reads. */
-export type HttpSettings = Pick<ServerASettings, 'apiKeys' | 'maxUploadMb' | 'maxConnections' | 'requestSeconds'>;
+export type HttpSettings = Pick<
+  ServerASettings,
+  'apiKeys' | 'maxUploadMb' | 'maxConnections' | 'requestSeconds' | 'pathRoot'
+>;
 
 /** Event of the application: the server closes, so that no request should wait any longer. */
 export const CLOSING = 'closing';

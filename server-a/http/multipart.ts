@@ -1,17 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import multer from '@koa/multer';
-import type Koa from 'koa';
+import type multer from '@koa/multer';
 import { DarkroomError } from '../../shared/errors.ts';
 import type { ReceivedPicture, Tasks } from '../tasks/tasks.ts';
-import { readFormError } from './form-error.ts';
+import { type FormLimits, parseForm } from './form.ts';
 import type { HttpContext } from './http-context.ts';
-import { declaredBytes, RequestBody } from './request-body.ts';
+import { declaredBytes } from './request-body.ts';
 
-/** The fields known today have names and values of at most 12 bytes; the rest is for messages that can still quote. */
-const LIMITS = { fieldNameSize: 100, fieldSize: 1024, fields: 64, parts: 66, files: 2 };
-/** What a form may weigh beside its picture: every field at its limit, and as much again for the parts' heads. */
-export const FORM_OVERHEAD_BYTES = 2 * LIMITS.fields * LIMITS.fieldSize;
 /** File names longer than file systems allow are cut; they are only shown. */
 const MAX_FILENAME_LENGTH = 255;
 
@@ -27,6 +22,7 @@ export interface FormOptions {
   readonly field: string;
   /** Bytes the picture may have. */
   readonly maxBytes: number;
+  readonly limits: FormLimits;
   /** Given the fields that came before the picture; what it throws refuses the form before the picture is read. */
   readonly checkFields: (fields: Readonly<Record<string, unknown>>) => void;
 }
@@ -38,19 +34,12 @@ export interface FormOptions {
  */
 export async function receiveForm(context: HttpContext, options: FormOptions): Promise<Form> {
   const storage = new PictureStorage(options, context);
-  const body = RequestBody.of(context.req, options.maxBytes + FORM_OVERHEAD_BYTES, context.state.signal);
-  const parsed: { body?: Record<string, unknown> } = {};
-  // multer's own context: the same one, but for the body it reads and the place where it leaves the fields.
-  const form: Koa.Context = Object.create(context, { req: { value: body }, request: { value: parsed } });
-  const settings = { storage, limits: LIMITS, defParamCharset: 'utf8' };
   try {
-    await multer(settings).single(options.field)(form, async () => {});
-    return { fields: parsed.body ?? {}, picture: storage.picture };
+    const fields = await parseForm(context, storage, options);
+    return { fields, picture: storage.picture };
   } catch (error) {
     await storage.discard();
-    throw readFormError(error, options.field);
-  } finally {
-    body.destroy();
+    throw error;
   }
 }
 

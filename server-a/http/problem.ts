@@ -5,17 +5,22 @@ import { type Problem, problemHeaders, toProblem } from '../problem.ts';
 import { drain, isBodyPending } from './drain.ts';
 import type { HttpContext } from './http-context.ts';
 
-/**
- * Answers with the problem. Where the request's body is still under way, the answer goes out at once, and the
- * connection closes after the rest has been drained within bounds: closing it earlier would reset it, and the client
- * would see a broken pipe in place of its refusal.
- */
+/** Answers with the problem, also where the request's body is still under way. */
 export function answerProblem(context: HttpContext, error: unknown, log: Logger): void {
   const problem = toProblem(error, context.state.taskId);
   if (problem.status >= 500) logFailure(context, error, problem, log);
   const body = Buffer.from(JSON.stringify(problem));
   context.status = problem.status;
   context.set(problemHeaders(problem));
+  answerEarly(context, body);
+}
+
+/**
+ * Gives the answer, whose status and type are set, although the request's body may still be under way: then it goes out
+ * at once, and the connection closes after the rest has been drained within bounds. Closing it earlier would reset it,
+ * and the client would see a broken pipe in place of its answer.
+ */
+export function answerEarly(context: HttpContext, body: Buffer): void {
   if (isBodyPending(context.req)) {
     context.set('Connection', 'close');
     context.body = Readable.from(answerThenDrain(context, body));

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { addAbortSignal, Transform, type TransformCallback } from 'node:stream';
 import { DarkroomError } from '../../shared/errors.ts';
+import type { HttpContext } from './http-context.ts';
 
 /**
  * A request's body that may be thrown away: a reader that fails destroys this stream and not the request, whose
@@ -52,6 +53,23 @@ export function declaredBytes(request: IncomingMessage): number | null {
 export function checkDeclaredBytes(request: IncomingMessage, most: number): void {
   const bytes = declaredBytes(request);
   if (bytes !== null && bytes > most) throw payloadTooLarge(most, bytes);
+}
+
+/** Says `100 Continue` to a client that asked first (RFC 9110, section 10.1.1): only now is the body wanted. */
+export function inviteBody(context: HttpContext): void {
+  if (context.get('Expect').toLowerCase() === '100-continue') context.res.writeContinue();
+}
+
+/** Throws UNSUPPORTED_MEDIA_TYPE for a body that is compressed. */
+export function checkEncoding(context: HttpContext): void {
+  const encoding = context.get('Content-Encoding');
+  if (encoding !== '' && encoding !== 'identity') throw unsupportedBody('no Content-Encoding', encoding);
+}
+
+/** The UNSUPPORTED_MEDIA_TYPE for a body that is not declared as what was `expected`. */
+export function unsupportedBody(expected: string, received: string): DarkroomError {
+  const shown = received === '' ? 'none' : `'${received.slice(0, 60)}'`;
+  return new DarkroomError('UNSUPPORTED_MEDIA_TYPE', `Expected ${expected} for the request's body, received ${shown}`);
 }
 
 function payloadTooLarge(most: number, bytes: number): DarkroomError {

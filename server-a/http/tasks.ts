@@ -1,10 +1,15 @@
+import { z } from 'zod';
 import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
-import { type OperationName, operationNameSchema } from '../../shared/operations.ts';
+import { operationNameSchema } from '../../shared/operations.ts';
 import { hasEnded, type Task, taskIdSchema } from '../../shared/task.ts';
+import { ORIGINAL } from '../tasks/result.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import type { HttpContext, HttpRouter } from './http-context.ts';
 import { answerPicture } from './picture.ts';
 import { readWait, waitForEnd } from './prefer.ts';
+
+const resultNameSchema = z.union([operationNameSchema, z.literal(ORIGINAL)]);
+type ResultName = z.infer<typeof resultNameSchema>;
 
 /** `/status/<id>` and `/result/<id>[/<name>]`. */
 export function routeTasks(router: HttpRouter, tasks: Tasks): void {
@@ -46,7 +51,8 @@ async function answerResult(context: HttpContext, tasks: Tasks): Promise<void> {
     context.body = result.output;
     return;
   }
-  const shown = name ?? outputs.find((output) => output.url !== undefined)?.name ?? 'result';
+  const shown =
+    name ?? outputs.find((output) => output.url !== undefined)?.name ?? (input.original === null ? 'result' : ORIGINAL);
   const stem = (input.filename ?? task_id).replace(/\.[^.]*$/, '');
   await answerPicture(context, result, `${stem}-${shown}`).catch(async (error: unknown) => {
     // When the task has just been forgotten, or has just expired, this throws what is true now.
@@ -56,9 +62,9 @@ async function answerResult(context: HttpContext, tasks: Tasks): Promise<void> {
 }
 
 /** The output the path names, if it does. Throws NOT_FOUND for what no output is called. */
-function outputName(context: HttpContext): OperationName | undefined {
+function outputName(context: HttpContext): ResultName | undefined {
   const { name } = context['params'];
-  const parsed = operationNameSchema.optional().safeParse(name);
+  const parsed = resultNameSchema.optional().safeParse(name);
   if (parsed.success) return parsed.data;
   throw new DarkroomError('NOT_FOUND', expectedMessage("the name of one of the task's outputs", 'name', name));
 }

@@ -61,6 +61,7 @@ const fieldsSchema = z.strictObject({
   circle: wholeNumber(MAX_SIDE),
   classify: yesOrNo,
   top_k: wholeNumber(100),
+  url: field('an http or https URL', (text) => text || undefined),
 });
 
 /** An upload's fields, read but not yet weighed against each other. */

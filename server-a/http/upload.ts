@@ -1,27 +1,35 @@
 import { DarkroomError, invalid } from '../../shared/errors.ts';
 import type { Operation } from '../../shared/operations.ts';
-import { hasEnded } from '../../shared/task.ts';
+import { hasEnded, type Task } from '../../shared/task.ts';
 import type { ReceivedPicture, Tasks } from '../tasks/tasks.ts';
+import { FORM_LIMITS, overheadBytes } from './form.ts';
 import type { HttpContext, HttpRouter, HttpSettings } from './http-context.ts';
-import { FORM_OVERHEAD_BYTES, receiveForm } from './multipart.ts';
+import { receiveForm } from './multipart.ts';
 import { readWait, waitForEnd } from './prefer.ts';
-import { checkDeclaredBytes, declaredBytes, RequestBody } from './request-body.ts';
+import {
+  checkDeclaredBytes,
+  checkEncoding,
+  declaredBytes,
+  inviteBody,
+  RequestBody,
+  unsupportedBody,
+} from './request-body.ts';
 import { PICTURE_FIELD, readFields, toOperations } from './upload-fields.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
 interface Upload {
-  readonly picture: ReceivedPicture;
+  /** A picture that was sent, or the URL of one. */
+  readonly source: ReceivedPicture | string;
   readonly operations: readonly Operation[];
 }
 
-/** `POST /upload`: a form, or a raw picture with its fields in the query, becomes a task. */
+/** `POST /upload`: a form, or a raw picture or a URL with its fields in the query, becomes a task. */
 export function routeUpload(router: HttpRouter, tasks: Tasks, settings: HttpSettings): void {
   const maxBytes = settings.maxUploadMb * MEBIBYTE;
   router.post('/upload', async (context) => {
     const wait = readWait(context);
-    const { picture, operations } = await receiveUpload(context, tasks, maxBytes);
-    const accepted = await tasks.submit(picture, operations);
+    const accepted = await submit(tasks, await receiveUpload(context, tasks, maxBytes));
     context.state.taskId = accepted.task_id;
     const task = await waitForEnd(context, tasks, accepted, wait);
     context.set('Location', `/status/${task.task_id}`);
@@ -35,33 +43,55 @@ export function routeUpload(router: HttpRouter, tasks: Tasks, settings: HttpSett
   });
 }
 
+async function submit(tasks: Tasks, { source, operations }: Upload): Promise<Task> {
+  if (typeof source !== 'string') return tasks.submit(source, operations);
+  const [task] = await tasks.submitUrls([source], operations);
+  if (task === undefined) throw new DarkroomError('INTERNAL', 'Expected a task for the URL, received none');
+  return task;
+}
+
 /** Picks the reader by the declared media type of the request. */
-function receiveUpload(context: HttpContext, tasks: Tasks, maxBytes: number): Promise<Upload> {
+async function receiveUpload(context: HttpContext, tasks: Tasks, maxBytes: number): Promise<Upload> {
   const type = context.request.type.trim().toLowerCase();
-  const encoding = context.get('Content-Encoding');
-  if (encoding !== '' && encoding !== 'identity') throw unsupported('no Content-Encoding', encoding);
+  checkEncoding(context);
+  if (context.query['url'] !== undefined) return readUrlQuery(context);
   if (type === 'multipart/form-data') return receiveMultipart(context, tasks, maxBytes);
   if (type.startsWith('image/') || type === 'application/octet-stream') return receiveRaw(context, tasks, maxBytes);
   if (type === '' && declaredBytes(context.req) === 0) throw noPicture();
-  throw unsupported('multipart/form-data, image/* or application/octet-stream', type);
+  throw unsupportedBody('multipart/form-data, image/* or application/octet-stream', type);
 }
 
 async function receiveMultipart(context: HttpContext, tasks: Tasks, maxBytes: number): Promise<Upload> {
   const misplaced = Object.keys(queryFields(context))[0];
   if (misplaced !== undefined) throw invalid('only wait', 'the query beside a form', misplaced);
-  checkDeclaredBytes(context.req, maxBytes + FORM_OVERHEAD_BYTES);
+  checkDeclaredBytes(context.req, maxBytes + overheadBytes(FORM_LIMITS));
   tasks.checkRoom(declaredBytes(context.req));
   inviteBody(context);
-  const form = await receiveForm(context, { tasks, field: PICTURE_FIELD, maxBytes, checkFields: readFields });
-  const { picture } = form;
+  const options = { tasks, field: PICTURE_FIELD, maxBytes, limits: FORM_LIMITS, checkFields };
+  const { fields, picture } = await receiveForm(context, options);
   try {
-    const operations = toOperations(readFields(form.fields));
-    if (picture === null) throw noPicture();
-    return { picture, operations };
+    const known = readFields(fields);
+    const operations = toOperations(known);
+    if (picture !== null && known.url !== undefined) throw bothSources();
+    const source = picture ?? known.url;
+    if (source === undefined) throw noPicture();
+    return { source, operations };
   } catch (error) {
     if (picture !== null) await tasks.discard(picture);
     throw error;
   }
+}
+
+/** Of the fields that came before the picture. */
+function checkFields(fields: Readonly<Record<string, unknown>>): void {
+  if (readFields(fields).url !== undefined) throw bothSources();
+}
+
+/** A URL stands for the body. */
+function readUrlQuery(context: HttpContext): Upload {
+  const { url, ...fields } = readFields(queryFields(context));
+  if (url === undefined || declaredBytes(context.req) !== 0) throw bothSources();
+  return { source: url, operations: toOperations(fields) };
 }
 
 async function receiveRaw(context: HttpContext, tasks: Tasks, maxBytes: number): Promise<Upload> {
@@ -73,7 +103,7 @@ async function receiveRaw(context: HttpContext, tasks: Tasks, maxBytes: number):
   inviteBody(context);
   const body = RequestBody.of(context.req, maxBytes, signal);
   try {
-    return { picture: await tasks.receive(body, { filename: null, bytes, signal }), operations };
+    return { source: await tasks.receive(body, { filename: null, bytes, signal }), operations };
   } finally {
     body.destroy();
   }
@@ -84,16 +114,10 @@ function queryFields(context: HttpContext): Record<string, unknown> {
   return fields;
 }
 
-/** Says `100 Continue` to a client that asked first (RFC 9110, section 10.1.1): only now is the body wanted. */
-function inviteBody(context: HttpContext): void {
-  if (context.get('Expect').toLowerCase() === '100-continue') context.res.writeContinue();
-}
-
 function noPicture(): DarkroomError {
   return invalid('a picture file', PICTURE_FIELD, undefined);
 }
 
-function unsupported(expected: string, received: string): DarkroomError {
-  const shown = received === '' ? 'none' : `'${received.slice(0, 60)}'`;
-  return new DarkroomError('UNSUPPORTED_MEDIA_TYPE', `Expected ${expected} for the request's body, received ${shown}`);
+function bothSources(): DarkroomError {
+  return new DarkroomError('BAD_REQUEST', `Expected ${PICTURE_FIELD} or url, received both`);
 }

@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { invalid } from '../../shared/errors.ts';
+import type { Operation } from '../../shared/operations.ts';
+import { readUrlList } from '../source/url-list.ts';
+import type { Tasks } from '../tasks/tasks.ts';
+import type { HttpContext, HttpRouter } from './http-context.ts';
+import { readJson } from './small-body.ts';
+
+/** Room for the longest list of ordinary URLs. */
+const MOST_BYTES = 8 * 1024 * 1024;
+const OPERATIONS: readonly Operation[] = [{ operation: 'classify', top_k: 5 }];
+
+const bodySchema = z.looseObject({});
+
+/** `POST /classify`: each URL of a list becomes a task. */
+export function routeClassify(router: HttpRouter, tasks: Tasks): void {
+  router.post('/classify', async (context) => {
+    const urls = await readUrls(context);
+    const listed = await tasks.submitUrls(urls, OPERATIONS);
+    context.status = 202;
+    context.body = { status: 'received', num_urls: listed.length, tasks: listed };
+  });
+}
+
+async function readUrls(context: HttpContext): Promise<string[]> {
+  const body = await readJson(context, MOST_BYTES);
+  const parsed = bodySchema.safeParse(body);
+  if (!parsed.success) throw invalid('an object with urls', "the request's body", body);
+  return readUrlList(parsed.data['urls']);
+}

@@ -1,0 +1,84 @@
+import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
+import { type Box, boxesSchema, MAX_BOXES, type Snippet, snippetNameSchema } from '../../shared/snippet.ts';
+import type { Label } from '../../shared/task.ts';
+import type { Tasks } from '../tasks/tasks.ts';
+import { type FormLimits, overheadBytes } from './form.ts';
+import type { HttpContext, HttpRouter, HttpSettings } from './http-context.ts';
+import { receiveForm } from './multipart.ts';
+import { checkDeclaredBytes, checkEncoding, declaredBytes, inviteBody } from './request-body.ts';
+import { readUrlencoded } from './small-body.ts';
+import { PICTURE_FIELD } from './upload-fields.ts';
+
+const MEBIBYTE = 1024 * 1024;
+const BOXES_FIELD = 'Boxes';
+/** Room for the most boxes, each number written out in full. */
+const LIMITS: FormLimits = { fieldNameSize: 100, fieldSize: 2 * MEBIBYTE, fields: 4, parts: 6, files: 2 };
+
+/** A snippet as clients see it: its labels stand beside its task, too. */
+interface ShownSnippet extends Snippet {
+  readonly labels: readonly Label[];
+}
+
+/** `PUT /snippets/<n>/` and `GET /snippets/<n>/`, with and without the slash. */
+export function routeSnippets(router: HttpRouter, tasks: Tasks, settings: HttpSettings): void {
+  const maxBytes = settings.maxUploadMb * MEBIBYTE;
+  router.get('/snippets/:name', (context) => {
+    context.body = show(tasks.getSnippet(nameOf(context)));
+  });
+
+  router.put('/snippets/:name', async (context) => {
+    const name = nameOf(context);
+    checkEncoding(context);
+    const isText = context.request.type.toLowerCase() === 'application/x-www-form-urlencoded';
+    const change = isText ? await receiveText(context) : await receivePictured(context, tasks, maxBytes);
+    const snippet = await tasks.putSnippet(name, change);
+    if (snippet.task !== null) context.state.taskId = snippet.task.task_id;
+    context.body = show(snippet);
+  });
+}
+
+/** Throws NOT_FOUND for what no snippet can be called. */
+function nameOf(context: HttpContext): number {
+  const { name } = context['params'];
+  const parsed = snippetNameSchema.safeParse(/^[1-9]\d*$/.test(String(name)) ? Number(name) : undefined);
+  if (parsed.success) return parsed.data;
+  throw new DarkroomError('NOT_FOUND', expectedMessage("a snippet's number", 'the snippet', name));
+}
+
+async function receiveText(context: HttpContext) {
+  return { boxes: readBoxes(await readUrlencoded(context, overheadBytes(LIMITS))) };
+}
+
+async function receivePictured(context: HttpContext, tasks: Tasks, maxBytes: number) {
+  checkDeclaredBytes(context.req, maxBytes + overheadBytes(LIMITS));
+  tasks.checkRoom(declaredBytes(context.req));
+  inviteBody(context);
+  const options = { tasks, field: PICTURE_FIELD, maxBytes, limits: LIMITS, checkFields: readBoxes };
+  const { fields, picture } = await receiveForm(context, options);
+  try {
+    return { received: picture ?? undefined, boxes: readBoxes(fields) };
+  } catch (error) {
+    if (picture !== null) await tasks.discard(picture);
+    throw error;
+  }
+}
+
+/** The boxes among a form's fields, if they are there. Throws BAD_REQUEST. */
+function readBoxes({ [BOXES_FIELD]: text }: Readonly<Record<string, unknown>>): Box[] | undefined {
+  if (text === undefined) return undefined;
+  const parsed = boxesSchema.safeParse(typeof text === 'string' ? parseJson(text) : undefined);
+  if (parsed.success) return parsed.data;
+  throw invalid(`a JSON list of at most ${MAX_BOXES} {"X":…,"Y":…,"W":…,"H":…}`, BOXES_FIELD, text);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function show(snippet: Snippet): ShownSnippet {
+  return { ...snippet, labels: snippet.task?.outputs.find((output) => output.labels !== undefined)?.labels ?? [] };
+}

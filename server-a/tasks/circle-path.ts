@@ -1,0 +1,91 @@
+import { createReadStream } from 'node:fs';
+import { basename, dirname, join, parse } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { DarkroomError, type ErrorCode, invalid } from '../../shared/errors.ts';
+import { circleSchema, MAX_SIDE } from '../../shared/operations.ts';
+import { hasEnded, type Task } from '../../shared/task.ts';
+import { type OpenedFile, openBelow, writeBelow } from '../source/path.ts';
+import type { ReceivedPicture, Tasks } from './tasks.ts';
+
+/** Pixels a side, where the request names none. */
+const DEFAULT_SIZE = 256;
+/** What says that a file is no picture: without bytes, of another kind, or damaged. */
+const NO_PICTURE: readonly ErrorCode[] = ['BAD_REQUEST', 'UNSUPPORTED_IMAGE', 'IMAGE_CORRUPT'];
+
+/** A file on this machine, and the side of the circle in pixels; 0 or less counts as 256. */
+export interface CirclePathRequest {
+  readonly path: string;
+  readonly size: number;
+}
+
+/** Contract 4's answer. */
+export interface CirclePathAnswer {
+  readonly status: boolean;
+  readonly path: string;
+  readonly size: number;
+}
+
+/**
+ * Cuts a circle out of a file below `pathRoot` and writes it beside that as `<stem>_processed.png`; answers that path
+ * and the size. Where nothing is there, `status` is false and `path` empty; where it is no picture, the path asked for.
+ * Throws PATH_NOT_ALLOWED, BAD_REQUEST for a size beyond 16384, and what the task API and the task fail with. When the
+ * signal aborts, the task is canceled.
+ */
+export async function circlePath(
+  tasks: Tasks,
+  pathRoot: string | undefined,
+  { path, size: asked }: CirclePathRequest,
+  signal: AbortSignal,
+): Promise<CirclePathAnswer> {
+  const size = asked <= 0 ? DEFAULT_SIZE : asked;
+  if (!circleSchema.shape.size.safeParse(size).success) throw invalid(`at most ${MAX_SIDE} pixels`, 'size', asked);
+  const file = await openBelow(pathRoot, path);
+  if (file === null) return { status: false, path: '', size: 0 };
+  const received = await receiveFile(tasks, file, signal).catch(nullIfNoPicture);
+  const task = received && (await runCircle(tasks, received, size, signal).catch(nullIfNoPicture));
+  if (task === null) return { status: false, path, size: 0 };
+  return { status: true, path: await writeBeside(tasks, pathRoot, file.path, task), size };
+}
+
+/** Takes in the file that was opened and checked, and closes it. */
+async function receiveFile(tasks: Tasks, { handle, path }: OpenedFile, signal: AbortSignal): Promise<ReceivedPicture> {
+  const source = handle.createReadStream({ autoClose: false });
+  try {
+    const { size: bytes } = await handle.stat();
+    return await tasks.receive(source, { filename: basename(path), bytes, signal });
+  } finally {
+    source.destroy();
+    await handle.close();
+  }
+}
+
+/** The task when it has completed. Throws its error, and the signal's reason. */
+async function runCircle(tasks: Tasks, received: ReceivedPicture, size: number, signal: AbortSignal): Promise<Task> {
+  const { task_id } = await tasks.submit(received, [{ operation: 'circle', size, format: 'png' }]);
+  let task = tasks.get(task_id);
+  for await (const change of tasks.watch(task_id, signal)) task = change;
+  if (signal.aborted && !hasEnded(task.status)) {
+    await tasks.cancel(task_id);
+    throw signal.reason;
+  }
+  if (!hasEnded(task.status)) {
+    throw new DarkroomError('DRAINING', 'Expected a server that stays for the result, received one that is stopping');
+  }
+  if (task.error !== null) throw new DarkroomError(task.error.code, task.error.message);
+  return task;
+}
+
+async function writeBeside(tasks: Tasks, root: string | undefined, path: string, { task_id }: Task): Promise<string> {
+  const circle = await tasks.result(task_id, 'circle');
+  if (circle.kind !== 'picture')
+    throw new DarkroomError('INTERNAL', 'Expected a picture of the circle, received labels');
+  const target = join(dirname(path), `${parse(path).name}_processed.png`);
+  return writeBelow(root, target, async (handle) => {
+    await pipeline(createReadStream(circle.path), handle.createWriteStream({ autoClose: false }));
+  });
+}
+
+function nullIfNoPicture(error: unknown): null {
+  if (error instanceof DarkroomError && NO_PICTURE.includes(error.code)) return null;
+  throw error;
+}
