@@ -29,8 +29,10 @@ export function guardedConnector({ allowPrivate, resolve, signal }: ConnectorOpt
   // The signal's deadline stands for undici's own; autoSelectFamily asks the lookup for all addresses and tries them.
   const connect = buildConnector({ signal, lookup, autoSelectFamily: true, timeout: 0, maxCachedSessions: 0 });
   return (options, callback) => {
+    // Node connects, and leaves the connection open, when the signal was aborted before (seen with 20.20).
+    if (signal.aborted) callback(signal.reason, null);
     // A literal is never looked up.
-    if (allowPrivate || isAllowedHost(options.hostname)) connect(options, callback);
+    else if (allowPrivate || isAllowedHost(options.hostname)) connect(options, callback);
     else callback(notAllowed(options.hostname), null);
   };
 }
