@@ -48,6 +48,8 @@ export function problemHeaders({ status, code }: Problem): Record<string, string
 
 /** Answers with the problem on a connection that Node gives no response for, and closes it a moment later. */
 export function refuseSocket(socket: Duplex, error: unknown): void {
+  // A client that has gone meanwhile needs no answer.
+  socket.on('error', () => undefined);
   socket.end(rawAnswer(toProblem(error)));
   socket.resume();
   const linger = setTimeout(() => socket.destroy(), LINGER_MILLISECONDS);

@@ -1,0 +1,111 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { DarkroomError } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { ServerASettings } from '../config.ts';
+import { problemHeaders, refuseSocket, toProblem } from '../problem.ts';
+import type { Protocol } from '../protocol.ts';
+import { asksForWebSocket, type Handshake, openHandshake } from './handshake.ts';
+import { Peer, PING_MILLISECONDS } from './peer.ts';
+
+/** Bytes of one text. */
+const MAX_MESSAGE_BYTES = 64 * 1024;
+/** Bytes that may wait for a client to read them: sixteen of the longest texts. */
+const MAX_BUFFERED_BYTES = 1024 * 1024;
+/** Milliseconds for a request's head. */
+const HEADERS_MILLISECONDS = 20_000;
+
+export interface RelayOptions {
+  readonly settings: Pick<ServerASettings, 'ip' | 'websocketPort' | 'apiKeys' | 'maxConnections'>;
+  readonly log: Logger;
+  readonly pingMilliseconds?: number;
+}
+
+/**
+ * The relay: WebSocket on any path; each text goes to all other clients as `Message: <text>`, nothing to its sender.
+ * Throws the system's error, with its code and port, when the address cannot be had.
+ */
+export async function startRelay(options: RelayOptions): Promise<Protocol> {
+  const { ip, websocketPort, maxConnections } = options.settings;
+  const relay = new Relay(options);
+  const server = createServer({ headersTimeout: HEADERS_MILLISECONDS });
+  server.maxConnections = maxConnections;
+  server.on('request', refuseRequest);
+  server.on('upgrade', (request, socket, head) => relay.admit(request, socket, head));
+  server.listen(websocketPort, ip);
+  await once(server, 'listening');
+  return {
+    line: `WebSocket ${addressOf(server)}`,
+    close: async (graceMs) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await relay.close(graceMs);
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** Those who are connected. */
+class Relay {
+  readonly #handshake: Handshake;
+  readonly #pingMilliseconds: number;
+  readonly #log: Logger;
+  readonly #peers = new Set<Peer>();
+  #isClosing = false;
+
+  constructor({ settings, log, pingMilliseconds = PING_MILLISECONDS }: RelayOptions) {
+    this.#handshake = openHandshake({ apiKeys: settings.apiKeys, maxMessageBytes: MAX_MESSAGE_BYTES });
+    this.#pingMilliseconds = pingMilliseconds;
+    this.#log = log;
+  }
+
+  admit(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (this.#isClosing) refuseSocket(socket, new DarkroomError('DRAINING', 'The server stops'));
+    else if (!asksForWebSocket(request)) refuseSocket(socket, upgradeRequired(`'${request.headers.upgrade}'`));
+    else this.#handshake(request, socket, head, (opened) => this.#join(opened));
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#isClosing = true;
+    await Promise.all([...this.#peers].map((peer) => peer.close(graceMs)));
+  }
+
+  #join(socket: WebSocket): void {
+    const peer = new Peer(socket, {
+      maxBufferedBytes: MAX_BUFFERED_BYTES,
+      pingMilliseconds: this.#pingMilliseconds,
+      onText: (text) => this.#relay(peer, text),
+      onClose: () => {
+        this.#peers.delete(peer);
+        this.#log.debug({ clients: this.#peers.size }, 'relay client left');
+      },
+    });
+    this.#peers.add(peer);
+    this.#log.debug({ clients: this.#peers.size }, 'relay client came');
+  }
+
+  #relay(sender: Peer, text: string): void {
+    for (const peer of this.#peers) {
+      if (peer !== sender) peer.send(`Message: ${text}`);
+    }
+  }
+}
+
+function refuseRequest(_request: IncomingMessage, response: ServerResponse): void {
+  const problem = toProblem(upgradeRequired('an ordinary request'));
+  response.writeHead(problem.status, { ...problemHeaders(problem), Connection: 'close, upgrade' });
+  response.end(JSON.stringify(problem));
+}
+
+function upgradeRequired(received: string): DarkroomError {
+  return new DarkroomError('UPGRADE_REQUIRED', `Expected a WebSocket handshake on this port, received ${received}`);
+}
+
+/** `127.0.0.1:8080` or `[::1]:8080`. */
+function addressOf(server: Server): string {
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new TypeError(`Expected a TCP address, received ${bound}`);
+  return `${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
+}
