@@ -33,6 +33,9 @@ export function createApp({ tasks, settings, readiness, log }: AppOptions): Koa<
   routeClassify(router, tasks);
   routeProcess(router, tasks, settings);
   routeSnippets(router, tasks, settings);
+  router.get('/events', () => {
+    throw new DarkroomError('UPGRADE_REQUIRED', 'Expected a WebSocket handshake, received an ordinary request');
+  });
 
   const checkApiKey = apiKeyCheck(settings.apiKeys, 'Authorization: Bearer or X-Api-Key');
   const app = new Koa<HttpState>({ env: 'production' });

@@ -15,6 +15,8 @@ const SILENCE_MILLISECONDS = 120_000;
 export interface HttpServer {
   /** Such as `http://127.0.0.1:5454` or `http://[::1]:5454`. */
   readonly address: string;
+  /** For what shares the port: connections upgraded from HTTP. */
+  readonly server: Server;
   /** Stops accepting, closes idle connections, gives the others `graceMilliseconds` to finish, then destroys them. */
   close(graceMilliseconds: number): Promise<void>;
 }
@@ -50,6 +52,7 @@ export async function listen(app: Koa<HttpState>, { ip, port, settings }: Listen
   await once(server, 'listening');
   return {
     address: addressOf(server),
+    server,
     close: (graceMilliseconds) => {
       app.emit(CLOSING);
       return connections.close(graceMilliseconds);
