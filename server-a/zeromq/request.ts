@@ -1,0 +1,76 @@
+import { isUtf8 } from 'node:buffer';
+import { z } from 'zod';
+import { invalid } from '../../shared/errors.ts';
+import { MAX_SIDE } from '../../shared/operations.ts';
+import { taskIdSchema } from '../../shared/task.ts';
+
+/** Most URLs of one list (contract 2). */
+const MOST_URLS = 10_000;
+/** Most characters of a URL; no server that answers takes more. */
+const LONGEST_URL = 16_384;
+
+const requestSchema = z.looseObject({});
+const urlSchema = z.string().max(LONGEST_URL);
+const listSchema = z.array(z.unknown()).max(MOST_URLS);
+const sideSchema = z.int().min(1).max(MAX_SIDE);
+
+/** A request's members, not checked yet. */
+export type Request = Readonly<Record<string, unknown>>;
+
+/** The JSON object of a request's one frame. Throws BAD_REQUEST. */
+export function readRequest(frames: readonly Buffer[]): Request {
+  const [frame] = frames;
+  if (frame === undefined || frames.length > 1) throw invalid('one frame', 'the request', frames.length);
+  const request = requestSchema.safeParse(parse(frame));
+  if (request.success) return request.data;
+  throw invalid('a JSON object', 'the request', frame.toString('utf8', 0, 80));
+}
+
+/** The list of contract 2; a missing one is empty. Throws BAD_REQUEST. */
+export function readUrls({ urls = [] }: Request): string[] {
+  const list = listSchema.safeParse(urls);
+  if (!list.success) throw invalid(`a list of at most ${MOST_URLS} texts`, 'urls', sizeOf(urls));
+  return list.data.map((entry, index) => {
+    const url = urlSchema.safeParse(entry);
+    if (url.success) return url.data;
+    throw invalid(`a text of at most ${LONGEST_URL} characters`, `urls[${index}]`, entry);
+  });
+}
+
+/** The picture's bytes; base64 is the canonical one with padding (RFC 4648, section 4). Throws BAD_REQUEST. */
+export function readImageData({ image_data: text }: Request): Buffer {
+  if (typeof text !== 'string') throw invalid('base64', 'image_data', sizeOf(text));
+  const bytes = Buffer.from(text, 'base64');
+  // Decoding skips what does not belong there.
+  if (bytes.toString('base64') === text) return bytes;
+  throw invalid('base64', 'image_data', text.slice(0, 80));
+}
+
+/** The id of a picture that was kept. Throws BAD_REQUEST for what can be none. */
+export function readImageId({ image_id }: Request): string {
+  const id = taskIdSchema.safeParse(image_id);
+  if (id.success) return id.data;
+  throw invalid('the id of a kept picture', 'image_id', sizeOf(image_id));
+}
+
+/** A side in pixels. Throws BAD_REQUEST. */
+export function readSide(request: Request, name: 'width' | 'height'): number {
+  const side = sideSchema.safeParse(request[name]);
+  if (side.success) return side.data;
+  throw invalid(`a whole number in [1, ${MAX_SIDE}]`, name, sizeOf(request[name]));
+}
+
+function parse(frame: Buffer): unknown {
+  if (!isUtf8(frame)) throw invalid('JSON in UTF-8', 'the request', `${frame.length} bytes of something else`);
+  try {
+    return JSON.parse(frame.toString());
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is told of a value that may be long. */
+function sizeOf(value: unknown): unknown {
+  if (Array.isArray(value)) return `${value.length} entries`;
+  return typeof value === 'object' && value !== null ? 'an object' : value;
+}
