@@ -19,7 +19,7 @@ const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
 const CLOSING_MILLISECONDS = 1_000;
 
 export interface EventsOptions {
-  readonly tasks: Tasks;
+  readonly tasks: Pick<Tasks, 'watch'>;
   readonly settings: Pick<ServerASettings, 'apiKeys'>;
   readonly log: Logger;
   readonly pingMilliseconds?: number;
@@ -61,13 +61,13 @@ function upgrade(clients: Clients, handshake: Handshake, request: IncomingMessag
 }
 
 class Clients implements Events {
-  readonly #tasks: Tasks;
+  readonly #tasks: Pick<Tasks, 'watch'>;
   readonly #log: Logger;
   readonly #pingMilliseconds: number;
   readonly #peers = new Set<Peer>();
   isClosing = false;
 
-  constructor(tasks: Tasks, log: Logger, pingMilliseconds: number) {
+  constructor(tasks: Pick<Tasks, 'watch'>, log: Logger, pingMilliseconds: number) {
     this.#tasks = tasks;
     this.#log = log;
     this.#pingMilliseconds = pingMilliseconds;
