@@ -1,10 +1,7 @@
-import { type FileHandle, open } from 'node:fs/promises';
-import { DarkroomError, systemCode } from '../../shared/errors.ts';
-import type { Result } from '../tasks/tasks.ts';
+import { DarkroomError } from '../../shared/errors.ts';
+import { openPicture, type PictureResult } from '../tasks/open-picture.ts';
 import type { HttpContext } from './http-context.ts';
 import { type ByteRange, parseRange } from './range.ts';
-
-type Picture = Extract<Result, { kind: 'picture' }>;
 
 /** What file systems and shells trip over: control, format and surrogate characters, quotes, separators. */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}"'\\/:*?<>|%]/gu;
@@ -15,7 +12,7 @@ const MAX_NAME_LENGTH = 100;
  * (section 14). `name`, without extension, is what a browser would save it as. Throws RANGE_NOT_SATISFIABLE, and
  * SPOOL_CORRUPT when the file is not there.
  */
-export async function answerPicture(context: HttpContext, picture: Picture, name: string): Promise<void> {
+export async function answerPicture(context: HttpContext, picture: PictureResult, name: string): Promise<void> {
   const etag = `"${picture.sha256}"`;
   if (listsTag(context.get('If-None-Match'), etag)) {
     describe(context, etag);
@@ -23,7 +20,7 @@ export async function answerPicture(context: HttpContext, picture: Picture, name
     return;
   }
   const range = requestedRange(context, etag, picture.bytes);
-  const file = context.method === 'HEAD' ? null : await openPicture(picture.path);
+  const file = context.method === 'HEAD' ? null : await openPicture(picture);
   describe(context, etag);
   context.attachment(fileName(name, picture.mediaType), { type: 'inline' });
   context.status = range === null ? 200 : 206;
@@ -58,15 +55,6 @@ function requestedRange(context: HttpContext, etag: string, bytes: number): Byte
     'RANGE_NOT_SATISFIABLE',
     `Expected a range within ${bytes} bytes, received '${context.get('Range').slice(0, 60)}'`,
   );
-}
-
-async function openPicture(path: string): Promise<FileHandle> {
-  try {
-    return await open(path);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error;
-    throw new DarkroomError('SPOOL_CORRUPT', 'Expected the picture on disk, received none', { cause: error });
-  }
 }
 
 /** `cat-resize.jpeg`; the media type's own word is the extension. */

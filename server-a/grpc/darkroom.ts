@@ -1,0 +1,65 @@
+import { Readable } from 'node:stream';
+import type { UntypedServiceImplementation } from '@grpc/grpc-js';
+import { DarkroomError, invalid } from '../../shared/errors.ts';
+import { hasEnded } from '../../shared/task.ts';
+import { openPicture, type PictureResult } from '../tasks/open-picture.ts';
+import type { Tasks } from '../tasks/tasks.ts';
+import type { Calls, Send } from './calls.ts';
+import { readChunk, readOutputName, readSubmitOptions, readTaskId } from './requests.ts';
+import { labelsMessage, pictureHeaderMessage, taskMessage } from './translate.ts';
+
+/** Bytes in one chunk of a result: a quarter of what a client takes at least (4 MiB), and few enough to hold for many. */
+const CHUNK_BYTES = 256 * 1024;
+
+/** `darkroom.v1.Darkroom`: the task API, method by method. */
+export function darkroomService(tasks: Tasks, calls: Calls): UntypedServiceImplementation {
+  return {
+    Submit: calls.clientStream((requests, signal) => submit(tasks, requests, signal)),
+    Get: calls.unary('brief', (request) => taskMessage(tasks.get(readTaskId(request)))),
+    Watch: calls.serverStream('waits', (request, send, signal) => watch(tasks, readTaskId(request), send, signal)),
+    Result: calls.serverStream('brief', (request, send) => sendResult(tasks, request, send)),
+    Cancel: calls.unary('brief', async (request) => taskMessage(await tasks.cancel(readTaskId(request)))),
+  };
+}
+
+async function submit(tasks: Tasks, requests: AsyncIterator<unknown>, signal: AbortSignal): Promise<object> {
+  const first = await requests.next();
+  if (first.done) throw invalid('options', 'the first message', undefined);
+  const { filename, bytes, operations } = readSubmitOptions(first.value);
+  tasks.checkRoom(bytes);
+  const body = Readable.from(chunksOf(requests), { objectMode: false });
+  try {
+    const received = await tasks.receive(body, { filename, bytes, signal });
+    return taskMessage(await tasks.submit(received, operations));
+  } finally {
+    body.destroy();
+  }
+}
+
+async function* chunksOf(requests: AsyncIterator<unknown>): AsyncGenerator<Uint8Array> {
+  for (let next = await requests.next(); !next.done; next = await requests.next()) yield readChunk(next.value);
+}
+
+/** Sends each state of the task. Throws DRAINING when the server closes before the end. */
+async function watch(tasks: Tasks, id: string, send: Send, signal: AbortSignal): Promise<void> {
+  for await (const task of tasks.watch(id, signal)) {
+    await send(taskMessage(task));
+    if (hasEnded(task.status)) return;
+  }
+  signal.throwIfAborted();
+  throw new DarkroomError('DRAINING', 'Expected a server that goes on, received one that stops; watch again later');
+}
+
+async function sendResult(tasks: Tasks, request: unknown, send: Send): Promise<void> {
+  const result = await tasks.result(readTaskId(request), readOutputName(request));
+  if (result.kind === 'picture') await sendPicture(result, send);
+  else await send({ labels: labelsMessage(result.output) });
+}
+
+async function sendPicture(picture: PictureResult, send: Send): Promise<void> {
+  const file = await openPicture(picture);
+  // Leaving the loop, by its end or by an error, closes the stream, and it the file.
+  const chunks = file.createReadStream({ highWaterMark: CHUNK_BYTES });
+  await send(pictureHeaderMessage(picture));
+  for await (const chunk of chunks) await send({ chunk });
+}
