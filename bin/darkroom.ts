@@ -2,12 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { z } from 'zod';
+import { cameraCommand } from './commands/camera.ts';
 import { cancelCommand } from './commands/cancel.ts';
 import { modelCommand } from './commands/model.ts';
 import { resultCommand } from './commands/result.ts';
 import { serveCommand } from './commands/serve.ts';
 import { serverACommand } from './commands/server-a.ts';
 import { serverBCommand } from './commands/server-b.ts';
+import { snapCommand } from './commands/snap.ts';
 import { statusCommand } from './commands/status.ts';
 import { uploadCommand } from './commands/upload.ts';
 import { describeFailure } from './failure.ts';
@@ -30,6 +32,8 @@ const program = new Command('darkroom')
   .addCommand(statusCommand())
   .addCommand(resultCommand())
   .addCommand(cancelCommand())
+  .addCommand(cameraCommand())
+  .addCommand(snapCommand())
   .addHelpText('after', () => `\nWithout a command, darkroom serves:\n\n${serve.helpInformation()}`);
 
 try {

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cameraSettings } from '../bin/camera/config.ts';
 import { CLIENT_PREFIX, clientSettings } from '../bin/client/config.ts';
 import { SERVER_A_PREFIX, serverASettings } from '../server-a/config.ts';
 import { SERVER_B_PREFIX, serverBSettings } from '../server-b/config.ts';
@@ -29,6 +30,12 @@ const SECTIONS: readonly Section[] = [
     title: 'Client commands',
     introduction: 'Read by `darkroom upload`, `status`, `result` and `cancel`.',
     schema: clientSettings,
+    prefix: CLIENT_PREFIX,
+  },
+  {
+    title: 'Camera commands',
+    introduction: 'Read by `darkroom camera` and `snap`, beside those of every client command.',
+    schema: cameraSettings.pick({ websocket: true }),
     prefix: CLIENT_PREFIX,
   },
 ];

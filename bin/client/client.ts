@@ -4,7 +4,7 @@ import { basename, dirname, extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nanoid } from 'nanoid';
-import type { Dispatcher } from 'undici';
+import { type Dispatcher, FormData } from 'undici';
 import { z } from 'zod';
 import { DarkroomError } from '../../shared/errors.ts';
 import { MEDIA_TYPES } from '../../shared/operations.ts';
@@ -21,6 +21,7 @@ const LEAST_PAUSE_MS = 200;
 /** The task as the server tells it; what a newer server adds is kept. */
 const taskAnswerSchema = taskSchema.loose();
 export type TaskAnswer = z.infer<typeof taskAnswerSchema>;
+const snippetAnswerSchema = z.object({ task: taskAnswerSchema.nullable() });
 
 /** Server A's HTTP API, seen from outside. Failures are thrown as DarkroomError with the server's own code and detail. */
 export class Client {
@@ -59,6 +60,15 @@ export class Client {
     }
   }
 
+  /** Makes a picture the newest one of a snippet; sent again until the server has it. Gives the picture's task. */
+  async putSnippet(name: number, picture: Blob, filename: string): Promise<TaskAnswer | null> {
+    const form = new FormData();
+    form.append('image', picture, filename);
+    const call = { method: 'PUT', path: `/snippets/${name}/`, form, persistent: true } as const;
+    const { task } = await readAnswer(snippetAnswerSchema, await this.#transport.send(call));
+    return task;
+  }
+
   /** Writes an output to `target`, by way of a temporary file beside it. Without a name: the first picture. */
   async download(id: string, name: string | undefined, target: string): Promise<void> {
     const path = `/result/${encodeURIComponent(id)}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
@@ -91,8 +101,15 @@ function statusPath(id: string): string {
   return `/status/${encodeURIComponent(id)}`;
 }
 
-async function readTask(response: Dispatcher.ResponseData): Promise<TaskAnswer> {
-  const answer = taskAnswerSchema.safeParse(await readJson(response));
+function readTask(response: Dispatcher.ResponseData): Promise<TaskAnswer> {
+  return readAnswer(taskAnswerSchema, response);
+}
+
+async function readAnswer<Schema extends z.ZodType>(
+  schema: Schema,
+  response: Dispatcher.ResponseData,
+): Promise<z.infer<Schema>> {
+  const answer = schema.safeParse(await readJson(response));
   if (answer.success) return answer.data;
   const reason = z.prettifyError(answer.error).replace(/\s+/g, ' ');
   throw new DarkroomError('SOURCE_ERROR', `Expected a task record of Darkroom, received something else: ${reason}`);

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { Agent, type Dispatcher, request } from 'undici';
+import { Agent, type Dispatcher, type FormData, request } from 'undici';
 import { z } from 'zod';
 import { DarkroomError, isErrorCode, systemCode } from '../../shared/errors.ts';
 import type { ClientSettings } from './config.ts';
@@ -13,11 +13,13 @@ const NETWORK_FAILURE = /^(UND_ERR_.*|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETU
 
 /** One request. */
 export interface Call {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** The file sent as the body. */
   readonly file?: string;
+  /** The form sent as the body. */
+  readonly form?: FormData;
   /** Send it again, too, when the connection fails: for what changes nothing and is worth waiting for. */
   readonly persistent?: boolean;
 }
@@ -70,7 +72,7 @@ export class Transport {
       const response = await request(this.#base + call.path, {
         method: call.method,
         headers: { ...this.#headers, ...call.headers, ...payload?.headers },
-        body: payload?.body ?? null,
+        body: payload?.body ?? call.form ?? null,
         dispatcher: this.#agent,
         signal: this.#signal,
       });

@@ -1,0 +1,83 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { request } from 'undici';
+import { DarkroomError, invalid, systemCode } from '../../shared/errors.ts';
+import { formatOfExtension } from '../client/formats.ts';
+import { grabFrame } from './ffmpeg.ts';
+
+const DEFAULT_DEVICE = '/dev/video0';
+/** Milliseconds and bytes of a picture that is fetched. */
+const FETCH_MILLISECONDS = 10_000;
+const MAX_FETCH_BYTES = 50 * 1024 * 1024;
+const PNG_SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+
+/** Takes a frame and gives it as a PNG. */
+export type Source = (signal: AbortSignal) => Promise<Buffer>;
+
+/** A camera device, or a file, folder or URL in place of one; at most one of both. */
+export interface SourceFlags {
+  readonly device?: string;
+  readonly source?: string;
+}
+
+/**
+ * Where frames come from: a device, a file, which is read anew for each frame, a folder, whose pictures come in turn, or
+ * a URL. Throws BAD_REQUEST when both flags are given, or a path that is not there.
+ */
+export async function openSource({ device, source }: SourceFlags): Promise<Source> {
+  if (source === undefined) return (signal) => grabFrame(device ?? DEFAULT_DEVICE, signal);
+  if (device !== undefined) throw invalid('no --source beside --device', '--source', source);
+  const read = await openPictures(source);
+  return async (signal) => asPng(await read(signal));
+}
+
+async function openPictures(source: string): Promise<Source> {
+  if (/^https?:\/\//i.test(source)) return (signal) => fetchPicture(source, signal);
+  if (!(await isFolder(source))) return (signal) => readFile(source, { signal });
+  let taken = 0;
+  return async (signal) => {
+    const pictures = (await readdir(source)).sort().filter(isPicture);
+    const next = pictures[taken % Math.max(pictures.length, 1)];
+    if (next === undefined) throw invalid('a folder with pictures', '--source', source);
+    taken += 1;
+    return readFile(join(source, next), { signal });
+  };
+}
+
+function isPicture(name: string): boolean {
+  return !name.startsWith('.') && formatOfExtension(extname(name)) !== undefined;
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    const reason = systemCode(error);
+    if (reason === undefined) throw error;
+    throw invalid(`a file, folder or URL (${reason})`, '--source', path);
+  }
+}
+
+async function fetchPicture(url: string, signal: AbortSignal): Promise<Buffer> {
+  const { statusCode, body } = await request(url, {
+    signal: AbortSignal.any([signal, AbortSignal.timeout(FETCH_MILLISECONDS)]),
+  });
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > MAX_FETCH_BYTES) {
+      throw new DarkroomError('PAYLOAD_TOO_LARGE', `Expected at most ${MAX_FETCH_BYTES} bytes from ${url}`);
+    }
+    chunks.push(chunk);
+  }
+  if (statusCode === 200) return Buffer.concat(chunks);
+  throw new DarkroomError('SOURCE_ERROR', `Expected a picture at ${url}, received status ${statusCode}`);
+}
+
+/** A PNG as it is, any other picture decoded and written as one. */
+async function asPng(picture: Buffer): Promise<Buffer> {
+  if (picture.subarray(0, PNG_SIGNATURE.length).equals(PNG_SIGNATURE)) return picture;
+  const { toPng } = await import('../../server-b/operations/to-png.ts');
+  return toPng(picture);
+}

@@ -1,0 +1,23 @@
+import { Command } from 'commander';
+import { cameraSettings, resolveCameraSettings } from '../camera/config.ts';
+import type { CameraFlags } from '../camera/run-camera.ts';
+import { CLIENT_PREFIX } from '../client/config.ts';
+import { addSettings } from '../settings.ts';
+
+/** `darkroom camera`. */
+export function cameraCommand(): Command {
+  const command = new Command('camera')
+    .description('take a picture whenever `darkroom snap` says so, and put it to /snippets/1/')
+    .optionsGroup('Pictures:')
+    .option('--device <path>', 'camera that ffmpeg reads (default: /dev/video0)')
+    .option('--source <path-or-url>', 'in place of a camera: a file, a folder whose pictures come in turn, or a URL')
+    .option('-o, --output <folder>', 'where opencv_frame_0.png is saved', '.')
+    .option('--json', 'one JSON line an event: { event, … }');
+  return addSettings(command, cameraSettings, CLIENT_PREFIX).action(
+    async (flags: CameraFlags & Record<string, unknown>) => {
+      const settings = resolveCameraSettings(flags);
+      const { runCamera } = await import('../camera/run-camera.ts');
+      await runCamera(flags, settings);
+    },
+  );
+}
