@@ -1,5 +1,6 @@
-import { rename, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { nanoid } from 'nanoid';
 import { DarkroomError, describeError, type ErrorDescription, systemCode } from '../../shared/errors.ts';
 import { Client } from '../client/client.ts';
 import { abortOnSignal } from '../signals.ts';
@@ -86,14 +87,24 @@ async function snap(source: Source, client: Client, folder: string, signal: Abor
   try {
     const frame = await source(signal);
     const file = join(folder, FRAME_NAME);
-    // By rename, so that whoever looks at the file sees a whole frame.
-    await writeFile(`${file}.part`, frame);
-    await rename(`${file}.part`, file);
+    await save(frame, file);
     const picture = new Blob([new Uint8Array(frame)], { type: 'image/png' });
     const task = await client.putSnippet(SNIPPET, picture, FRAME_NAME);
     return { event: 'snap', file, task_id: task?.task_id ?? null };
   } catch (error) {
     return { event: 'failed', error: explain(error) };
+  }
+}
+
+/** By a temporary file and rename, so that whoever looks at the file sees a whole frame. */
+async function save(frame: Buffer, file: string): Promise<void> {
+  const temporary = `${file}.${nanoid(8)}.part`;
+  try {
+    await writeFile(temporary, frame, { flag: 'wx' });
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
   }
 }
 
