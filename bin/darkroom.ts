@@ -4,6 +4,8 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { cameraCommand } from './commands/camera.ts';
 import { cancelCommand } from './commands/cancel.ts';
+import { classifyCommand } from './commands/classify.ts';
+import { imageCommand } from './commands/image.ts';
 import { modelCommand } from './commands/model.ts';
 import { resultCommand } from './commands/result.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -34,6 +36,8 @@ const program = new Command('darkroom')
   .addCommand(cancelCommand())
   .addCommand(cameraCommand())
   .addCommand(snapCommand())
+  .addCommand(classifyCommand())
+  .addCommand(imageCommand())
   .addHelpText('after', () => `\nWithout a command, darkroom serves:\n\n${serve.helpInformation()}`);
 
 try {

@@ -1,7 +1,7 @@
 import { Argument } from 'commander';
 
-/** Commands whose first argument is a task's id. */
-const TASK_COMMANDS: ReadonlySet<string | undefined> = new Set(['status', 'result', 'cancel']);
+/** Commands that take a task's id. */
+const TASK_COMMANDS: ReadonlySet<string | undefined> = new Set(['status', 'result', 'cancel', 'image']);
 const HYPHENED_ID = /^-[A-Za-z0-9_-]{20}$/;
 const SHIELD = 'id:';
 
@@ -13,6 +13,6 @@ export function shieldTaskIds(words: readonly string[]): string[] {
 
 /** The argument for a task's id, its shield taken off. */
 export function taskIdArgument(): Argument {
-  const argument = new Argument('<id>', 'the task_id an upload gave');
+  const argument = new Argument('<id>', 'the id an upload gave');
   return argument.argParser((text) => (text.startsWith(SHIELD) ? text.slice(SHIELD.length) : text));
 }

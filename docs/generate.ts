@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cameraSettings } from '../bin/camera/config.ts';
 import { CLIENT_PREFIX, clientSettings } from '../bin/client/config.ts';
+import { zeromqAddresses } from '../bin/zeromq/config.ts';
 import { SERVER_A_PREFIX, serverASettings } from '../server-a/config.ts';
 import { SERVER_B_PREFIX, serverBSettings } from '../server-b/config.ts';
 import { describeSettings, type Setting, type SettingsSchema } from '../shared/config.ts';
@@ -36,6 +37,12 @@ const SECTIONS: readonly Section[] = [
     title: 'Camera commands',
     introduction: 'Read by `darkroom camera` and `snap`, beside those of every client command.',
     schema: cameraSettings.pick({ websocket: true }),
+    prefix: CLIENT_PREFIX,
+  },
+  {
+    title: 'ZeroMQ client commands',
+    introduction: 'Read by `darkroom classify` and `image`, beside `--api-key` and `--patience`.',
+    schema: zeromqAddresses,
     prefix: CLIENT_PREFIX,
   },
 ];

@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { clientSettings } from '../client/config.ts';
+
+const endpoint = z
+  .string()
+  .transform((text) => (text.includes('://') ? text : `tcp://${text}`))
+  .pipe(z.string().regex(/^\w+:\/\/\S+$/, 'an address such as tcp://127.0.0.1:5555'));
+
+/** Where the ZeroMQ sockets of Server A are. */
+export const zeromqAddresses = z.object({
+  zeromq: endpoint
+    .default('tcp://127.0.0.1:5555')
+    .meta({ group: 'Server' })
+    .describe('address of Server A for ZeroMQ requests'),
+  zeromqPub: endpoint
+    .default('tcp://127.0.0.1:5556')
+    .meta({ group: 'Server' })
+    .describe('address at which Server A publishes the classes of listed URLs'),
+});
+
+const { apiKey } = clientSettings.shape;
+const patience = z.coerce
+  .number()
+  .positive()
+  .default(120)
+  .meta({ group: 'Server' })
+  .describe('seconds to wait for the next word of Server A');
+
+/** What a client that sends requests needs to know. */
+export const requestSettings = z.object({ zeromq: zeromqAddresses.shape.zeromq, apiKey, patience });
+/** What a client that sends a list needs to know. */
+export const listSettings = z.object({ ...zeromqAddresses.shape, apiKey, patience });
+
+export type RequestSettings = z.infer<typeof requestSettings>;
+export type ListSettings = z.infer<typeof listSettings>;

@@ -1,0 +1,81 @@
+import { Request, type Socket } from 'zeromq';
+import { z } from 'zod';
+import { DarkroomError, systemCode } from '../../shared/errors.ts';
+import type { RequestSettings } from './config.ts';
+
+const refusalSchema = z.object({ status: z.literal('error'), message: z.string() });
+
+/**
+ * Sends one request and gives its answer as `schema` reads it. Throws SOURCE_ERROR with the server's own words when it
+ * refuses, SOURCE_TIMEOUT when it is silent, and the signal's reason.
+ */
+export async function request<Schema extends z.ZodType>(
+  settings: RequestSettings,
+  members: Readonly<Record<string, unknown>>,
+  schema: Schema,
+  signal: AbortSignal,
+): Promise<z.infer<Schema>> {
+  const socket = new Request(socketOptions(settings.zeromq, settings.patience));
+  socket.connect(settings.zeromq);
+  const keyed = settings.apiKey === undefined ? members : { ...members, api_key: settings.apiKey };
+  const frame = await untilAborted(socket, signal, async () => {
+    await socket.send(JSON.stringify(keyed));
+    const [answer] = await receive(() => socket.receive(), settings.zeromq, settings.patience);
+    return answer;
+  });
+  return readAnswer(frame, schema);
+}
+
+/** What every client's socket is made with: it waits for at most `patience` seconds, and leaves nothing behind. */
+export function socketOptions(address: string, patience: number) {
+  const milliseconds = Math.round(patience * 1000);
+  return { linger: 0, ipv6: address.includes('['), receiveTimeout: milliseconds, sendTimeout: milliseconds };
+}
+
+/** Does work on a socket that the signal's abort closes, and that is closed after it. */
+export async function untilAborted<T>(socket: Socket, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const close = () => socket.close();
+  signal.addEventListener('abort', close);
+  try {
+    signal.throwIfAborted();
+    return await work();
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    signal.removeEventListener('abort', close);
+    socket.close();
+  }
+}
+
+/** Waits for the next message. Throws SOURCE_TIMEOUT when there is none for `patience` seconds. */
+export async function receive<T>(next: () => Promise<T>, address: string, patience: number): Promise<T> {
+  try {
+    return await next();
+  } catch (error) {
+    if (systemCode(error) !== 'EAGAIN') throw error;
+    throw new DarkroomError(
+      'SOURCE_TIMEOUT',
+      `Expected a message from ${address} within ${patience} seconds, received none`,
+      { cause: error },
+    );
+  }
+}
+
+/** One JSON frame as `schema` reads it. Throws SOURCE_ERROR for a refusal and for anything else. */
+export function readAnswer<Schema extends z.ZodType>(frame: Buffer | undefined, schema: Schema): z.infer<Schema> {
+  const json = parse(frame?.toString() ?? '');
+  const refusal = refusalSchema.safeParse(json);
+  if (refusal.success) throw new DarkroomError('SOURCE_ERROR', refusal.data.message);
+  const answer = schema.safeParse(json);
+  if (answer.success) return answer.data;
+  const reason = z.prettifyError(answer.error).replace(/\s+/g, ' ');
+  throw new DarkroomError('SOURCE_ERROR', `Expected an answer of Darkroom, received something else: ${reason}`);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
