@@ -46,9 +46,9 @@ async function classifyUrls(
 ): Promise<void> {
   const { zeromqPub, patience } = settings;
   const subscriber = new Subscriber(socketOptions(zeromqPub, patience));
-  subscriber.subscribe();
-  subscriber.connect(zeromqPub);
   await untilAborted(subscriber, signal, async () => {
+    subscriber.subscribe();
+    subscriber.connect(zeromqPub);
     for (let start = 0; start < urls.length; start += MOST_URLS) {
       await request(settings, { urls: urls.slice(start, start + MOST_URLS) }, receivedSchema, signal);
     }

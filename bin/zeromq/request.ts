@@ -16,9 +16,9 @@ export async function request<Schema extends z.ZodType>(
   signal: AbortSignal,
 ): Promise<z.infer<Schema>> {
   const socket = new Request(socketOptions(settings.zeromq, settings.patience));
-  socket.connect(settings.zeromq);
   const keyed = settings.apiKey === undefined ? members : { ...members, api_key: settings.apiKey };
   const frame = await untilAborted(socket, signal, async () => {
+    socket.connect(settings.zeromq);
     await socket.send(JSON.stringify(keyed));
     const [answer] = await receive(() => socket.receive(), settings.zeromq, settings.patience);
     return answer;
@@ -28,8 +28,7 @@ export async function request<Schema extends z.ZodType>(
 
 /** What every client's socket is made with: it waits for at most `patience` seconds, and leaves nothing behind. */
 export function socketOptions(address: string, patience: number) {
-  const milliseconds = Math.round(patience * 1000);
-  return { linger: 0, ipv6: address.includes('['), receiveTimeout: milliseconds, sendTimeout: milliseconds };
+  return { linger: 0, ipv6: address.includes('['), receiveTimeout: Math.round(patience * 1000) };
 }
 
 /** Does work on a socket that the signal's abort closes, and that is closed after it. */

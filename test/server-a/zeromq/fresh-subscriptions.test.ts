@@ -22,7 +22,7 @@ describe('fresh subscriptions', () => {
   }
 
   /** Lets so many milliseconds pass, and gives the lists that have gone so far. */
-  async function after(milliseconds: number): Promise<string[]> {
+  async function pass(milliseconds: number): Promise<string[]> {
     mock.timers.tick(milliseconds);
     await new Promise(setImmediate);
     return gone;
@@ -30,40 +30,40 @@ describe('fresh subscriptions', () => {
 
   it('are waited for 300 ms', async () => {
     listArrives();
-    expect(await after(299)).to.deep.equal([]);
-    expect(await after(1)).to.deep.equal(['list']);
+    expect(await pass(299)).to.deep.equal([]);
+    expect(await pass(1)).to.deep.equal(['list']);
   });
 
   it('let a list go when all has been quiet for 100 ms', async () => {
     listArrives();
-    await after(50);
+    await pass(50);
     subscriptions.arrived();
-    expect(await after(99)).to.deep.equal([]);
-    expect(await after(1)).to.deep.equal(['list']);
+    expect(await pass(99)).to.deep.equal([]);
+    expect(await pass(1)).to.deep.equal(['list']);
   });
 
   it('count when they came just before the list', async () => {
     subscriptions.arrived();
     listArrives();
-    expect(await after(99)).to.deep.equal([]);
-    expect(await after(1)).to.deep.equal(['list']);
+    expect(await pass(99)).to.deep.equal([]);
+    expect(await pass(1)).to.deep.equal(['list']);
   });
 
   it('are not believed while others come, for they do not say whose they are', async () => {
     listArrives('first');
     for (const client of ['second', 'third']) {
       subscriptions.arrived();
-      await after(90);
+      await pass(90);
       listArrives(client);
     }
-    expect(await after(90)).to.deep.equal([]);
-    expect(await after(30)).to.deep.equal(['first', 'second', 'third']);
+    expect(await pass(90)).to.deep.equal([]);
+    expect(await pass(30)).to.deep.equal(['first', 'second', 'third']);
   });
 
   it('let everything go when they are closed', async () => {
     listArrives('a');
     listArrives('b');
     subscriptions.close();
-    expect(await after(0)).to.deep.equal(['a', 'b']);
+    expect(await pass(0)).to.deep.equal(['a', 'b']);
   });
 });

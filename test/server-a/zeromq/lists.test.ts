@@ -1,6 +1,10 @@
+import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import type { Backend } from '../../../server-a/dispatch/lanes.ts';
+import { requirePython } from '../../support/python.ts';
+import { repositoryPath } from '../../support/repository.ts';
 import { type PictureServer, startPictureServer } from './picture-server.ts';
 import {
   answerOf,
@@ -13,6 +17,8 @@ import {
   startServerB,
   subscribe,
 } from './zeromq-fixture.ts';
+
+const run = promisify(execFile);
 
 describe('ZeroMQ lists of URLs', function () {
   this.timeout(60_000);
@@ -114,11 +120,18 @@ describe('ZeroMQ lists of URLs', function () {
 
   it('reach a client that subscribes an instant before it sends, the first included, in 100 runs of 100', async () => {
     // What is no URL ends at once: nothing is sooner to be missed.
-    for (let run = 0; run < 100; run += 1) {
-      const urls = Array.from({ length: 3 }, (_, index) => `no-url-${run}-${index}`);
+    for (let round = 0; round < 100; round += 1) {
+      const urls = Array.from({ length: 3 }, (_, index) => `no-url-${round}-${index}`);
       const published = await classify(urls);
       expect(published.map((message) => message['url'])).to.have.members(urls);
     }
+  });
+
+  it('reach such a client written in Python in 100 runs of 100', async function () {
+    const python = await requirePython(this, 'zmq');
+    const script = repositoryPath('test/server-a/zeromq/fixtures/hundred_runs.py');
+    const { stdout } = await run(python, [script, fixture.address, fixture.pubAddress]);
+    expect(stdout).to.equal('100\n');
   });
 
   it('reach many such clients at once', async () => {

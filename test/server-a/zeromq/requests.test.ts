@@ -3,7 +3,8 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Dealer } from 'zeromq';
-import { answerOf, ask, type Fixture, freePort, openRequest, startFixture } from './zeromq-fixture.ts';
+import { freePort } from '../../support/free-port.ts';
+import { answerOf, ask, type Fixture, openRequest, startFixture } from './zeromq-fixture.ts';
 
 const EMPTY_LIST = { urls: [] };
 const RECEIVED = { status: 'received', num_urls: 0 };

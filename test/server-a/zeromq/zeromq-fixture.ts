@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -14,6 +12,7 @@ import { startZeromq } from '../../../server-a/zeromq/index.ts';
 import { SERVER_B_PREFIX, serverBSettings } from '../../../server-b/config.ts';
 import { Supervisor } from '../../../server-b/supervisor.ts';
 import { resolveSettings } from '../../../shared/config.ts';
+import { freePort } from '../../support/free-port.ts';
 import { writeTinyModel } from '../../support/tiny-model.ts';
 import { silent } from '../tasks/support.ts';
 
@@ -95,15 +94,6 @@ export async function startServerB(): Promise<{ backend: Backend; stop: () => Pr
       await rm(dataDir, { recursive: true, force: true });
     },
   };
-}
-
-/** A port of loopback that nobody has at the moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const port = Number(Object(server.address()).port);
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** What one REQ client is answered to a request, which is sent as JSON, or as it stands. */
