@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
-import { DarkroomError, invalid } from '../../shared/errors.ts';
+import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
 import { hasEnded } from '../../shared/task.ts';
 import { openPicture, type PictureResult } from '../tasks/open-picture.ts';
 import type { Tasks } from '../tasks/tasks.ts';
@@ -12,9 +12,9 @@ import { labelsMessage, pictureHeaderMessage, taskMessage } from './translate.ts
 const CHUNK_BYTES = 256 * 1024;
 
 /** `darkroom.v1.Darkroom`: the task API, method by method. */
-export function darkroomService(tasks: Tasks, calls: Calls): UntypedServiceImplementation {
+export function darkroomService(tasks: Tasks, maxUploadBytes: number, calls: Calls): UntypedServiceImplementation {
   return {
-    Submit: calls.clientStream((requests, signal) => submit(tasks, requests, signal)),
+    Submit: calls.clientStream((requests, signal) => submit(tasks, maxUploadBytes, requests, signal)),
     Get: calls.unary('brief', (request) => taskMessage(tasks.get(readTaskId(request)))),
     Watch: calls.serverStream('waits', (request, send, signal) => watch(tasks, readTaskId(request), send, signal)),
     Result: calls.serverStream('brief', (request, send) => sendResult(tasks, request, send)),
@@ -22,18 +22,33 @@ export function darkroomService(tasks: Tasks, calls: Calls): UntypedServiceImple
   };
 }
 
-async function submit(tasks: Tasks, requests: AsyncIterator<unknown>, signal: AbortSignal): Promise<object> {
+async function submit(
+  tasks: Tasks,
+  maxUploadBytes: number,
+  requests: AsyncIterator<unknown>,
+  signal: AbortSignal,
+): Promise<object> {
   const first = await requests.next();
   if (first.done) throw invalid('options', 'the first message', undefined);
   const { filename, bytes, operations } = readSubmitOptions(first.value);
+  checkDeclared(bytes, maxUploadBytes);
   tasks.checkRoom(bytes);
   const body = Readable.from(chunksOf(requests), { objectMode: false });
   try {
     const received = await tasks.receive(body, { filename, bytes, signal });
+    if (bytes !== null && received.bytes !== bytes) {
+      await tasks.discard(received);
+      throw invalid(`${bytes} bytes, as declared,`, 'the picture', received.bytes);
+    }
     return taskMessage(await tasks.submit(received, operations));
   } finally {
     body.destroy();
   }
+}
+
+function checkDeclared(bytes: number | null, most: number): void {
+  if (bytes === null || bytes <= most) return;
+  throw new DarkroomError('PAYLOAD_TOO_LARGE', expectedMessage(`at most ${most} bytes`, 'the picture', bytes));
 }
 
 async function* chunksOf(requests: AsyncIterator<unknown>): AsyncGenerator<Uint8Array> {

@@ -13,8 +13,9 @@ import { Listener } from './listener.ts';
 import { paceReflection } from './paced-call.ts';
 import { DARKROOM, HEALTH, IMAGE_PROCESSOR, loadProtos, serviceOf } from './protos.ts';
 
+const MEBIBYTE = 1024 * 1024;
 /** A chunk of 4 MiB, gRPC's usual bound on a message, with the few bytes around it. */
-const MESSAGE_BYTES = 4 * 1024 * 1024 + 1024;
+const MESSAGE_BYTES = 4 * MEBIBYTE + 1024;
 
 /** grpc-js's names for what bounds a connection. */
 const CHANNEL_OPTIONS = {
@@ -33,7 +34,7 @@ export interface GrpcOptions {
   readonly tasks: Tasks;
   readonly settings: Pick<
     ServerASettings,
-    'ip' | 'grpcPort' | 'apiKeys' | 'pathRoot' | 'maxConnections' | 'requestSeconds'
+    'ip' | 'grpcPort' | 'apiKeys' | 'pathRoot' | 'maxUploadMb' | 'maxConnections' | 'requestSeconds'
   >;
   /** What the health service goes by. */
   readonly readiness: () => { readonly store: string; readonly lanes: number };
@@ -42,7 +43,7 @@ export interface GrpcOptions {
 
 /** Serves gRPC, port 0 on a free one. Throws the system's error, with its code and port, when the address cannot be had. */
 export async function startGrpc({ tasks, settings, readiness, log }: GrpcOptions): Promise<Protocol> {
-  const { ip, grpcPort, apiKeys, pathRoot, maxConnections, requestSeconds } = settings;
+  const { ip, grpcPort, apiKeys, pathRoot, maxUploadMb, maxConnections, requestSeconds } = settings;
   const protos = await loadProtos();
   const calls = new Calls({ most: maxConnections, requestMilliseconds: requestSeconds * 1000 }, log);
   const isReady = () => {
@@ -51,7 +52,7 @@ export async function startGrpc({ tasks, settings, readiness, log }: GrpcOptions
   };
   const server = new Server({ ...CHANNEL_OPTIONS, interceptors: [requireApiKey(apiKeys), paceReflection] });
   server.addService(serviceOf(protos, IMAGE_PROCESSOR), imageProcessorService(tasks, pathRoot, calls));
-  server.addService(serviceOf(protos, DARKROOM), darkroomService(tasks, calls));
+  server.addService(serviceOf(protos, DARKROOM), darkroomService(tasks, maxUploadMb * MEBIBYTE, calls));
   server.addService(serviceOf(protos, HEALTH), healthService(isReady, calls));
   new ReflectionService(protos).addToServer(server);
   const listener = await Listener.listen(server, ip, grpcPort, maxConnections);

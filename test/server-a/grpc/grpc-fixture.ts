@@ -1,0 +1,99 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PackageDefinition } from '@grpc/proto-loader';
+import { pino } from 'pino';
+import { startGrpc } from '../../../server-a/grpc/index.ts';
+import { DARKROOM, loadProtos } from '../../../server-a/grpc/protos.ts';
+import type { Protocol } from '../../../server-a/protocol.ts';
+import { Tasks } from '../../../server-a/tasks/tasks.ts';
+import { defaultOptions } from '../tasks/support.ts';
+import { GrpcClient } from './grpc-client.ts';
+
+const settings = {
+  ip: '127.0.0.1',
+  grpcPort: 0,
+  apiKeys: [] as string[],
+  pathRoot: undefined as string | undefined,
+  maxUploadMb: 8,
+  maxConnections: 20,
+  requestSeconds: 300,
+};
+
+/** gRPC over real tasks in a folder of its own. */
+export interface Fixture {
+  readonly address: string;
+  readonly tasks: Tasks;
+  readonly protocol: Protocol;
+  readonly protos: PackageDefinition;
+  /** A client of `darkroom.v1.Darkroom`. */
+  readonly darkroom: GrpcClient;
+  /** Log lines so far, parsed. */
+  readonly lines: Record<string, unknown>[];
+  readiness: { store: string; lanes: number };
+  /** Another client, closed with the fixture. */
+  client(service: string, headers?: Record<string, string>): GrpcClient;
+  /** Names of the files in the spool. */
+  spool(): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+/** Starts gRPC on a free port. */
+export async function startFixture(changes: Partial<typeof settings> = {}): Promise<Fixture> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'darkroom-grpc-'));
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const tasks = await Tasks.open({ ...defaultOptions(dataDir), maxUploadMb: settings.maxUploadMb }, log);
+  const readiness = () => fixture.readiness;
+  const protocol = await startGrpc({ tasks, settings: { ...settings, ...changes }, readiness, log });
+  const address = protocol.line.split(/ +/)[1] ?? '';
+  const protos = await loadProtos();
+  const clients: GrpcClient[] = [];
+  const client = (service: string, headers: Record<string, string> = {}): GrpcClient => {
+    const made = new GrpcClient(address, protos, service, headers);
+    clients.push(made);
+    return made;
+  };
+  const fixture: Fixture = {
+    address,
+    tasks,
+    protocol,
+    protos,
+    darkroom: client(DARKROOM),
+    lines,
+    readiness: { store: 'open', lanes: 4 },
+    client,
+    spool: () => readdir(join(dataDir, 'spool')),
+    stop: async () => {
+      for (const one of clients) one.close();
+      await protocol.close(0);
+      await tasks.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+  return fixture;
+}
+
+/** A fixture for each test of the surrounding suite. */
+export function useFixture(changes: Partial<typeof settings> = {}): () => Fixture {
+  let fixture: Fixture | null = null;
+  beforeEach(async () => {
+    fixture = await startFixture(changes);
+  });
+  afterEach(() => fixture?.stop());
+  return () => {
+    if (fixture === null) throw new Error('Expected a fixture');
+    return fixture;
+  };
+}
+
+/** Resolves when nothing of an upload is left; rejects when something stays. */
+export async function expectNothingLeft({ spool, tasks }: Fixture): Promise<void> {
+  for (let look = 0; look < 200; look += 1) {
+    const { pending, processing, spool_bytes: bytes } = tasks.counts();
+    if ((await spool()).length === 0 && pending + processing + bytes === 0) return;
+    await sleep(10);
+  }
+  throw new Error(`Expected nothing left, found ${await spool()} and ${JSON.stringify(tasks.counts())}`);
+}
