@@ -8,6 +8,9 @@ import { childrenOf, eventually, isRunning } from './processes.ts';
 
 const HTTP_LINE = /^HTTP {6}(http:\/\/\S+)$/m;
 
+/** Turns off the listeners whose ports would clash with those of another service. */
+const HTTP_ONLY = ['--zeromq-port', '0', '--zeromq-pub-port', '0', '--grpc-port', '0', '--websocket-port', '0'];
+
 export interface ServiceOptions {
   /** Flags beside those that make it quiet, small and free of the internet. */
   readonly flags?: readonly string[];
@@ -44,7 +47,7 @@ export class Service {
   static async start(options: ServiceOptions = {}): Promise<Service> {
     const { flags = [], environment = {}, ip = '127.0.0.1', leadsGroup = false, command = 'serve' } = options;
     const dataDir = options.dataDir ?? (await temporaryFolder());
-    const words = [command, '-i', ip, '-p', '0', '--data-dir', dataDir, '--no-model-fetch', '--threads', '1'];
+    const words = [command, '-i', ip, '-p', '0', '--data-dir', dataDir, '--no-model-fetch', '--threads', '1', ...HTTP_ONLY];
     const quiet = { DARKROOM_LOG_LEVEL: 'silent' };
     const running = startDarkroom([...words, ...flags], { environment: { ...quiet, ...environment }, leadsGroup });
     const [, address = ''] = await running.printed(HTTP_LINE);

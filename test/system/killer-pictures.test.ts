@@ -34,7 +34,7 @@ describe('a picture that its worker cannot survive', function () {
       const task = await service.end(id);
       expect([task.status, task.error], JSON.stringify(task)).to.deep.equal(['completed', null]);
       const { width, height } = await decode(await service.picture(id));
-      expect([width, height]).to.deep.equal([Math.round(task.input.width / 2), 150]);
+      expect([width, height]).to.deep.equal([Math.round(Number(task.input.width) / 2), 150]);
     }
   }
 

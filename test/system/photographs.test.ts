@@ -35,7 +35,7 @@ describe('real photographs and the real classifier', function () {
       const task = await half(file);
       const best = task.outputs.find(({ name }) => name === 'classify')?.labels?.[0];
       const { width, height } = await sharp(await service.picture(task.task_id)).metadata();
-      const right = [Math.round(task.input.width / 2), Math.round(task.input.height / 2)];
+      const right = [Math.round(Number(task.input.width) / 2), Math.round(Number(task.input.height) / 2)];
       if (width !== right[0] || height !== right[1]) wrong.push(`${file}: ${width}×${height}`);
       if (expected.length > 0 && !expected.includes(best?.label ?? '')) wrong.push(`${file}: ${best?.label}`);
     }

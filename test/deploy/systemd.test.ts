@@ -1,0 +1,73 @@
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { runDarkroom } from '../support/command-line.ts';
+import { repositoryPath } from '../support/repository.ts';
+import { requireTool } from '../support/required-tool.ts';
+
+const run = promisify(execFile);
+const UNITS = readdirSync(repositoryPath('deploy/systemd'));
+const EXEC_START = /^ExecStart=\/usr\/bin\/node \/opt\/darkroom\/dist\/bin\/darkroom\.js (.+)$/m;
+
+describe('systemd units', function () {
+  this.timeout(60_000);
+  let folder: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'darkroom-units-'));
+    // verify wants programs that exist: Node and Darkroom as they lie here, in place of where they will be installed.
+    for (const unit of UNITS) {
+      const text = await readFile(repositoryPath(`deploy/systemd/${unit}`), 'utf8');
+      const here = text
+        .replaceAll('/usr/bin/node', process.execPath)
+        .replaceAll('/opt/darkroom', repositoryPath('.').replace(/\/$/, ''));
+      await writeFile(join(folder, unit), here);
+    }
+  });
+
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  it('are those of both tiers, of each tier, and of the camera', () => {
+    expect(UNITS).to.have.members([
+      'darkroom.service',
+      'darkroom-server-a.service',
+      'darkroom-server-b.service',
+      'darkroom-camera.service',
+    ]);
+  });
+
+  for (const unit of UNITS) {
+    describe(unit, () => {
+      it('passes systemd-analyze verify', async function () {
+        requireTool(this, ['systemd-analyze', '--version'], 'DARKROOM_REQUIRE_SYSTEMD');
+        const { stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', join(folder, unit)]);
+        expect([stdout, stderr]).to.deep.equal(['', '']);
+      });
+
+      it('is exposed to at most 2.5 by systemd-analyze security', async function () {
+        requireTool(this, ['systemd-analyze', '--version'], 'DARKROOM_REQUIRE_SYSTEMD');
+        const { stdout } = await run('systemd-analyze', [
+          'security',
+          '--offline=true',
+          '--no-pager',
+          join(folder, unit),
+        ]);
+        const level = /Overall exposure level for \S+: ([\d.]+)/.exec(stdout)?.[1];
+        expect(Number(level)).to.be.at.most(2.5);
+      });
+
+      it('starts a command that there is, with flags that it has', async () => {
+        const words = EXEC_START.exec(await readFile(repositoryPath(`deploy/systemd/${unit}`), 'utf8'))?.[1]?.split(
+          ' ',
+        );
+        const { code, stdout } = await runDarkroom([...(words ?? ['none']), '-h']);
+        expect(code).to.equal(0);
+        expect(stdout).to.include(`Usage: darkroom ${words?.[0]} `);
+      });
+    });
+  }
+});
