@@ -7,6 +7,7 @@ import type { Tasks } from '../tasks/tasks.ts';
 import { requireApiKey } from './access.ts';
 import { Calls } from './calls.ts';
 import { darkroomService } from './darkroom.ts';
+import { soundDescriptors } from './descriptors.ts';
 import { healthService } from './health.ts';
 import { imageProcessorService } from './image-processor.ts';
 import { Listener } from './listener.ts';
@@ -54,7 +55,7 @@ export async function startGrpc({ tasks, settings, readiness, log }: GrpcOptions
   server.addService(serviceOf(protos, IMAGE_PROCESSOR), imageProcessorService(tasks, pathRoot, calls));
   server.addService(serviceOf(protos, DARKROOM), darkroomService(tasks, maxUploadMb * MEBIBYTE, calls));
   server.addService(serviceOf(protos, HEALTH), healthService(isReady, calls));
-  new ReflectionService(protos).addToServer(server);
+  new ReflectionService(soundDescriptors(protos)).addToServer(server);
   const listener = await Listener.listen(server, ip, grpcPort, maxConnections);
   return {
     line: `gRPC      ${listener.address}`,
