@@ -5,6 +5,7 @@ import type { Task } from '../../shared/task.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { FreshSubscriptions, HOLD_MS } from './fresh-subscriptions.ts';
 import { publicationOf } from './publication.ts';
+import { Sender } from './sender.ts';
 
 /** Who is told of each listed URL's end. */
 export const AUDIENCE = 'zeromq';
@@ -23,6 +24,7 @@ export interface PublisherOptions {
  */
 export class Publisher {
   readonly #options: PublisherOptions;
+  readonly #sender: Sender;
   readonly #subscriptions = new FreshSubscriptions();
   readonly #stop = new AbortController();
   /** Lists whose ids are not known yet. */
@@ -34,6 +36,7 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
+    this.#sender = new Sender(options.socket);
     this.#loops = Promise.all([this.#hear(), this.#follow()].map((loop) => loop.catch((error) => this.#failed(error))));
   }
 
@@ -56,9 +59,9 @@ export class Publisher {
     this.#stop.abort();
     this.#held.clear();
     this.#subscriptions.close();
+    await Promise.all(this.#publishing);
     this.#options.socket.close();
     await this.#loops;
-    await Promise.all(this.#publishing);
   }
 
   #hold(tasks: readonly Task[], heard: Promise<void>): void {
@@ -100,7 +103,7 @@ export class Publisher {
   }
 
   async #tell(task: Task): Promise<void> {
-    await this.#options.socket.send(JSON.stringify(publicationOf(task)));
+    await this.#sender.send(JSON.stringify(publicationOf(task)));
     await this.#options.tasks.acknowledge(task.task_id);
   }
 

@@ -4,6 +4,7 @@ import type { Logger } from '../../shared/log.ts';
 import { type Incoming, openEnvelope } from './envelope.ts';
 import { type Request, readRequest } from './request.ts';
 import { RequestQueue } from './request-queue.ts';
+import { Sender } from './sender.ts';
 
 /** What answers one request; the answer is a JSON value, or its bytes. */
 export type Answerer = (request: Request) => Promise<object>;
@@ -19,12 +20,14 @@ export interface RequestsOptions {
 /** Answers what comes on the socket. Whatever comes, the socket stays open for the next. */
 export class Requests {
   readonly #options: RequestsOptions;
+  readonly #sender: Sender;
   readonly #queue: RequestQueue;
   readonly #loop: Promise<void>;
   #isClosing = false;
 
   constructor(options: RequestsOptions) {
     this.#options = options;
+    this.#sender = new Sender(options.socket);
     this.#queue = new RequestQueue(options.maxBytes);
     this.#loop = this.#hear();
   }
@@ -87,7 +90,7 @@ export class Requests {
   /** Never rejects. What cannot be sent has nobody left who waits for it. */
   async #send({ envelope }: Incoming, answer: object): Promise<void> {
     try {
-      await this.#options.socket.send([...envelope, answer instanceof Uint8Array ? answer : JSON.stringify(answer)]);
+      await this.#sender.send([...envelope, answer instanceof Uint8Array ? answer : JSON.stringify(answer)]);
     } catch (error) {
       this.#options.log.debug({ err: error }, 'an answer was not sent');
     }

@@ -94,7 +94,7 @@ describe('ZeroMQ kept pictures', function () {
   it('are tasks like any other', async () => {
     const image_id = await upload();
     const task = await fixture.tasks.wait(image_id, 10_000, forever);
-    expect(task).to.include({ status: 'completed', result: `/result/${image_id}` });
+    expect(task).to.include({ status: 'completed', result: `/result/${image_id}/original` });
     expect(task.input.original).to.equal(`/result/${image_id}/original`);
     expect(task.outputs[0]?.labels?.[0]?.label).to.equal('red');
   });
@@ -131,7 +131,7 @@ describe('ZeroMQ kept pictures', function () {
 
   it('are refused when they are no picture, empty, or too large', async () => {
     const cases: readonly (readonly [Buffer, RegExp])[] = [
-      [Buffer.from('This is no picture, but it is some text.'), /^Expected a picture/],
+      [Buffer.from('This is no picture, but it is some text.'), /^Text is not among the formats/],
       [Buffer.alloc(0), /at least one byte/],
       [picture.subarray(0, 30), /./],
       [Buffer.concat([picture, Buffer.alloc(5 * 1024 * 1024)]), /^Expected at most 4194304 bytes/],
@@ -143,7 +143,7 @@ describe('ZeroMQ kept pictures', function () {
   });
 
   it('answer with an error when they turn out to be undecodable', async () => {
-    const image_id = await upload(Buffer.concat([picture.subarray(0, picture.length - 200)]));
+    const image_id = await upload(picture.subarray(0, picture.length - 20));
     await expectError(resize(image_id, 10, 10), /./);
     expect(await resize(await upload(), 10, 10)).to.include({ status: 'success' });
   });

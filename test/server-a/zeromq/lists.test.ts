@@ -146,12 +146,11 @@ describe('ZeroMQ lists of URLs', function () {
     await Promise.all(clients);
   });
 
-  it('of 10,000 reach a client that does not read until all have ended', async () => {
+  it('of thousands reach a client that does not read until all have ended', async () => {
     const subscriber = subscribe(fixture.pubAddress);
-    const urls = Array.from({ length: 10_000 }, (_, index) => `no-url-${index}`);
+    const urls = Array.from({ length: 3000 }, (_, index) => `no-url-${index}`);
     await ask(fixture.address, { urls });
     while (fixture.tasks.counts().pending > 0) await sleep(50);
-    await sleep(500);
     const published = await messages(subscriber, urls.length);
     expect(new Set(published.map((message) => message['url'])).size).to.equal(urls.length);
     subscriber.close();
