@@ -6,6 +6,7 @@ import { cameraCommand } from './commands/camera.ts';
 import { cancelCommand } from './commands/cancel.ts';
 import { classifyCommand } from './commands/classify.ts';
 import { imageCommand } from './commands/image.ts';
+import { circleCommand } from './commands/circle.ts';
 import { modelCommand } from './commands/model.ts';
 import { resultCommand } from './commands/result.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -38,6 +39,7 @@ const program = new Command('darkroom')
   .addCommand(snapCommand())
   .addCommand(classifyCommand())
   .addCommand(imageCommand())
+  .addCommand(circleCommand())
   .addHelpText('after', () => `\nWithout a command, darkroom serves:\n\n${serve.helpInformation()}`);
 
 try {

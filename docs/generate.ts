@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cameraSettings } from '../bin/camera/config.ts';
-import { CLIENT_PREFIX, clientSettings } from '../bin/client/config.ts';
+import { CLIENT_PREFIX, clientSettings, grpcClientSettings } from '../bin/client/config.ts';
 import { zeromqAddresses } from '../bin/zeromq/config.ts';
 import { SERVER_A_PREFIX, serverASettings } from '../server-a/config.ts';
 import { SERVER_B_PREFIX, serverBSettings } from '../server-b/config.ts';
@@ -43,6 +43,12 @@ const SECTIONS: readonly Section[] = [
     title: 'ZeroMQ client commands',
     introduction: 'Read by `darkroom classify` and `image`, beside `--api-key` and `--patience`.',
     schema: zeromqAddresses,
+    prefix: CLIENT_PREFIX,
+  },
+  {
+    title: 'Client commands over gRPC',
+    introduction: 'Read by `darkroom circle`.',
+    schema: grpcClientSettings,
     prefix: CLIENT_PREFIX,
   },
 ];

@@ -26,6 +26,18 @@ export const clientSettings = z.object({
 
 export type ClientSettings = z.infer<typeof clientSettings>;
 
+/** What a command that speaks gRPC needs to know. */
+export const grpcClientSettings = z.object({
+  server: z
+    .string()
+    .default('127.0.0.1:50051')
+    .meta({ group: 'Server', variable: 'DARKROOM_GRPC_SERVER' })
+    .describe("host:port of Server A's gRPC"),
+  apiKey: clientSettings.shape.apiKey,
+});
+
+export type GrpcClientSettings = z.infer<typeof grpcClientSettings>;
+
 /** Gives a command the flags of {@link clientSettings}. */
 export function addClientSettings(command: Command): Command {
   return addSettings(command, clientSettings, CLIENT_PREFIX);
