@@ -1,17 +1,18 @@
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ServerASettings } from '../server-a/config.ts';
+import type { ServerA } from '../server-a/index.ts';
 
 const SAMPLE = fileURLToPath(new URL('../../examples/sample.jpg', import.meta.url));
 
 /** What `darkroom serve` says when it is ready: where everything is, and a curl line that works as it stands. */
 export function greeting(
-  http: string,
+  { http, lines }: Pick<ServerA, 'http' | 'lines'>,
   backend: string,
   settings: Pick<ServerASettings, 'dataDir' | 'apiKeys'>,
 ): string {
   return [
-    `HTTP      ${http}`,
+    ...lines,
     `Server B  ${backend}`,
     `Data      ${settings.dataDir}`,
     '',

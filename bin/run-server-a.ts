@@ -26,7 +26,7 @@ export async function runServerA(settings: ServerASettings, run: ServerARun): Pr
     throw explainListenFailure(error, serverASettings, settings);
   });
   try {
-    process.stdout.write(greeting(serverA.http, await run.backendText(), settings));
+    process.stdout.write(greeting(serverA, await run.backendText(), settings));
     await aborted(AbortSignal.any([run.stop, fatal.signal]));
     fatal.signal.throwIfAborted();
   } finally {

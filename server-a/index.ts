@@ -2,14 +2,20 @@ import type { Logger } from '../shared/log.ts';
 import type { ServerASettings } from './config.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import type { Backend } from './dispatch/lanes.ts';
+import { startGrpc } from './grpc/index.ts';
 import { createApp } from './http/app.ts';
+import type { Readiness } from './http/health.ts';
 import { listen } from './http/server.ts';
+import type { Protocol } from './protocol.ts';
 import { Tasks } from './tasks/tasks.ts';
+import { attachEvents } from './websocket/events.ts';
+import { startRelay } from './websocket/relay.ts';
+import { startZeromq } from './zeromq/index.ts';
 
 /** How long jobs under way may take to finish at the end, in milliseconds; the rest stays pending. */
 const DRAIN_MS = 20_000;
 /** How long requests under way may then take to be answered, in milliseconds. */
-const HTTP_GRACE_MS = 2000;
+const GRACE_MS = 2000;
 
 export interface ServerAOptions {
   readonly backend: Backend;
@@ -24,45 +30,76 @@ export interface ServerAOptions {
 export interface ServerA {
   /** Where HTTP is spoken, such as `http://127.0.0.1:5454`. */
   readonly http: string;
+  /** A line for each protocol that is spoken, HTTP first. */
+  readonly lines: readonly string[];
   /** Takes no more pictures, finishes what runs for at most 20 s, closes everything in reverse. */
   close(): Promise<void>;
 }
 
+/** What every protocol stands on. */
+interface Ground {
+  readonly tasks: Tasks;
+  readonly settings: ServerASettings;
+  readonly readiness: () => Readiness;
+  readonly log: Logger;
+}
+
 /**
- * Opens the data folder, the lanes and the protocols, in that order. Throws BAD_REQUEST when the folder has an owner,
- * and the system's error when a port is taken; what was opened before is closed again.
+ * Opens the data folder, the lanes and the protocols, in that order; a protocol whose port is 0 is off, HTTP excepted.
+ * Throws BAD_REQUEST when the folder has an owner, and the system's error, with code and port, when a port is taken;
+ * what was opened before is closed again.
  */
 export async function startServerA(settings: ServerASettings, options: ServerAOptions): Promise<ServerA> {
   const { backend, token, log } = options;
   const tasks = await Tasks.open({ ...settings, onFatal: options.onFatal }, log);
-  const dispatcher = new Dispatcher({
-    ledger: tasks.ledger,
-    backend,
-    token,
-    deadlineMs: settings.jobSeconds * 1000,
-    log,
-  });
+  const deadlineMs = settings.jobSeconds * 1000;
+  const dispatcher = new Dispatcher({ ledger: tasks.ledger, backend, token, deadlineMs, log });
   tasks.attach(dispatcher);
   const readiness = () => {
     const { lanes, problem, model } = dispatcher.status;
     return { store: tasks.state, lanes, backend: problem ?? 'up', model: model ?? 'unavailable' };
   };
+  const protocols: Protocol[] = [];
+  // Status and results are answered until the last job is done. Protocols do not stand on each other: they go together.
+  const close = async (drainMs: number, graceMs: number) => {
+    tasks.drain();
+    await dispatcher.close(drainMs);
+    await Promise.all(protocols.map((protocol) => protocol.close(graceMs))).finally(() => tasks.close());
+  };
   try {
-    const { ip, port } = settings;
-    const http = await listen(createApp({ tasks, settings, readiness, log }), { ip, port, settings });
-    return {
-      http: http.address,
-      // Status and results are answered until the last job is done.
-      close: async () => {
-        tasks.drain();
-        await dispatcher.close(DRAIN_MS);
-        await http.close(HTTP_GRACE_MS);
-        await tasks.close();
-      },
-    };
+    const ground = { tasks, settings, readiness, log };
+    const http = await startHttp(ground);
+    protocols.push(http);
+    for (const start of STARTS) {
+      const protocol = await start(ground);
+      if (protocol !== null) protocols.push(protocol);
+    }
+    const lines = protocols.map(({ line }) => line);
+    return { http: http.address, lines, close: () => close(DRAIN_MS, GRACE_MS) };
   } catch (error) {
-    await dispatcher.close(0);
-    await tasks.close();
+    await close(0, 0);
     throw error;
   }
+}
+
+/** Protocols beside HTTP. A new one is a folder and a line here. */
+const STARTS: readonly ((ground: Ground) => Promise<Protocol> | null)[] = [
+  (ground) => (ground.settings.zeromqPort === 0 ? null : startZeromq(ground)),
+  (ground) => (ground.settings.grpcPort === 0 ? null : startGrpc(ground)),
+  (ground) => (ground.settings.websocketPort === 0 ? null : startRelay(ground)),
+];
+
+/** HTTP, and what shares its port. */
+async function startHttp(ground: Ground): Promise<Protocol & { readonly address: string }> {
+  const { settings } = ground;
+  const http = await listen(createApp(ground), { ip: settings.ip, port: settings.port, settings });
+  const events = attachEvents(http.server, ground);
+  return {
+    address: http.address,
+    line: `HTTP      ${http.address}`,
+    close: async (graceMs) => {
+      await events.close();
+      await http.close(graceMs);
+    },
+  };
 }

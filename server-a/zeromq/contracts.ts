@@ -1,10 +1,11 @@
 import { DarkroomError } from '../../shared/errors.ts';
 import type { Operation } from '../../shared/operations.ts';
 import { apiKeyCheck } from '../api-keys.ts';
+import { readUrlList } from '../source/url-list.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import type { KeptPictures } from './kept-pictures.ts';
 import { AUDIENCE, type Publisher } from './publisher.ts';
-import { type Request, readUrls } from './request.ts';
+import type { Request } from './request.ts';
 import type { Answerer } from './requests.ts';
 
 const CLASSIFY: Operation = { operation: 'classify', top_k: 1 };
@@ -29,7 +30,7 @@ export function contracts({ tasks, pictures, publisher, apiKeys }: ContractsOpti
     ['resize', (request) => pictures.resize(request)],
   ]);
   const list: Answerer = async (request) => {
-    const urls = readUrls(request);
+    const urls = readUrlList(request['urls']);
     if (publisher === null) throw unpublished();
     const { length } = await publisher.announce(() => tasks.submitUrls(urls, [CLASSIFY], AUDIENCE));
     return { status: 'received', num_urls: length };

@@ -4,14 +4,7 @@ import { invalid } from '../../shared/errors.ts';
 import { MAX_SIDE } from '../../shared/operations.ts';
 import { taskIdSchema } from '../../shared/task.ts';
 
-/** Most URLs of one list (contract 2). */
-const MOST_URLS = 10_000;
-/** Most characters of a URL; no server that answers takes more. */
-const LONGEST_URL = 16_384;
-
 const requestSchema = z.looseObject({});
-const urlSchema = z.string().max(LONGEST_URL);
-const listSchema = z.array(z.unknown()).max(MOST_URLS);
 const sideSchema = z.int().min(1).max(MAX_SIDE);
 
 /** A request's members, not checked yet. */
@@ -24,17 +17,6 @@ export function readRequest(frames: readonly Buffer[]): Request {
   const request = requestSchema.safeParse(parse(frame));
   if (request.success) return request.data;
   throw invalid('a JSON object', 'the request', frame.toString('utf8', 0, 80));
-}
-
-/** The list of contract 2; a missing one is empty. Throws BAD_REQUEST. */
-export function readUrls({ urls = [] }: Request): string[] {
-  const list = listSchema.safeParse(urls);
-  if (!list.success) throw invalid(`a list of at most ${MOST_URLS} texts`, 'urls', sizeOf(urls));
-  return list.data.map((entry, index) => {
-    const url = urlSchema.safeParse(entry);
-    if (url.success) return url.data;
-    throw invalid(`a text of at most ${LONGEST_URL} characters`, `urls[${index}]`, entry);
-  });
 }
 
 /** The picture's bytes; base64 is the canonical one with padding (RFC 4648, section 4). Throws BAD_REQUEST. */
