@@ -1,6 +1,5 @@
 import { createReadStream } from 'node:fs';
 import { basename, dirname, join, parse } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { DarkroomError, type ErrorCode, invalid } from '../../shared/errors.ts';
 import { circleSchema, MAX_SIDE } from '../../shared/operations.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
@@ -80,8 +79,9 @@ async function writeBeside(tasks: Tasks, root: string | undefined, path: string,
   if (circle.kind !== 'picture')
     throw new DarkroomError('INTERNAL', 'Expected a picture of the circle, received labels');
   const target = join(dirname(path), `${parse(path).name}_processed.png`);
+  // A stream of the handle that does not close it would keep it from ever being closed.
   return writeBelow(root, target, async (handle) => {
-    await pipeline(createReadStream(circle.path), handle.createWriteStream({ autoClose: false }));
+    for await (const chunk of createReadStream(circle.path)) await handle.appendFile(chunk);
   });
 }
 
