@@ -31,7 +31,7 @@ export const grpcClientSettings = z.object({
   server: z
     .string()
     .default('127.0.0.1:50051')
-    .meta({ group: 'Server', variable: 'DARKROOM_GRPC_SERVER' })
+    .meta({ group: 'Server', variable: 'DARKROOM_GRPC' })
     .describe("host:port of Server A's gRPC"),
   apiKey: clientSettings.shape.apiKey,
 });

@@ -38,7 +38,7 @@ with grpc.insecure_channel(server) as channel:
     try:
         task = stub.Submit(requests())
         for task in stub.Watch(darkroom.WatchRequest(task_id=task.task_id)):
-            print(task.task_id, darkroom.TaskStatus.Name(task.status))
+            print(f"{task.task_id}  {darkroom.TaskStatus.Name(task.status).removeprefix('TASK_STATUS_').lower()}")
         for output in task.outputs:
             outcome = output.WhichOneof("outcome")
             if outcome == "picture":

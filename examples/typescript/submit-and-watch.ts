@@ -38,7 +38,7 @@ const submitted = await new Promise<{ task_id: string }>((resolve, reject) => {
 
 const { task_id } = submitted;
 for await (const task of method('Watch')({ task_id })) {
-  console.log(`${task_id}  ${task.status}`);
+  console.log(`${task_id}  ${task.status.replace('TASK_STATUS_', '').toLowerCase()}`);
   for (const { name, picture, labels, error } of task.outputs) {
     if (picture) console.log(`${name}  ${picture.width}×${picture.height}`);
     else console.log(`${name}  ${labels ? labels.labels[0].label : error.message}`);

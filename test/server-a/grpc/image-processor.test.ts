@@ -118,7 +118,7 @@ describe('service.ImageProcessor', function () {
 
   it('lets darkroom circle do it, with a line a file', async () => {
     await place('a.png', await makePicture());
-    const surroundings = { folder: join(root, 'pictures'), environment: { DARKROOM_GRPC_SERVER: fixture.address } };
+    const surroundings = { folder: join(root, 'pictures'), environment: { DARKROOM_GRPC: fixture.address } };
     const { code, stdout, stderr } = await runDarkroom(['circle', 'a.png', 'b.png', '--size', '20'], surroundings);
     expect(stdout).to.equal(`a.png  ${join(root, 'pictures', 'a_processed.png')}  20×20\n`);
     expect([code, stderr]).to.deep.equal([1, 'b.png  is not on the server\n']);
