@@ -15,8 +15,9 @@ describe('darkroom', () => {
     for (const name of ['serve', 'server-a', 'server-b', 'model', 'upload', 'status', 'result', 'cancel']) {
       expect(program.stdout).to.match(new RegExp(`^ {2}${name}\\b`, 'm'));
     }
-    for (const { flag, isSwitch } of describeSettings(serverASettings, '')) {
-      expect(program.stdout).to.contain(isSwitch ? flag.replace('--', '--no-') : `${flag} <value>`);
+    for (const { flag, isSwitch, defaultText } of describeSettings(serverASettings, '')) {
+      const shown = defaultText === 'true' ? flag.replace('--', '--no-') : flag;
+      expect(program.stdout).to.contain(isSwitch ? shown : `${flag} <value>`);
     }
   });
 

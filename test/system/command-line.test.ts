@@ -11,6 +11,8 @@ import { type Running, startDarkroom } from '../support/command-line.ts';
 import { repositoryPath } from '../support/repository.ts';
 
 const run = promisify(execFile);
+/** Not wanted here; other programs may have their usual ports. */
+const LISTENERS_OFF = { ZEROMQ_PORT: '0', ZEROMQ_PUB_PORT: '0', GRPC_PORT: '0', WEBSOCKET_PORT: '0' };
 const CURL = /^curl .*$/m;
 
 describe('servers on the command line', function () {
@@ -30,7 +32,7 @@ describe('servers on the command line', function () {
   });
 
   function start(words: readonly string[], folder = repositoryPath('.')): Running {
-    const quiet = { LOG_LEVEL: 'silent', MODEL_FETCH: 'false', DATA_DIR: dataDir, THREADS: '1' };
+    const quiet = { LOG_LEVEL: 'silent', MODEL_FETCH: 'false', DATA_DIR: dataDir, THREADS: '1', ...LISTENERS_OFF };
     const environment = Object.fromEntries(
       Object.entries(quiet).flatMap(([name, value]) => [
         [`DARKROOM_${name}`, value],

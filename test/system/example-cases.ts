@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
@@ -63,6 +63,25 @@ export const EXAMPLE_CASES: Readonly<Record<string, (trial: Trial) => Promise<vo
     expect(stdout).to.include(`${(await readFile(SAMPLE)).length} bytes come back`);
     const { format, width, height } = await sharp(await readFile(join(folder, 'small.png'))).metadata();
     expect({ format, width, height }).to.deep.equal({ format: 'png', width: 200, height: 100 });
+  },
+
+  circle: async ({ service, start }) => {
+    const path = join(service.pathRoot, 'circle-me.jpg');
+    await copyFile(SAMPLE, path);
+    const { code, stdout, stderr } = await start(path, '64').ended;
+    expect([code, stderr]).to.deep.equal([0, '']);
+    const output = join(service.pathRoot, 'circle-me_processed.png');
+    expect(stdout).to.include(output);
+    const { format, width, height } = await sharp(await readFile(output)).metadata();
+    expect({ format, width, height }).to.deep.equal({ format: 'png', width: 64, height: 64 });
+  },
+
+  'submit-and-watch': async ({ folder, start }) => {
+    const { code, stdout, stderr } = await start(SAMPLE, 'half.jpg').ended;
+    expect([code, stderr]).to.deep.equal([0, '']);
+    expect(stdout).to.match(/^\S{21} {2}\S*completed$/im).and.match(/^resize {2}320×240$/m);
+    const { format, width, height } = await sharp(await readFile(join(folder, 'half.jpg'))).metadata();
+    expect({ format, width, height }).to.deep.equal({ format: 'jpeg', width: 320, height: 240 });
   },
 };
 

@@ -27,6 +27,7 @@ const settings = {
   fetchSeconds: 10,
   maxFetchMb: 1,
   allowPrivateUrls: true,
+  pathRoot: undefined as string | undefined,
   apiKeys: [] as string[],
   maxConnections: 100,
   requestSeconds: 300,
