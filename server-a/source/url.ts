@@ -1,6 +1,6 @@
 import { pipeline, type Readable } from 'node:stream';
 import { Agent, type Dispatcher } from 'undici';
-import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
+import { DarkroomError, expectedMessage, invalid, systemCode } from '../../shared/errors.ts';
 import { guardedConnector } from './connector.ts';
 import { emptyBody, FetchedBody, payloadTooLarge } from './fetched-body.ts';
 import { type Resolve, resolve as systemResolve } from './resolve.ts';
@@ -49,7 +49,7 @@ export async function fetchPicture(
     const response = await visit.get(target);
     const bytes = checkResponse(response, limits.maxBytes);
     const body = new FetchedBody(limits.maxBytes);
-    response.body.once('error', (error) => body.destroy(sourceError(error, visit.signal)));
+    response.body.once('error', (error) => body.destroy(bodyError(error, limits.maxBytes, visit.signal)));
     // The body tells its reader of an error itself.
     pipeline(response.body, body, () => visit.end());
     return { body, bytes, filename: filenameOf(target) };
@@ -66,14 +66,20 @@ class Visit {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly #agent: Agent;
+  /**
+   * Bytes that wait for the reader: all there can be. undici 7 fails an assertion, and the process with it, where a
+   * connection closes while it holds the body back (client-h1.js, Parser.finish).
+   */
+  readonly #highWaterMark: number;
 
-  constructor({ seconds, allowPrivate }: UrlLimits, signal: AbortSignal, resolve: Resolve) {
+  constructor({ maxBytes, seconds, allowPrivate }: UrlLimits, signal: AbortSignal, resolve: Resolve) {
     this.#outer = signal;
     signal.addEventListener('abort', this.#giveUp);
     this.#timer = setTimeout(() => this.#controller.abort(timeout(seconds)), seconds * 1000);
     const connect = guardedConnector({ allowPrivate, resolve, signal: this.signal });
     // The deadline stands for undici's own times.
-    this.#agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0 });
+    this.#agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0, maxResponseSize: maxBytes });
+    this.#highWaterMark = maxBytes + 1;
   }
 
   /** Aborts when the time is up or the caller gives up. */
@@ -91,6 +97,7 @@ class Visit {
       headers: HEADERS,
       reset: true,
       signal: this.signal,
+      highWaterMark: this.#highWaterMark,
     } as const;
     const response = await this.#agent.request(request);
     const { statusCode, headers, body } = response;
@@ -142,6 +149,12 @@ function checkResponse({ statusCode, headers }: Dispatcher.ResponseData, maxByte
   if (bytes === 0) throw emptyBody();
   if (bytes > maxBytes) throw payloadTooLarge(maxBytes, `${bytes}`);
   return bytes;
+}
+
+/** What broke off a body: undici counts it, too. */
+function bodyError(error: unknown, maxBytes: number, signal: AbortSignal): Error {
+  if (systemCode(error) === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return payloadTooLarge(maxBytes, 'more');
+  return sourceError(error, signal);
 }
 
 function filenameOf(url: URL): string | null {

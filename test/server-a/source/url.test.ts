@@ -210,6 +210,12 @@ describe('fetchPicture', () => {
       expect(await read('/size/100000')).to.have.length(100_000);
       await expectCode('PAYLOAD_TOO_LARGE', read('/size/100001'));
     });
+
+    it('holds them all for a reader that comes after the connection has closed', async () => {
+      const { body } = await fetch('/size/1000000', { ...LIMITS, maxBytes: 1_000_000 });
+      await source.quiet();
+      expect(await buffer(body)).to.have.length(1_000_000);
+    });
   });
 
   describe('in bounded time', () => {
@@ -463,6 +469,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     repeat(socket, 'x'.repeat(10_000), 1);
   },
   '/size/100000': say('200 OK', {}, 'x'.repeat(100_000)),
+  '/size/1000000': say('200 OK', {}, 'x'.repeat(1_000_000)),
   '/size/100001': say('200 OK', {}, 'x'.repeat(100_001)),
   '/silent': () => {},
   '/drip': (socket) => {
