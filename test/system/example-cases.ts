@@ -79,7 +79,9 @@ export const EXAMPLE_CASES: Readonly<Record<string, (trial: Trial) => Promise<vo
   'submit-and-watch': async ({ folder, start }) => {
     const { code, stdout, stderr } = await start(SAMPLE, 'half.jpg').ended;
     expect([code, stderr]).to.deep.equal([0, '']);
-    expect(stdout).to.match(/^\S{21} {2}\S*completed$/im).and.match(/^resize {2}320×240$/m);
+    expect(stdout)
+      .to.match(/^\S{21} {2}\S*completed$/im)
+      .and.match(/^resize {2}320×240$/m);
     const { format, width, height } = await sharp(await readFile(join(folder, 'half.jpg'))).metadata();
     expect({ format, width, height }).to.deep.equal({ format: 'jpeg', width: 320, height: 240 });
   },

@@ -1,0 +1,101 @@
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { serverASettings } from '../../server-a/config.ts';
+import { type ServerA, startServerA } from '../../server-a/index.ts';
+import { freePort } from '../support/free-port.ts';
+import { silent } from './tasks/support.ts';
+
+const LISTENERS = ['port', 'zeromqPort', 'zeromqPubPort', 'grpcPort', 'websocketPort'] as const;
+type Ports = Record<(typeof LISTENERS)[number], number>;
+
+describe('composition of Server A', () => {
+  const started: ServerA[] = [];
+  let dataDir: string;
+  let ports: Ports;
+
+  beforeEach(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'darkroom-server-a-'));
+    const [port = 0, zeromqPort = 0, zeromqPubPort = 0, grpcPort = 0, websocketPort = 0] = await Promise.all(
+      LISTENERS.map(() => freePort()),
+    );
+    ports = { port, zeromqPort, zeromqPubPort, grpcPort, websocketPort };
+  });
+  afterEach(async () => {
+    for (const server of started.splice(0)) await server.close();
+    await rm(dataDir, { recursive: true });
+  });
+
+  async function start(changes: Partial<Ports> = {}): Promise<ServerA> {
+    const settings = serverASettings.parse({ ...ports, dataDir, ...changes });
+    // No Server B: protocols are spoken before there is one.
+    const backend = { address: null, onChange: () => undefined };
+    const options = { backend, token: undefined, log: silent, onFatal: () => undefined };
+    const server = await startServerA(settings, options);
+    started.push(server);
+    return server;
+  }
+
+  async function isOpen(port: number): Promise<boolean> {
+    const socket = connect(port, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+      return true;
+    } catch {
+      return false;
+    } finally {
+      socket.destroy();
+    }
+  }
+
+  const open = async () => {
+    const states = await Promise.all(LISTENERS.map(async (name) => [name, await isOpen(ports[name])] as const));
+    return states.flatMap(([name, state]) => (state ? [name] : []));
+  };
+
+  it('speaks every protocol, says where, and is silent when it is closed', async () => {
+    const { lines, http, close } = await start();
+    expect(http).to.equal(`http://127.0.0.1:${ports.port}`);
+    expect(lines).to.deep.equal([
+      `HTTP      http://127.0.0.1:${ports.port}`,
+      `ZeroMQ    tcp://127.0.0.1:${ports.zeromqPort}, classes on tcp://127.0.0.1:${ports.zeromqPubPort}`,
+      `gRPC      127.0.0.1:${ports.grpcPort}`,
+      lines[3],
+    ]);
+    expect(lines[3]).to.match(new RegExp(`^WebSocket .*127\\.0\\.0\\.1:${ports.websocketPort}`));
+    expect(await open()).to.deep.equal([...LISTENERS]);
+    await close();
+    started.length = 0;
+    expect(await open()).to.deep.equal([]);
+  });
+
+  it('leaves out a protocol whose port is 0', async () => {
+    const { lines } = await start({ zeromqPort: 0, grpcPort: 0, websocketPort: 0 });
+    expect(lines).to.deep.equal([`HTTP      http://127.0.0.1:${ports.port}`]);
+    expect(await open()).to.deep.equal(['port']);
+  });
+
+  for (const name of LISTENERS) {
+    it(`opens nothing when ${name} is taken, says so, and starts when it is free again`, async () => {
+      const other = createServer().listen(ports[name], '127.0.0.1');
+      await once(other, 'listening');
+      const error: unknown = await start().catch((reason: unknown) => reason);
+      expect(error).to.include({ code: 'EADDRINUSE', port: ports[name] });
+      expect(await open()).to.deep.equal([name]);
+      other.close();
+      await once(other, 'close');
+      await start();
+    });
+  }
+
+  it('answers /readyz from the same state as gRPC’s health, and /events on the HTTP port', async () => {
+    const { http } = await start();
+    const answer = await fetch(`${http}/readyz`);
+    expect(answer.status).to.equal(503);
+    expect(await answer.json()).to.include({ store: 'open', lanes: 0 });
+    expect((await fetch(`${http}/events`)).status).to.equal(426);
+  });
+});
