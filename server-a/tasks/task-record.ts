@@ -98,20 +98,12 @@ export function toTask(row: TaskRow): Task {
 
 /** The record of a URL that has just been listed at `created_at`, milliseconds since 1970. */
 export function listedTask(id: string, url: string, created_at: number): Task {
-  const unknown = {
-    filename: null,
-    format: null,
-    width: null,
-    height: null,
-    bytes: null,
-    sha256: null,
-    original: null,
-  };
+  const unknown = { format: null, width: null, height: null, bytes: null, sha256: null, original: null };
   return {
     task_id: id,
     status: 'pending',
     result: null,
-    input: { ...unknown, source_url: url },
+    input: { filename: null, source_url: url, ...unknown },
     outputs: [],
     error: null,
     attempts: 0,
