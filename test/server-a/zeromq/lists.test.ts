@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import type { Backend } from '../../../server-a/dispatch/lanes.ts';
-import { requirePython } from '../../support/python.ts';
 import { repositoryPath } from '../../support/repository.ts';
+import { requireTool } from '../../support/required-tool.ts';
 import { type PictureServer, startPictureServer } from './picture-server.ts';
 import {
   answerOf,
@@ -128,7 +128,8 @@ describe('ZeroMQ lists of URLs', function () {
   });
 
   it('reach such a client written in Python in 100 runs of 100', async function () {
-    const python = await requirePython(this, 'zmq');
+    const python = process.env['DARKROOM_PYTHON'] ?? 'python3';
+    requireTool(this, [python, '-c', 'import zmq'], 'DARKROOM_REQUIRE_PYTHON');
     const script = repositoryPath('test/server-a/zeromq/fixtures/hundred_runs.py');
     const { stdout } = await run(python, [script, fixture.address, fixture.pubAddress]);
     expect(stdout).to.equal('100\n');
