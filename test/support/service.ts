@@ -47,7 +47,19 @@ export class Service {
   static async start(options: ServiceOptions = {}): Promise<Service> {
     const { flags = [], environment = {}, ip = '127.0.0.1', leadsGroup = false, command = 'serve' } = options;
     const dataDir = options.dataDir ?? (await temporaryFolder());
-    const words = [command, '-i', ip, '-p', '0', '--data-dir', dataDir, '--no-model-fetch', '--threads', '1', ...HTTP_ONLY];
+    const words = [
+      command,
+      '-i',
+      ip,
+      '-p',
+      '0',
+      '--data-dir',
+      dataDir,
+      '--no-model-fetch',
+      '--threads',
+      '1',
+      ...HTTP_ONLY,
+    ];
     const quiet = { DARKROOM_LOG_LEVEL: 'silent' };
     const running = startDarkroom([...words, ...flags], { environment: { ...quiet, ...environment }, leadsGroup });
     const [, address = ''] = await running.printed(HTTP_LINE);

@@ -5,9 +5,9 @@ import { expect } from 'chai';
 import sharp from 'sharp';
 import { taskSchema } from '../../shared/task.ts';
 import { WebSocketClient } from '../server-a/websocket/websocket-client.ts';
+import type { EveryProtocol } from '../support/every-protocol.ts';
 import { repositoryPath } from '../support/repository.ts';
 import type { RunningProgram } from '../support/run-program.ts';
-import type { EveryProtocol } from '../support/every-protocol.ts';
 import { sharedFolder } from '../support/shared.ts';
 
 /** What is needed to try an example out. */

@@ -2,10 +2,10 @@ import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { type EveryProtocol, startEveryProtocol } from '../support/every-protocol.ts';
 import { repositoryPath } from '../support/repository.ts';
 import { requireTool } from '../support/required-tool.ts';
 import { type RunningProgram, startProgram } from '../support/run-program.ts';
-import { type EveryProtocol, startEveryProtocol } from '../support/every-protocol.ts';
 import { EXAMPLE_CASES } from './example-cases.ts';
 
 const PYTHON = process.env['DARKROOM_PYTHON'] ?? 'python3';

@@ -8,21 +8,21 @@ import { DARKROOM, IMAGE_PROCESSOR, loadProtos } from '../../server-a/grpc/proto
 import { type Task, taskIdSchema, taskSchema } from '../../shared/task.ts';
 import { collect, GrpcClient } from '../server-a/grpc/grpc-client.ts';
 import { WebSocketClient } from '../server-a/websocket/websocket-client.ts';
-import { type Service, startService } from '../support/service.ts';
+import { type EveryProtocol, startEveryProtocol } from '../support/every-protocol.ts';
 
 const uploadedSchema = z.object({ status: z.literal('success'), image_id: taskIdSchema });
 const listedSchema = z.object({ num_urls: z.int(), tasks: z.array(taskSchema) });
 
 describe('one task, whatever the protocol', function () {
   this.timeout(60_000);
-  let service: Service;
+  let service: EveryProtocol;
   let picture: Buffer;
 
   before(async () => {
     picture = await sharp({ create: { width: 60, height: 40, channels: 3, background: '#248' } })
       .png()
       .toBuffer();
-    service = await startService();
+    service = await startEveryProtocol();
   });
   after(() => service?.stop());
 
