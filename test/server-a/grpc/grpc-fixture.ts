@@ -46,7 +46,12 @@ export async function startFixture(changes: Partial<typeof settings> = {}): Prom
   const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
   const tasks = await Tasks.open({ ...defaultOptions(dataDir), maxUploadMb: settings.maxUploadMb }, log);
   const readiness = () => fixture.readiness;
-  const protocol = await startGrpc({ tasks, settings: { ...settings, ...changes }, readiness, log });
+  const starting = startGrpc({ tasks, settings: { ...settings, ...changes }, readiness, log });
+  const protocol = await starting.catch(async (error: unknown) => {
+    await tasks.close();
+    await rm(dataDir, { recursive: true });
+    throw error;
+  });
   const address = protocol.line.split(/ +/)[1] ?? '';
   const protos = await loadProtos();
   const clients: GrpcClient[] = [];
