@@ -1,0 +1,35 @@
+import { expect } from 'chai';
+import { rasterize } from '../../../server-b/operations/decode.ts';
+import { encode } from '../../../server-b/operations/encode.ts';
+import { waves } from '../../support/pictures.ts';
+
+const MEBIBYTE = 1024 * 1024;
+const ROUNDS = 100;
+
+/** Bytes by which this process grows while work is done many times over; what the first rounds set up does not count. */
+async function growth(work: () => Promise<unknown>): Promise<number> {
+  for (let round = 0; round < ROUNDS / 4; round += 1) await work();
+  const before = process.memoryUsage().rss;
+  for (let round = 0; round < ROUNDS; round += 1) await work();
+  return process.memoryUsage().rss - before;
+}
+
+describe('memory of pictures', () => {
+  const picture = waves(1000, 1000);
+  const pixelBytes = 3 * 1000 * 1000;
+
+  it('is given back for pixels', async () => {
+    const grown = await growth(() => rasterize(picture.clone()));
+    expect(grown / MEBIBYTE).below((ROUNDS * pixelBytes) / 2 / MEBIBYTE);
+  });
+
+  it('is given back for encoded pictures', async () => {
+    // TIFF, since it is quick to write and nearly as large as the pixels.
+    const encoding = { format: 'tiff', quality: undefined, grayscale: false } as const;
+    const { header } = await encode(picture.clone(), 'resize', encoding);
+    const bytes = header.kind === 'picture' ? header.bytes : 0;
+    expect(bytes).above(pixelBytes / 4);
+    const grown = await growth(() => encode(picture.clone(), 'resize', encoding));
+    expect(grown / MEBIBYTE).below((ROUNDS * bytes) / 2 / MEBIBYTE);
+  });
+});
