@@ -37,6 +37,12 @@ interface JobInDoubt {
   readonly instance: string;
 }
 
+/** A job whose outcome the records would not take, as on a full disk. */
+interface UnwrittenJob {
+  readonly job: Job;
+  readonly suspect: boolean;
+}
+
 /** What /readyz tells of Server B. */
 export interface BackendStatus {
   readonly lanes: number;
@@ -56,6 +62,7 @@ export class Dispatcher implements Dispatch {
   readonly #suspects = new WaitingQueue();
   readonly #running = new Map<string, RunningTask>();
   readonly #inDoubt = new Map<string, JobInDoubt>();
+  readonly #unwritten = new Map<string, UnwrittenJob>();
   #pause: NodeJS.Timeout | null = null;
   #pauseMs = FIRST_PAUSE_MS;
   #isDraining = false;
@@ -146,13 +153,17 @@ export class Dispatcher implements Dispatch {
     if (ran === null) return;
     // The lane takes the next job while this side makes the outputs durable.
     this.#dispatch();
-    await this.#conclude(ran.job, running.isAlone, ran.outcome);
+    const { job, outcome } = ran;
+    await this.#record(job, running.isAlone, () => this.#conclude(job, running.isAlone, outcome));
   }
 
   /** One attempt on a reserved lane; null when the task was not to be run after all. */
   async #run(lane: JobLane, id: string, running: RunningTask): Promise<{ job: Job; outcome: JobOutcome } | null> {
     const { ledger, deadlineMs } = this.#options;
-    const job = await ledger.begin(id);
+    const job = await ledger.begin(id).catch((error: unknown) => {
+      (running.isAlone ? this.#suspects : this.#waiting).putBack(id);
+      throw error;
+    });
     if (job === null) return null;
     if (running.isCanceled || this.#isDraining) {
       await this.#release(job, running.isAlone);
@@ -227,10 +238,15 @@ export class Dispatcher implements Dispatch {
     this.#inDoubt.clear();
     Promise.all(
       doubts.map(({ job, isAlone, instance: lost }) =>
-        lost === instance ? this.#release(job, isAlone) : this.#crashed(job, isAlone),
+        lost === instance
+          ? this.#record(job, isAlone, () => this.#release(job, isAlone))
+          : this.#record(job, true, () => this.#crashed(job, isAlone)),
       ),
     )
-      .catch((error: unknown) => this.#options.log.error({ err: error }, 'jobs in doubt could not be settled'))
+      .catch((error: unknown) => {
+        this.#options.log.error({ err: error }, 'jobs in doubt could not be settled');
+        this.#pauseFor('jobs in doubt could not be settled');
+      })
       .finally(() => this.#dispatch());
   }
 
@@ -255,13 +271,37 @@ export class Dispatcher implements Dispatch {
     if (await this.#options.ledger.release(job, suspect)) (suspect ? this.#suspects : this.#waiting).putBack(job.id);
   }
 
+  /** Writes down how a job went. Where the records would not take it, the job is kept for {@link #resume}. */
+  async #record(job: Job, suspect: boolean, write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      this.#unwritten.set(job.id, { job, suspect });
+      throw error;
+    }
+  }
+
+  /** Goes on after a pause. Jobs whose outcome could not be written are put back first: they run once more. */
+  async #resume(): Promise<void> {
+    try {
+      for (const { job, suspect } of this.#unwritten.values()) {
+        await this.#release(job, suspect);
+        this.#unwritten.delete(job.id);
+      }
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'the records still cannot be written');
+      this.#pauseFor('the records still cannot be written');
+    }
+    this.#dispatch();
+  }
+
   /** Gives out nothing for a while, longer each time until a task completes. */
   #pauseFor(reason: string): void {
     if (this.#pause !== null || this.#isDraining) return;
     this.#options.log.warn({ reason, pause_ms: this.#pauseMs }, 'dispatch pauses');
     this.#pause = setTimeout(() => {
       this.#pause = null;
-      this.#dispatch();
+      void this.#resume();
     }, this.#pauseMs);
     this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
   }

@@ -408,6 +408,36 @@ describe('dispatcher', () => {
     });
   });
 
+  describe('records that cannot be written for a while', () => {
+    for (const [name, failing, attempts] of [
+      ['the beginning of an attempt', ['begin'], 1],
+      ['the end of a task', ['complete'], 2],
+      ['the end of a task and its way back', ['complete', 'release'], 2],
+    ] as const) {
+      it(`keep no task from its end: ${name}`, async () => {
+        let failures = 2 * failing.length;
+        const ledger: Ledger = Object.create(tasks.ledger);
+        ledger.waiting = () => [];
+        for (const method of ['begin', 'createOutput', 'complete', 'fail', 'release', 'strike'] as const) {
+          const write = tasks.ledger[method].bind(tasks.ledger);
+          const isFailing = failing.some((one) => one === method);
+          const value = (...parameters: Parameters<typeof write>) => {
+            if (!isFailing || failures === 0) return Reflect.apply(write, tasks.ledger, parameters);
+            failures -= 1;
+            return Promise.reject(new DarkroomError('STORAGE_FULL', 'no room'));
+          };
+          Object.defineProperty(ledger, method, { value });
+        }
+        await start(obedient, { ledger });
+        const task = await ended(await submit());
+        expect(task.status).to.equal('completed');
+        expect(task.attempts).to.be.at.least(attempts);
+        expect(failures).to.equal(0);
+        expect(tasks.counts()).to.include({ pending: 0, processing: 0 });
+      });
+    }
+  });
+
   describe('close', () => {
     it('lets what runs finish and leaves the rest pending', async () => {
       const held: FakeLane[] = [];
