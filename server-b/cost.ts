@@ -124,7 +124,8 @@ function scaleOf(image: Size, operation: Operation): number {
   return Math.max(size.width / width, size.height / height);
 }
 
-/** The scale at which pixels leave the decoder: JPEG shrinks by powers of two as it decodes. */
-function loadScale({ format }: ImageHeader, scale: number): number {
-  return format === 'jpeg' ? Math.min(1, 2 * scale) : 1;
+/** The scale at which pixels leave the decoder: JPEG shrinks by powers of two as it decodes, a still WebP as asked. */
+function loadScale({ format, frames }: ImageHeader, scale: number): number {
+  if (format === 'jpeg') return Math.min(1, 2 * scale);
+  return format === 'webp' && frames === 1 ? Math.min(1, scale) : 1;
 }
