@@ -6,6 +6,7 @@ const MOST_BEHIND = 16;
 /** Those who follow tasks. Nothing is kept for a task that nobody watches. */
 export class Watchers {
   readonly #watched = new Map<string, Set<Watcher>>();
+  #isClosed = false;
 
   /** Tasks that somebody watches. */
   get size(): number {
@@ -30,7 +31,7 @@ export class Watchers {
     const stop = () => watcher.stop();
     this.#add(id, watcher);
     signal.addEventListener('abort', stop);
-    if (signal.aborted) stop();
+    if (signal.aborted || this.#isClosed) stop();
     try {
       for (let task = await watcher.next(); task !== null; task = await watcher.next()) {
         yield task;
@@ -42,8 +43,9 @@ export class Watchers {
     }
   }
 
-  /** Ends every watch. */
+  /** Ends every watch, those that begin later, too. */
   close(): void {
+    this.#isClosed = true;
     for (const watchers of this.#watched.values()) {
       for (const watcher of watchers) watcher.stop();
     }

@@ -51,6 +51,13 @@ describe('watchers', () => {
     expect(getEventListeners(signal, 'abort')).to.deep.equal([]);
   });
 
+  it('end at once when all have been ended before', async () => {
+    const watchers = new Watchers();
+    watchers.close();
+    expect(await collect(watchers.watch(ID, read, new AbortController().signal))).to.deep.equal([]);
+    expect(watchers.size).to.equal(0);
+  });
+
   it('stop at an abort, before and while waiting, and leave nothing behind', async () => {
     const watchers = new Watchers();
     const controller = new AbortController();
