@@ -52,7 +52,7 @@ export class Budget {
     if (claim.bytes > this.#bytes) {
       throw new DarkroomError(
         'IMAGE_TOO_LARGE',
-        `Expected a picture that takes at most ${this.#bytes} bytes to work on, received one that takes ${claim.bytes}`,
+        `Expected a picture that takes at most ${this.#bytes} bytes to work on (--memory-mb), received one that takes ${claim.bytes}`,
       );
     }
     signal.throwIfAborted();
