@@ -1,8 +1,9 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { request } from 'undici';
-import { DarkroomError, invalid, systemCode } from '../../shared/errors.ts';
+import { DarkroomError, invalid } from '../../shared/errors.ts';
 import { formatOfExtension } from '../client/formats.ts';
+import { isFolder } from '../client/is-folder.ts';
 import { grabFrame } from './ffmpeg.ts';
 
 const DEFAULT_DEVICE = '/dev/video0';
@@ -33,7 +34,7 @@ export async function openSource({ device, source }: SourceFlags): Promise<Sourc
 
 async function openPictures(source: string): Promise<Source> {
   if (/^https?:\/\//i.test(source)) return (signal) => fetchPicture(source, signal);
-  if (!(await isFolder(source))) return (signal) => readFile(source, { signal });
+  if (!(await isFolder(source, 'a file, folder or URL', '--source'))) return (signal) => readFile(source, { signal });
   let taken = 0;
   return async (signal) => {
     const pictures = (await readdir(source)).sort().filter(isPicture);
@@ -46,16 +47,6 @@ async function openPictures(source: string): Promise<Source> {
 
 function isPicture(name: string): boolean {
   return !name.startsWith('.') && formatOfExtension(extname(name)) !== undefined;
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    const reason = systemCode(error);
-    if (reason === undefined) throw error;
-    throw invalid(`a file, folder or URL (${reason})`, '--source', path);
-  }
 }
 
 async function fetchPicture(url: string, signal: AbortSignal): Promise<Buffer> {

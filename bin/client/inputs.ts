@@ -1,7 +1,8 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import { invalid, systemCode } from '../../shared/errors.ts';
+import { invalid } from '../../shared/errors.ts';
 import { formatOfExtension } from './formats.ts';
+import { isFolder } from './is-folder.ts';
 
 /** A file to upload. */
 export interface Input {
@@ -27,7 +28,7 @@ export async function findInputs(paths: readonly string[]): Promise<Inputs> {
   const files: Input[] = [];
   let hasFolder = false;
   for (const path of paths) {
-    if (await isFolder(path)) {
+    if (await isFolder(path, 'a file or folder', 'upload')) {
       hasFolder = true;
       const found = await picturesBelow(path, '');
       if (found.length === 0) throw invalid('a folder with pictures', 'upload', path);
@@ -37,16 +38,6 @@ export async function findInputs(paths: readonly string[]): Promise<Inputs> {
     }
   }
   return { files, hasFolder };
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    const reason = systemCode(error);
-    if (reason === undefined) throw error;
-    throw invalid(`a file or folder (${reason})`, 'upload', path);
-  }
 }
 
 /** Paths within `root`. Links to folders are not followed, so the walk ends. */

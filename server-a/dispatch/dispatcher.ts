@@ -93,7 +93,6 @@ export class Dispatcher implements Dispatch {
   cancel(id: string): void {
     this.#waiting.remove(id);
     this.#suspects.remove(id);
-    this.#inDoubt.delete(id);
     const running = this.#running.get(id);
     if (running === undefined) return;
     running.isCanceled = true;
