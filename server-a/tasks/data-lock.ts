@@ -12,6 +12,8 @@ const ownerSchema = z.object({ pid: z.int(), host: z.string(), since: z.string()
  * process ends; `lock.json` beside it only says who holds it.
  */
 export class DataLock {
+  /** Keeps each held lock reachable: a database that is garbage collected is closed, and its lock gone with it. */
+  static readonly #held = new Set<DataLock>();
   readonly #database: DatabaseSyncInstance;
   readonly #ownerFile: string;
 
@@ -31,7 +33,9 @@ export class DataLock {
       database.exec('BEGIN EXCLUSIVE');
       const owner = { pid: process.pid, host: hostname(), since: new Date().toISOString() };
       writeFileSync(ownerFile, `${JSON.stringify(owner)}\n`);
-      return new DataLock(database, ownerFile);
+      const lock = new DataLock(database, ownerFile);
+      DataLock.#held.add(lock);
+      return lock;
     } catch (error) {
       database.close();
       const message = `Expected to be the only owner of ${folder}, received: in use by ${readOwner(ownerFile)}`;
@@ -39,11 +43,12 @@ export class DataLock {
     }
   }
 
-  /** Gives the folder free. Idempotent. */
+  /** Gives the folder free; a lock that is only forgotten stays held. Idempotent. */
   release(): void {
     if (!this.#database.isOpen) return;
     rmSync(this.#ownerFile, { force: true });
     this.#database.close();
+    DataLock.#held.delete(this);
   }
 }
 

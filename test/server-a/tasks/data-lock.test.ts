@@ -12,12 +12,14 @@ describe('data lock', () => {
   const folder = useTemporaryFolder();
 
   async function startHolder(): Promise<ChildProcess> {
-    const child = spawn(process.execPath, [HOLDER.pathname, folder()], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--expose-gc', HOLDER.pathname, folder()], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     await once(child.stdout, 'data');
     return child;
   }
 
-  it('tells the second process who has the folder', async () => {
+  it('tells the second process who has the folder, also when the owner only forgot it', async () => {
     const child = await startHolder();
     try {
       const pattern = new RegExp(
