@@ -16,14 +16,17 @@ export const forever = new AbortController().signal;
 export const RESIZE: Operation = { operation: 'resize', scale_factor: 0.5 };
 export const CLASSIFY: Operation = { operation: 'classify', top_k: 1 };
 
-/** A folder for each test of the surrounding suite, removed after it. */
+/**
+ * A folder for each test of the surrounding suite. They are removed after the last one, when every test's own hooks have
+ * closed what they had open there.
+ */
 export function useTemporaryFolder(): () => string {
-  let folder = '';
+  const folders: string[] = [];
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'darkroom-tasks-'));
+    folders.push(await mkdtemp(join(tmpdir(), 'darkroom-tasks-')));
   });
-  afterEach(() => rm(folder, { recursive: true, force: true }));
-  return () => folder;
+  after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+  return () => folders.at(-1) ?? '';
 }
 
 /** Opens tasks in a fresh folder for each test of the surrounding suite; all that was opened is closed after it. */
