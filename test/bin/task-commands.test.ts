@@ -32,15 +32,13 @@ describe('commands for one task', () => {
     return stdout.split('  ')[1] ?? '';
   }
 
-  for (const prefix of ['-', '--', '-h', '-o', '--wait-', '--json_']) {
-    it(`take an id that begins with ${prefix}`, async () => {
-      server.idPrefix = prefix;
-      const id = await task();
-      expect((await run('status', '--wait', id)).stdout).to.match(new RegExp(`^${id} {2}completed `));
-      expect(await run('result', id, 'circle', '-o', 'circle.png')).to.include({ code: 0, stderr: '' });
-      expect((await run('cancel', id)).stdout).to.equal(`${id}  forgotten\n`);
-    });
-  }
+  it('take an id that begins as a flag does', async () => {
+    server.idPrefix = '--wait-';
+    const id = await task();
+    expect((await run('status', '--wait', id)).stdout).to.match(new RegExp(`^${id} {2}completed `));
+    expect(await run('result', id, 'circle', '-o', 'circle.png')).to.include({ code: 0, stderr: '' });
+    expect((await run('cancel', id)).stdout).to.equal(`${id}  forgotten\n`);
+  });
 
   describe('darkroom status', () => {
     it('shows a task as it is, and with --wait as it ended', async () => {

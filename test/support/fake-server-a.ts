@@ -43,6 +43,7 @@ export class FakeServerA {
 
   readonly #server: Server;
   readonly #tasks = new Map<string, { task: Task; body: Buffer; endsAt: number }>();
+  readonly #closed = new AbortController();
   #atOnce = 0;
 
   private constructor(server: Server) {
@@ -66,6 +67,7 @@ export class FakeServerA {
   }
 
   async close(): Promise<void> {
+    this.#closed.abort();
     this.#server.close();
     this.#server.closeAllConnections();
     await once(this.#server, 'close');
@@ -85,7 +87,7 @@ export class FakeServerA {
       return;
     }
     const wait = Number(/^wait=(\d+)$/.exec(String(request.headers['prefer']))?.[1] ?? 0) * 1000;
-    await sleep(Math.max(0, Math.min(wait, entry.endsAt - Date.now())));
+    await sleep(Math.max(0, Math.min(wait, entry.endsAt - Date.now())), null, this.#closed);
     json(response, 200, this.#current(id));
   }
 

@@ -89,6 +89,13 @@ describe('darkroom camera and darkroom snap', () => {
     return runDarkroom(['snap', ...words], { folder, environment: environment() });
   }
 
+  /** Sends what `darkroom snap` does. */
+  async function press(): Promise<void> {
+    const operator = await WebSocketClient.open(`ws://127.0.0.1:${port}/`);
+    operator.send('snap');
+    await operator.close();
+  }
+
   it('announces itself, and on snap takes a frame, saves it and puts it to /snippets/1/', async () => {
     const picture = await plain(20, 10, '#336699');
     await writeFile(join(folder, 'cat.png'), picture);
@@ -148,7 +155,7 @@ describe('darkroom camera and darkroom snap', () => {
     await camera.printed(/"event":"lost".*1001 The server stops/);
     relay = await openRelay();
     await camera.printed(/"event":"ready"[\s\S]*"event":"ready"/);
-    await snap();
+    await press();
     await camera.printed(/"event":"snap"/);
   });
 
@@ -166,7 +173,7 @@ describe('darkroom camera and darkroom snap', () => {
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
     const camera = start(['--source', 'cat.png']);
     await camera.printed(/^ready /m);
-    await snap();
+    await press();
     await camera.printed(/^snap /m);
     expect(puts).to.have.length(1);
   });
@@ -175,13 +182,13 @@ describe('darkroom camera and darkroom snap', () => {
     await writeFile(join(folder, 'cat.jpg'), 'no picture');
     const camera = start(['--source', 'cat.jpg', '--json']);
     await camera.printed(/"event":"ready"/);
-    await snap();
+    await press();
     await camera.printed(/"event":"failed".*"code":"IMAGE_CORRUPT"/);
     await rm(join(folder, 'cat.jpg'));
-    await snap();
+    await press();
     await camera.printed(/"event":"failed".*ENOENT/);
     await writeFile(join(folder, 'cat.jpg'), await plain(20, 10, '#336699', 'jpeg'));
-    await snap();
+    await press();
     await camera.printed(/"event":"snap"/);
   });
 
@@ -190,7 +197,7 @@ describe('darkroom camera and darkroom snap', () => {
       await writeFile(join(folder, 'cat.jpg'), await plain(20, 10, '#336699', 'jpeg'));
       const camera = start(['--source', 'cat.jpg', '--output', folder]);
       await camera.printed(/^ready /m);
-      await snap();
+      await press();
       await camera.printed(/^snap /m);
       const { format, width, height } = await sharp(puts[0]?.picture).metadata();
       expect({ format, width, height }).to.deep.equal({ format: 'png', width: 20, height: 10 });
@@ -205,7 +212,7 @@ describe('darkroom camera and darkroom snap', () => {
       const camera = start(['--source', 'cats']);
       await camera.printed(/^ready /m);
       for (const count of [1, 2, 3]) {
-        await snap();
+        await press();
         await camera.printed(new RegExp(`(^snap [^]*){${count}}`, 'm'));
       }
       expect(puts.map(({ picture }) => picture)).to.deep.equal([...pictures, pictures[0]]);
@@ -219,10 +226,10 @@ describe('darkroom camera and darkroom snap', () => {
       try {
         const camera = start(['--source', `http://127.0.0.1:${Object(web.address()).port}/cat.png`, '--json']);
         await camera.printed(/"event":"ready"/);
-        await snap();
+        await press();
         await camera.printed(/"event":"failed".*received status 404/);
         status = 200;
-        await snap();
+        await press();
         await camera.printed(/"event":"snap"/);
         expect(puts[0]?.picture).to.deep.equal(picture);
       } finally {
@@ -244,7 +251,7 @@ describe('darkroom camera and darkroom snap', () => {
       const path = [join(folder, 'bin'), process.env['PATH']].join(delimiter);
       const camera = start(['--device', '/dev/video7'], { PATH: path });
       await camera.printed(/^ready /m);
-      await snap();
+      await press();
       await camera.printed(/^snap /m);
       expect(puts[0]?.picture).to.deep.equal(picture);
       expect(await readFile(join(folder, 'arguments'), 'utf8')).to.match(
@@ -255,7 +262,7 @@ describe('darkroom camera and darkroom snap', () => {
     it('no device without ffmpeg, and says what to do', async () => {
       const camera = start(['--json'], { PATH: join(folder, 'nothing') });
       await camera.printed(/"event":"ready"/);
-      await snap();
+      await press();
       await camera.printed(
         /Expected a frame of \/dev\/video0, received no ffmpeg: install it, or name a picture with --source/,
       );

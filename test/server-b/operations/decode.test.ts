@@ -4,7 +4,7 @@ import { encode } from '../../../server-b/operations/encode.ts';
 import { waves } from '../../support/pictures.ts';
 
 const MEBIBYTE = 1024 * 1024;
-const ROUNDS = 100;
+const ROUNDS = 40;
 
 /** Bytes by which this process grows while work is done many times over; what the first rounds set up does not count. */
 async function growth(work: () => Promise<unknown>): Promise<number> {
