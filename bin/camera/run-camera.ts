@@ -8,7 +8,7 @@ import { type CameraSettings, relayAddress } from './config.ts';
 import { stayConnected } from './relay.ts';
 import { openSource, type Source, type SourceFlags } from './source.ts';
 
-/** Contract 5: where frames are saved, under which name, and to which snippet they go. */
+/** What operators expect (docs/websocket.md): where frames are saved, under which name, and to which snippet they go. */
 const FRAME_NAME = 'opencv_frame_0.png';
 const SNIPPET = 1;
 

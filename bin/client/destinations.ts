@@ -25,7 +25,7 @@ export async function planDestinations(
 ): Promise<Map<Input, Destination>> {
   const [first] = inputs.files;
   const isSingle = inputs.files.length === 1 && !inputs.hasFolder && !output.endsWith(sep);
-  if (isSingle && first !== undefined && !(await isFolder(output))) {
+  if (isSingle && first !== undefined && !(await isExistingFolder(output))) {
     await mkdir(dirname(output), { recursive: true });
     return new Map([[first, { stem: withoutExtension(output), extension: extname(output) || undefined }]]);
   }
@@ -82,7 +82,7 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
-async function isFolder(path: string): Promise<boolean> {
+async function isExistingFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch (error) {

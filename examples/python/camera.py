@@ -1,4 +1,4 @@
-"""A camera that sends a picture whenever somebody says snap, until somebody says stop (contract 5):
+"""A camera that sends a picture whenever somebody says snap, until somebody says stop:
 python3 camera.py frame.png
 """
 import os

@@ -1,4 +1,4 @@
-// A camera that sends a picture whenever somebody says snap, until somebody says stop (contract 5):
+// A camera that sends a picture whenever somebody says snap, until somebody says stop:
 // node camera.js frame.png
 import { on, once } from 'node:events';
 import { openAsBlob } from 'node:fs';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { invalid } from '../../shared/errors.ts';
 
-/** Most URLs of one list (contract 2). */
+/** Most URLs of one list (docs/zeromq.md). */
 export const MOST_URLS = 10_000;
 /** Most characters of a URL; no server that answers takes more. */
 const LONGEST_URL = 16_384;

@@ -2,7 +2,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { ServerASettings } from '../config.ts';
 import type { Protocol } from '../protocol.ts';
 import type { Tasks } from '../tasks/tasks.ts';
-import { contracts } from './contracts.ts';
+import { createAnswerer } from './answerer.ts';
 import { KeptPictures } from './kept-pictures.ts';
 import { Publisher } from './publisher.ts';
 import { Requests } from './requests.ts';
@@ -18,7 +18,7 @@ export interface ZeromqOptions {
 }
 
 /**
- * Contracts 2 and 3. Without a port for publications no list is taken. Throws the system's error, with code and port, when
+ * The REP-compatible socket and the one that publishes (docs/zeromq.md). Without a port for publications no list is taken. Throws the system's error, with code and port, when
  * it cannot listen; nothing stays open then.
  */
 export async function startZeromq({ tasks, settings, log }: ZeromqOptions): Promise<Protocol> {
@@ -28,7 +28,7 @@ export async function startZeromq({ tasks, settings, log }: ZeromqOptions): Prom
   const pictures = new KeptPictures({ tasks, signal: stop.signal });
   const requests = new Requests({
     socket: router,
-    answer: contracts({ tasks, pictures, publisher, apiKeys: settings.apiKeys }),
+    answer: createAnswerer({ tasks, pictures, publisher, apiKeys: settings.apiKeys }),
     maxBytes: LARGEST_AT_ONCE * maxRequestBytes(settings),
     log,
   });

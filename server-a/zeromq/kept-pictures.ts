@@ -21,7 +21,7 @@ export interface KeptPicturesOptions {
   readonly signal: AbortSignal;
 }
 
-/** Contract 3: pictures handed in, given back and resized. */
+/** Pictures handed in, given back and resized (docs/zeromq.md). */
 export class KeptPictures {
   readonly #options: KeptPicturesOptions;
   readonly #places = new Places(PICTURES_AT_ONCE);

@@ -1,7 +1,7 @@
 import type { ErrorDescription } from '../../shared/errors.ts';
 import type { Task } from '../../shared/task.ts';
 
-/** What is published of a listed URL that has ended (contract 2). */
+/** What is published of a listed URL that has ended (docs/zeromq.md). */
 export type Publication =
   | { readonly url: string; readonly class: string }
   | { readonly url: string; readonly error: string };

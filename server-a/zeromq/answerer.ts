@@ -10,7 +10,7 @@ import type { Answerer } from './requests.ts';
 
 const CLASSIFY: Operation = { operation: 'classify', top_k: 1 };
 
-export interface ContractsOptions {
+export interface AnswererOptions {
   readonly tasks: Pick<Tasks, 'submitUrls'>;
   readonly pictures: KeptPictures;
   /** Null when nothing is published. */
@@ -19,10 +19,10 @@ export interface ContractsOptions {
 }
 
 /**
- * Contracts 2 and 3 on one socket, told apart by shape: a request without `operation` is a list of URLs. The answerer throws
- * what the task API throws, and UNAUTHENTICATED.
+ * Lists of URLs and kept pictures on one socket, told apart by shape (docs/zeromq.md): a request without `operation` is a
+ * list. The answerer throws what the task API throws, and UNAUTHENTICATED.
  */
-export function contracts({ tasks, pictures, publisher, apiKeys }: ContractsOptions): Answerer {
+export function createAnswerer({ tasks, pictures, publisher, apiKeys }: AnswererOptions): Answerer {
   const checkKey = apiKeyCheck(apiKeys, 'the member api_key');
   const operations = new Map<unknown, Answerer>([
     ['upload', (request) => pictures.upload(request)],
