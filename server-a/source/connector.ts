@@ -18,7 +18,7 @@ export interface ConnectorOptions {
  */
 export function guardedConnector({ allowPrivate, resolve, signal }: ConnectorOptions): buildConnector.connector {
   const lookup: LookupFunction = (hostname, _options, callback) => {
-    resolve(hostname, signal).then(
+    resolve(hostname).then(
       (addresses) => {
         const isAllowed = allowPrivate || areAllPublic(addresses);
         callback(isAllowed ? null : notAllowed(hostname), isAllowed ? addresses : []);

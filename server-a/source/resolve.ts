@@ -1,8 +1,8 @@
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 
-/** Gives all addresses of a name. Rejects as `dns.lookup` does, or with the signal's reason. */
-export type Resolve = (hostname: string, signal: AbortSignal) => Promise<LookupAddress[]>;
+/** Gives all addresses of a name. Rejects as `dns.lookup` does. */
+export type Resolve = (hostname: string) => Promise<LookupAddress[]>;
 
 /**
  * A lookup (getaddrinfo(3)) holds one of libuv's four threads, which all files of this process need too, for as long as
@@ -13,11 +13,14 @@ const MAX_LOOKUPS = 2;
 let running = 0;
 const waiting = new Set<() => void>();
 
-/** Asks the system's resolver, hosts file included; two names at once over the whole process, the others wait. */
-export async function resolve(hostname: string, signal: AbortSignal): Promise<LookupAddress[]> {
+/** Asks the system's resolver, hosts file included. */
+export const resolve: Resolve = (hostname) => lookup(hostname, { all: true });
+
+/** Does a lookup when it has its turn: two at once over the whole process. Rejects with the signal's reason before that. */
+export async function inTurn<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
   await takeTurn(signal);
   try {
-    return await lookup(hostname, { all: true });
+    return await work();
   } finally {
     running -= 1;
     const [next] = waiting;

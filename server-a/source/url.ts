@@ -3,13 +3,14 @@ import { Agent, type Dispatcher } from 'undici';
 import { DarkroomError, expectedMessage, invalid, systemCode } from '../../shared/errors.ts';
 import { guardedConnector } from './connector.ts';
 import { emptyBody, FetchedBody, payloadTooLarge } from './fetched-body.ts';
-import { type Resolve, resolve as systemResolve } from './resolve.ts';
+import { PausableTimer } from './pausable-timer.ts';
+import { inTurn, type Resolve, resolve as systemResolve } from './resolve.ts';
 import { sourceError } from './source-error.ts';
 
 /** What bounds a fetch. */
 export interface UrlLimits {
   readonly maxBytes: number;
-  /** For everything: name, connections, redirects, head and body. */
+  /** For everything: name, connections, redirects, head and body. Waiting for the others' names does not count. */
   readonly seconds: number;
   /** Whether hosts that are not public may be reached. */
   readonly allowPrivate: boolean;
@@ -28,6 +29,8 @@ export interface FetchedPicture {
 const MAX_REDIRECTS = 3;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const HEADERS = { 'user-agent': 'Darkroom/0.1', accept: 'image/*, */*;q=0.1', 'accept-encoding': 'identity' };
+/** Most characters of a URL; no server that answers takes more. */
+const LONGEST_URL = 16_384;
 /** As for uploads. */
 const MAX_FILENAME_LENGTH = 255;
 
@@ -64,7 +67,7 @@ export async function fetchPicture(
 class Visit {
   readonly #outer: AbortSignal;
   readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
+  readonly #time: PausableTimer;
   readonly #agent: Agent;
   /**
    * Bytes that wait for the reader: all there can be. undici 7 fails an assertion, and the process with it, where a
@@ -75,8 +78,8 @@ class Visit {
   constructor({ maxBytes, seconds, allowPrivate }: UrlLimits, signal: AbortSignal, resolve: Resolve) {
     this.#outer = signal;
     signal.addEventListener('abort', this.#giveUp);
-    this.#timer = setTimeout(() => this.#controller.abort(timeout(seconds)), seconds * 1000);
-    const connect = guardedConnector({ allowPrivate, resolve, signal: this.signal });
+    this.#time = new PausableTimer(seconds * 1000, () => this.#controller.abort(timeout(seconds)));
+    const connect = guardedConnector({ allowPrivate, resolve: this.#inTurn(resolve), signal: this.signal });
     // The deadline stands for undici's own times.
     this.#agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0, maxResponseSize: maxBytes });
     this.#highWaterMark = maxBytes + 1;
@@ -112,7 +115,7 @@ class Visit {
 
   /** Closes what is open. Idempotent. */
   end(): void {
-    clearTimeout(this.#timer);
+    this.#time.pause();
     this.#outer.removeEventListener('abort', this.#giveUp);
     // Ends a connection that undici still waits for, which its agent would leave to itself.
     this.#controller.abort();
@@ -120,10 +123,23 @@ class Visit {
     void this.#agent.destroy();
   }
 
+  /** A name server that keeps silent costs those who wait behind it time, but not of theirs. */
+  #inTurn(resolve: Resolve): Resolve {
+    return (hostname) => {
+      this.#time.pause();
+      return inTurn(this.signal, () => {
+        this.#time.resume();
+        return resolve(hostname);
+      });
+    };
+  }
+
   readonly #giveUp = (): void => this.#controller.abort(this.#outer.reason);
 }
 
 function parseUrl(text: string): URL {
+  if (text.length > LONGEST_URL)
+    throw invalid(`an http or https URL of at most ${LONGEST_URL} characters`, 'the URL', text);
   // WHATWG URLs have no zones (RFC 6874), and only hosts on this machine's own links need one.
   if (/^https?:\/\/[^/?#]*\[[^\]]*%/i.test(text)) throw notAllowed('a host without a zone', text);
   if (!URL.canParse(text)) throw invalid('an http or https URL', 'the URL', text);

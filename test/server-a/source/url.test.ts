@@ -242,10 +242,22 @@ describe('fetchPicture', () => {
     });
 
     it('gives up on a name server that says nothing', async () => {
-      await expectCode(
-        'SOURCE_TIMEOUT',
-        fetchPicture('http://a.example/', SHORT, controller.signal, () => new Promise(() => {})),
+      const { silent, answer } = silentNameServer();
+      await expectCode('SOURCE_TIMEOUT', fetchPicture('http://a.example/', SHORT, controller.signal, silent));
+      answer();
+    });
+
+    it('does not count the time for which silent name servers keep others waiting', async () => {
+      const { silent, answer } = silentNameServer();
+      const lost = ['http://a.example/', 'http://b.example/'].map((url) =>
+        expectCode('SOURCE_TIMEOUT', fetchPicture(url, SHORT, controller.signal, silent)),
       );
+      const { port } = new URL(source.origin);
+      const local = async () => [{ address: '127.0.0.1', family: 4 }];
+      const behind = fetchPicture(`http://c.example:${port}/whole/cat.jpg`, SHORT, controller.signal, local);
+      await Promise.all(lost);
+      answer();
+      expect((await buffer((await behind).body)).length).to.be.above(0);
     });
 
     it('gives up on a host that does not take the connection', async () => {
@@ -399,6 +411,16 @@ describe('fetchPicture', () => {
     });
   });
 });
+
+/** A lookup that ends, without an address, only when `answer` is called. */
+function silentNameServer(): { silent: Resolve; answer: () => void } {
+  const asked: (() => void)[] = [];
+  const silent: Resolve = () => new Promise((resolve) => asked.push(() => resolve([])));
+  const answer = () => {
+    for (const end of asked) end();
+  };
+  return { silent, answer };
+}
 
 /** Resolves when the stream is gone, for whatever reason. */
 function closed(stream: Readable): Promise<void> {
