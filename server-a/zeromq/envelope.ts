@@ -3,7 +3,7 @@ const MOST_HOPS = 8;
 
 /** A request as it came on a ROUTER socket. */
 export interface Incoming {
-  /** Names the connection it came on. */
+  /** Names who asks: the connection it came on and, where that is a proxy's, every hop before it. */
   readonly client: string;
   /** What the answer begins with. */
   readonly envelope: readonly Buffer[];
@@ -16,9 +16,8 @@ export interface Incoming {
  */
 export function openEnvelope(frames: readonly Buffer[]): Incoming | null {
   const delimiter = frames.findIndex((frame, index) => index > 0 && frame.length === 0);
-  const [routingId] = frames;
-  if (routingId === undefined || delimiter === -1 || delimiter > MOST_HOPS) return null;
+  if (delimiter === -1 || delimiter > MOST_HOPS) return null;
   const envelope = frames.slice(0, delimiter + 1);
   const body = frames.slice(delimiter + 1);
-  return body.length === 0 ? null : { client: routingId.toString('hex'), envelope, body };
+  return body.length === 0 ? null : { client: envelope.map((frame) => frame.toString('hex')).join(), envelope, body };
 }

@@ -1,10 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Router } from 'zeromq';
-import { DarkroomError, describeError } from '../../shared/errors.ts';
+import { DarkroomError, describeError, systemCode } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { type Incoming, openEnvelope } from './envelope.ts';
 import { type Request, readRequest } from './request.ts';
 import { RequestQueue } from './request-queue.ts';
 import { Sender } from './sender.ts';
+
+/** Milliseconds for which an answer waits for room in its connection, and between two looks. */
+const PATIENCE_MS = 5000;
+const LOOK_MS = 10;
 
 /** What answers one request; the answer is a JSON value, or its bytes. */
 export type Answerer = (request: Request) => Promise<object>;
@@ -65,12 +70,12 @@ export class Requests {
         throw new DarkroomError('DRAINING', 'Expected a server that takes requests, received one that is stopping');
       this.#queue.add(incoming.client, bytes, () => this.#answer(incoming));
     } catch (error) {
-      void this.#send(incoming, this.#refusal(error));
+      void this.#send(incoming, this.#refusal(error), 0);
     }
   }
 
   async #answer(incoming: Incoming): Promise<void> {
-    await this.#send(incoming, await this.#answerTo(incoming.body));
+    await this.#send(incoming, await this.#answerTo(incoming.body), PATIENCE_MS);
   }
 
   async #answerTo(body: readonly Buffer[]): Promise<object> {
@@ -87,12 +92,21 @@ export class Requests {
     return { status: 'error', message };
   }
 
-  /** Never rejects. What cannot be sent has nobody left who waits for it. */
-  async #send({ envelope }: Incoming, answer: object): Promise<void> {
-    try {
-      await this.#sender.send([...envelope, answer instanceof Uint8Array ? answer : JSON.stringify(answer)]);
-    } catch (error) {
-      this.#options.log.debug({ err: error }, 'an answer was not sent');
+  /**
+   * Sends an answer, or gives it up after some milliseconds in which the client has not read those before it, or when it
+   * is gone. Until then the request is in hand, and nobody else waits for that. Never rejects.
+   */
+  async #send({ envelope }: Incoming, answer: object, patience: number): Promise<void> {
+    const message = [...envelope, answer instanceof Uint8Array ? answer : JSON.stringify(answer)];
+    for (let waited = 0; ; waited += LOOK_MS) {
+      try {
+        return await this.#sender.send(message);
+      } catch (error) {
+        if (systemCode(error) !== 'EAGAIN' || waited >= patience) {
+          return this.#options.log.debug({ err: error }, 'an answer was not sent');
+        }
+      }
+      await sleep(LOOK_MS);
     }
   }
 }

@@ -6,7 +6,7 @@ const MEBIBYTE = 1024 * 1024;
 /** Connections that the system has accepted and nobody has taken yet. */
 const BACKLOG = 512;
 /** Milliseconds for which messages that are still to be sent may keep a closed socket. */
-const LINGER_MS = 1000;
+const LINGER_MS = 5000;
 /** Milliseconds in which a connection must have greeted. */
 const HANDSHAKE_MS = 10_000;
 /** Seconds of silence after which the system looks whether a peer is still there, between two looks, and looks in vain. */
@@ -39,6 +39,9 @@ export async function bindRouter(settings: SocketSettings): Promise<Router> {
     maxMessageSize: maxRequestBytes(settings),
     receiveHighWaterMark: REQUESTS_WAITING,
     sendHighWaterMark: REQUESTS_WAITING,
+    // A connection without room for an answer is told, at once, instead of the answer being dropped.
+    mandatory: true,
+    sendTimeout: 0,
   });
   await bind(router, settings.ip, settings.zeromqPort);
   return router;

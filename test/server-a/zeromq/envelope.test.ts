@@ -8,9 +8,13 @@ describe('envelope', () => {
   }
 
   it('ends with the first empty frame after the routing id', () => {
-    expect(open('id', '', 'body')).to.deep.equal(['6964', ['id', ''], ['body']]);
-    expect(open('id', 'hop', '', 'body', '', 'more')).to.deep.equal(['6964', ['id', 'hop', ''], ['body', '', 'more']]);
-    expect(open('id', '', '')).to.deep.equal(['6964', ['id', ''], ['']]);
+    expect(open('id', '', 'body')).to.deep.equal(['6964,', ['id', ''], ['body']]);
+    expect(open('id', 'hop', '', 'body', '', 'more')).to.deep.equal([
+      '6964,686f70,',
+      ['id', 'hop', ''],
+      ['body', '', 'more'],
+    ]);
+    expect(open('id', '', '')).to.deep.equal(['6964,', ['id', ''], ['']]);
   });
 
   it('is missing without an empty frame, with nothing after it, or after too many hops', () => {

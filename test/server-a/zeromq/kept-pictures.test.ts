@@ -110,13 +110,22 @@ describe('ZeroMQ kept pictures', function () {
     }
   });
 
+  it('are taken in lines, as MIME has base64', async () => {
+    const lines = (picture.toString('base64').match(/.{1,76}/g) ?? []).join('\n');
+    const answer = await ask(fixture.address, { operation: 'upload', image_data: `${lines}\n` });
+    const kept = await ask(fixture.address, { operation: 'retrieve', image_id: answer['image_id'] });
+    expect(kept['image_data']).to.equal(picture.toString('base64'));
+  });
+
   it('are refused when they are no base64', async () => {
     const text = picture.toString('base64');
     for (const image_data of [
       `${text}!`,
-      ` ${text}`,
+      `${text.slice(0, 40)}!${text.slice(40)}`,
       text.slice(1),
-      `${text.slice(0, 40)}\n${text.slice(40)}`,
+      `${text}====`,
+      Buffer.from([255, 255, 255]).toString('base64url'),
+      `data:image/png;base64,${text}`,
       '%%%',
       5,
       {},

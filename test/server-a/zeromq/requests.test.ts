@@ -112,7 +112,7 @@ describe('ZeroMQ requests', () => {
     const statuses: unknown[] = [];
     for (const _ of requests) statuses.push((await answerOf(socket))['message'] ?? 'received');
     expect(statuses.map((text) => String(text).split(',')[0])).to.deep.equal([
-      'Expected a text of at most 16384 characters for urls[0]',
+      'Expected a text of at most 1048576 characters for urls[0]',
       'Invalid operation',
       'received',
       'Expected a JSON object for the request',
@@ -126,6 +126,20 @@ describe('ZeroMQ requests', () => {
     await socket.send(['hop one', 'hop two', '', '{}']);
     const frames = await socket.receive();
     expect(frames.map(String)).to.deep.equal(['hop one', 'hop two', '', JSON.stringify(RECEIVED)]);
+    socket.close();
+  });
+
+  it('of many clients behind one proxy are all served, as those of many connections', async () => {
+    const socket = dealer();
+    const hops = Array.from({ length: 40 }, (_, index) => `hop ${index}`);
+    for (const hop of hops) await socket.send([hop, '', '{"urls": ["no url"]}']);
+    const served: string[] = [];
+    for (const _ of hops) {
+      const [hop, , answer] = await socket.receive();
+      expect(JSON.parse(String(answer))).to.deep.equal({ status: 'received', num_urls: 1 });
+      served.push(String(hop));
+    }
+    expect(served).to.have.members(hops);
     socket.close();
   });
 
