@@ -14,16 +14,14 @@ export interface Wait {
 }
 
 /**
- * The wait asked for by `?wait=N` or else by `Prefer: wait=N` (RFC 7240, section 4.3), or null. The header's is a wish:
- * what cannot be read is ignored and a longer one is cut to a minute. Throws BAD_REQUEST when the query's is no whole
- * number of seconds in [0, 60].
+ * The wait asked for by `?wait=N` or else by `Prefer: wait=N` (RFC 7240, section 4.3), or null. Either is cut
+ * to a minute. What cannot be read is ignored in the header, which is a wish, and BAD_REQUEST in the query.
  */
 export function readWait(context: HttpContext): Wait | null {
   const { wait } = context.query;
   if (wait !== undefined) {
-    const seconds = typeof wait === 'string' && /^\d{1,2}$/.test(wait) ? Number(wait) : Number.NaN;
-    if (!(seconds <= MAX_WAIT_SECONDS)) throw invalid(`whole seconds in [0, ${MAX_WAIT_SECONDS}]`, 'wait', wait);
-    return { seconds, applied: null };
+    if (typeof wait !== 'string' || !/^\d{1,9}$/.test(wait)) throw invalid('whole seconds', 'wait', wait);
+    return { seconds: Math.min(Number(wait), MAX_WAIT_SECONDS), applied: null };
   }
   const preferred = preferredWait(context.get('Prefer'));
   if (preferred === null) return null;

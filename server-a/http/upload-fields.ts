@@ -14,15 +14,15 @@ import {
 export const PICTURE_FIELD = 'image';
 const DEFAULT_TOP_K = 5;
 
-/** A number as people write it: no sign, no spaces, no hexadecimal, no words. */
+/** A number as people write it: no sign, no hexadecimal, no words. */
 const DECIMAL = /^(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 
-/** One optional text field; `read` gives undefined for a text that is not what was `expected`. */
+/** One optional text field, without the space around it; `read` gives undefined for what is not `expected`. */
 function field<Value>(expected: string, read: (text: string) => Value | undefined) {
   return z
     .unknown()
     .transform((given, context) => {
-      const value = typeof given === 'string' ? read(given) : undefined;
+      const value = typeof given === 'string' ? read(given.trim()) : undefined;
       if (value !== undefined) return value;
       context.addIssue({ code: 'custom', message: typeof given === 'string' ? expected : 'one value' });
       return z.NEVER;
@@ -42,8 +42,8 @@ function oneOf<Name extends string>(names: readonly Name[]) {
 }
 
 const yesOrNo = field('true or false', (text) => {
-  if (text === 'true' || text === '1') return true;
-  return text === 'false' || text === '0' ? false : undefined;
+  if (/^(true|1)$/i.test(text)) return true;
+  return /^(false|0)$/i.test(text) ? false : undefined;
 });
 
 /** Every field of an upload, as text, in the order the docs list them. */

@@ -71,8 +71,13 @@ describe('upload fields', () => {
     });
   }
 
-  const numbers = ['', ' 1', '1 ', '0', '-1', '+1', '11', '10.000001', '0x1', '1e309', '1e-400', 'NaN', 'Infinity'];
-  for (const text of [...numbers, 'abc', '1,5', '.', '1e', '٣', '1\n', '1_0', 'null']) {
+  it('takes a text without the space around it, and true and false however they are written', () => {
+    const fields = { scale_factor: ' 0.5\r\n', format: 'webp ', grayscale: 'True', classify: 'FALSE' };
+    expect(readFields(fields)).deep.equal({ scale_factor: 0.5, format: 'webp', grayscale: true, classify: false });
+  });
+
+  const numbers = ['', ' ', '1 0', '0', '-1', '+1', '11', '10.000001', '0x1', '1e309', '1e-400', 'NaN', 'Infinity'];
+  for (const text of [...numbers, 'abc', '1,5', '.', '1e', '٣', '1_0', 'null']) {
     it(`refuses scale_factor ${JSON.stringify(text)}`, () => {
       expect(refusal({ scale_factor: text })).equal(
         `Expected a number in (0, 10] for scale_factor, received '${text}'`,
@@ -80,7 +85,7 @@ describe('upload fields', () => {
     });
   }
 
-  for (const text of ['', '0', '-1', '1.5', '16385', '1e2', '0x10', 'NaN', ' 1', '99999999999999999999']) {
+  for (const text of ['', '0', '-1', '1.5', '16385', '1e2', '0x10', 'NaN', '1 2', '99999999999999999999']) {
     it(`refuses width ${JSON.stringify(text)}`, () => {
       expect(refusal({ width: text })).equal(`Expected a whole number in [1, 16384] for width, received '${text}'`);
     });
