@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { nanoid } from 'nanoid';
-import { attempt, demand, type Place, pathNotAllowed, RootedWalk, within } from './rooted-walk.ts';
+import { orNull, orRefuse, type Place, pathNotAllowed, RootedWalk, within } from './rooted-walk.ts';
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
 /** Without O_NONBLOCK, opening a FIFO waits for a writer. */
@@ -26,7 +26,7 @@ export async function openBelow(root: string | undefined, path: string): Promise
   const walk = await RootedWalk.start(root, path);
   try {
     const place = await walk.find({ follow: true });
-    const handle = place && (await attempt(path, () => open(within(place.folder, place.name), READ)));
+    const handle = place && (await orNull(path, () => open(within(place.folder, place.name), READ)));
     if (handle === null) return null;
     await closeOnError(handle, async () => {
       if (!(await handle.stat()).isFile()) throw pathNotAllowed(path);
@@ -54,7 +54,7 @@ export async function writeBelow(
     const place = await walk.find({ follow: false });
     if (place === null) throw pathNotAllowed(path);
     const temporary = within(place.folder, `.darkroom-${nanoid()}`);
-    const handle = await demand(path, () => open(temporary, CREATE, 0o600));
+    const handle = await orRefuse(path, () => open(temporary, CREATE, 0o600));
     try {
       await closeOnError(handle, async () => {
         await walk.checkLocation(handle);
@@ -63,7 +63,7 @@ export async function writeBelow(
         await handle.sync();
       });
       await handle.close();
-      await demand(path, () => rename(temporary, within(place.folder, place.name)));
+      await orRefuse(path, () => rename(temporary, within(place.folder, place.name)));
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;

@@ -38,12 +38,15 @@ export class RootedWalk {
     this.#rootNames = rootNames;
   }
 
-  /** A walk to `path` that stands at the root. Throws PATH_NOT_ALLOWED when no root is named, or it is no folder. */
+  /**
+   * A walk to `path` that stands at the root. Throws PATH_NOT_ALLOWED when no root is named, or it is no folder, and for
+   * a path with `..` in it; links on the way may have it.
+   */
   static async start(root: string | undefined, path: string): Promise<RootedWalk> {
-    if (root === undefined || path.length > MAX_PATH || path.includes('\0') || namesOf(path).some(hidesWayOut)) {
+    if (root === undefined || path.length > MAX_PATH || path.includes('\0') || namesOf(path).some(leadsUp)) {
       throw pathNotAllowed(path);
     }
-    const folder = await demand(path, () => open(root, constants.O_RDONLY | constants.O_DIRECTORY));
+    const folder = await orRefuse(path, () => open(root, constants.O_RDONLY | constants.O_DIRECTORY));
     const location = await readLink(within(folder));
     if (location !== null) return new RootedWalk(path, folder, [namesOf(resolve(root)), namesOf(location)]);
     await folder.close();
@@ -109,7 +112,7 @@ export class RootedWalk {
   }
 
   async #enter(folder: FileHandle, name: string): Promise<boolean> {
-    const next = await attempt(this.#path, () => open(within(folder, name), O_PATH | constants.O_NOFOLLOW));
+    const next = await orNull(this.#path, () => open(within(folder, name), O_PATH | constants.O_NOFOLLOW));
     if (next === null) return false;
     this.#trail.push(next);
     const entry = await next.stat();
@@ -132,7 +135,7 @@ export function within(folder: FileHandle, name?: string): string {
 }
 
 /** What `work` gives, or null where the system finds nothing. Throws PATH_NOT_ALLOWED where the system refuses. */
-export async function attempt<Value>(path: string, work: () => Promise<Value>): Promise<Value | null> {
+export async function orNull<Value>(path: string, work: () => Promise<Value>): Promise<Value | null> {
   try {
     return await work();
   } catch (error) {
@@ -143,8 +146,8 @@ export async function attempt<Value>(path: string, work: () => Promise<Value>): 
 }
 
 /** What `work` gives. Throws PATH_NOT_ALLOWED where the system refuses or finds nothing. */
-export async function demand<Value>(path: string, work: () => Promise<Value>): Promise<Value> {
-  const value = await attempt(path, work);
+export async function orRefuse<Value>(path: string, work: () => Promise<Value>): Promise<Value> {
+  const value = await orNull(path, work);
   if (value === null) throw pathNotAllowed(path);
   return value;
 }
@@ -170,10 +173,12 @@ function namesOf(path: string): string[] {
 }
 
 /**
- * True for a name whose percent signs, decoded however often, stand for a NUL or a way up. Nothing here decodes them, and
- * any other name is taken as it is; but nobody means a folder called `%2e%2e`.
+ * True for the way up, which behind a link leads elsewhere than the text says, and for a name whose percent signs, decoded
+ * however often, stand for it or for a NUL. Nothing here decodes them, and any other name is taken as it is; but nobody
+ * means a folder called `%2e%2e`.
  */
-function hidesWayOut(name: string): boolean {
+function leadsUp(name: string): boolean {
+  if (name === '..') return true;
   const decoded = name.replace(/%(?:25)*(2e|2f|5c|00)/gi, (_all, code: string) =>
     String.fromCharCode(Number.parseInt(code, 16)),
   );

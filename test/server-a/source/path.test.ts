@@ -70,21 +70,33 @@ describe('below a root', () => {
     });
 
     it('tells the absolute path as it was asked for', async () => {
-      for (const path of [`${root}/album/../cat.jpg`, 'cat.jpg']) {
+      for (const path of [`${root}/album/./dog.jpg`, 'cat.jpg']) {
         const opened = await openBelow(root, path);
         await opened?.handle.close();
         expect(opened?.path).to.equal(path === 'cat.jpg' ? join(root, path) : path);
       }
     });
 
-    it('takes dots, doubled slashes and links that stay inside', async () => {
+    it('takes a dot, doubled slashes and links that stay inside', async () => {
       await symlink('album', join(root, 'link'));
       await symlink(join(root, 'album', 'dog.jpg'), join(root, 'absolute'));
       await symlink('../link/../cat.jpg', join(root, 'album', 'up'));
-      expect(await read(root, `${root}//album/.././cat.jpg`)).to.equal('cat');
+      expect(await read(root, `${root}//album/./dog.jpg`)).to.equal('dog');
       expect(await read(root, `${root}/link/dog.jpg`)).to.equal('dog');
       expect(await read(root, `${root}/absolute`)).to.equal('dog');
       expect(await read(root, `${root}/link/up`)).to.equal('cat');
+    });
+
+    it('refuses the way up, also to what is inside', async () => {
+      await symlink('album', join(root, 'link'));
+      for (const path of [
+        `${root}/album/../cat.jpg`,
+        'album/../cat.jpg',
+        `${root}/link/../cat.jpg`,
+        'none/../cat.jpg',
+      ]) {
+        await expectRefused(path);
+      }
     });
 
     it('takes a root that is a link, by either name', async () => {
