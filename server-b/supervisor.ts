@@ -26,9 +26,11 @@ export interface SupervisorOptions {
 /** Told of the first instance's start, or of the reason why it cannot. */
 interface FirstLife {
   readonly listening: () => void;
-  readonly unable: (error: Error) => void;
+  readonly unable: (reason: unknown) => void;
 }
 
+/** How a life ended: what the process exited with, or why there never was one. */
+type End = { readonly code: number | null; readonly signal: NodeJS.Signals | null } | { readonly err: unknown };
 type Unable = Extract<ChildMessage, { kind: 'unable' }>;
 
 /**
@@ -68,7 +70,7 @@ export class Supervisor {
   /** Resolves when the first instance listens. Throws its reason, with the system's code and port, when it cannot. */
   async start(): Promise<void> {
     try {
-      await new Promise<void>((listening, unable) => this.#fork({ listening, unable }));
+      await new Promise<void>((listening, unable) => this.#begin({ listening, unable }));
     } catch (error) {
       this.#isClosing = true;
       throw error;
@@ -93,13 +95,31 @@ export class Supervisor {
     });
   }
 
-  #fork(first?: FirstLife): void {
-    const child = fork(fileURLToPath(new URL('./main.js', import.meta.url)), [], {
+  /**
+   * Begins a life. One that cannot be forked has its end at once: Node throws for some reasons (ENOMEM), and for others
+   * (EAGAIN, EMFILE, ENFILE, ENOENT) gives a child without a pid, of which only 'error' is heard.
+   */
+  #begin(first?: FirstLife): void {
+    const bornAt = Date.now();
+    const unborn = (error: unknown) => this.#ended({ err: error }, bornAt, first);
+    try {
+      const child = this.#fork();
+      if (child.pid === undefined) child.once('error', unborn);
+      else this.#attend(child, bornAt, first);
+    } catch (error) {
+      unborn(error);
+    }
+  }
+
+  #fork(): ChildProcess {
+    return fork(fileURLToPath(new URL('./main.js', import.meta.url)), [], {
       env: this.#environment(),
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
+  }
+
+  #attend(child: ChildProcess, bornAt: number, first?: FirstLife): void {
     this.#child = child;
-    const bornAt = Date.now();
     const silence = setTimeout(() => this.#killSilent(child), SILENT_MS);
     child.on('error', (error) => this.#options.log.error({ err: error }, 'Server B process'));
     child.on('message', (raw) => {
@@ -111,16 +131,23 @@ export class Supervisor {
       this.#setAddress({ host: message.data.host, port: message.data.port });
       first?.listening();
     });
-    child.on('exit', (code, signal) => {
+    child.once('exit', (code, signal) => {
       clearTimeout(silence);
       this.#child = null;
-      const hasListened = this.#address !== null;
-      this.#setAddress(null);
-      if (first !== undefined && !hasListened) return first.unable(endedTooSoon(signal ?? code));
-      if (this.#isClosing) return;
-      this.#options.log.error({ code, signal }, 'Server B ended; starting another');
-      this.#startAgain(Date.now() - bornAt);
+      this.#ended({ code, signal }, bornAt, first);
     });
+  }
+
+  /** A life is over: the caller's to hear if it was the first and never listened, else followed by another. */
+  #ended(end: End, bornAt: number, first?: FirstLife): void {
+    const hasListened = this.#address !== null;
+    this.#setAddress(null);
+    if (first !== undefined && !hasListened) {
+      first.unable('err' in end ? end.err : endedTooSoon(end));
+    } else if (!this.#isClosing) {
+      this.#options.log.error(end, 'Server B ended; starting another');
+      this.#startAgain(Date.now() - bornAt);
+    }
   }
 
   /** The reason crosses the process border as text; code and port are put back, so that the flag can be named. */
@@ -131,7 +158,7 @@ export class Supervisor {
 
   #startAgain(livedMs: number): void {
     if (livedMs > GOOD_LIFE_MS) this.#waitMs = FIRST_WAIT_MS;
-    this.#restart = setTimeout(() => this.#fork(), this.#waitMs);
+    this.#restart = setTimeout(() => this.#begin(), this.#waitMs);
     this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_WAIT_MS);
   }
 
@@ -167,6 +194,6 @@ export class Supervisor {
   }
 }
 
-function endedTooSoon(how: NodeJS.Signals | number | null): DarkroomError {
-  return new DarkroomError('INTERNAL', `Expected Server B to start and listen, received its end (${how})`);
+function endedTooSoon({ code, signal }: Extract<End, { code: unknown }>): DarkroomError {
+  return new DarkroomError('INTERNAL', `Expected Server B to start and listen, received its end (${signal ?? code})`);
 }

@@ -1,21 +1,25 @@
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { pino } from 'pino';
 import { serverBSettings } from '../../server-b/config.ts';
 import type { ListenAddress } from '../../server-b/listener.ts';
 import { Supervisor } from '../../server-b/supervisor.ts';
-import { createLogger } from '../../shared/log.ts';
 import { headerOf, waves } from '../support/pictures.ts';
 import { eventually, isRunning } from '../support/processes.ts';
 import { jobMessage, WireClient } from '../support/wire-client.ts';
+
+/** Bytes of one environment variable with which no system starts a process. */
+const MORE_THAN_FITS = 3_000_000;
 
 describe('supervisor', function () {
   this.timeout(60_000);
   let folder: string;
   let supervisor: Supervisor;
+  let logged: string[];
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'darkroom-supervisor-'));
@@ -26,10 +30,20 @@ describe('supervisor', function () {
     await rm(folder, { recursive: true, force: true });
   });
 
-  function supervise(changes: Readonly<Record<string, unknown>> = {}): Supervisor {
+  function supervise(
+    changes: Readonly<Record<string, unknown>> = {},
+    environment: Readonly<Record<string, string | undefined>> = process.env,
+  ): Supervisor {
     const settings = serverBSettings.parse({ port: 0, dataDir: folder, threads: 1, logLevel: 'silent', ...changes });
-    supervisor = new Supervisor(settings, { environment: process.env, log: createLogger('test', 'silent') });
+    logged = [];
+    const log = pino({ level: 'error' }, { write: (line) => logged.push(line) });
+    supervisor = new Supervisor(settings, { environment, log });
     return supervisor;
+  }
+
+  /** How many lives were logged as ended before they began, for a reason of the system's. */
+  function failedTries(code: string): number {
+    return logged.filter((line) => JSON.parse(line).err?.code === code).length;
   }
 
   function livingAddress(): ListenAddress {
@@ -49,6 +63,13 @@ describe('supervisor', function () {
     const { message } = await client.next('WELCOME');
     client.close();
     return message.instance;
+  }
+
+  /** Why a supervisor cannot start. */
+  async function reasonAgainst(starting: Supervisor): Promise<Error> {
+    const reason: unknown = await starting.start().catch((error: unknown) => error);
+    if (!(reason instanceof Error)) throw new Error('Expected no instance, received one');
+    return reason;
   }
 
   /** Waits for another instance than the one of `pid` to listen. */
@@ -125,24 +146,63 @@ describe('supervisor', function () {
     expect([supervisor.pid, supervisor.address]).to.deep.equal([null, null]);
   });
 
+  describe('where no process can be had', () => {
+    const node = process.execPath;
+
+    afterEach(() => {
+      process.execPath = node;
+    });
+
+    it('goes on trying, where fork fails by an event, until one can be had', async () => {
+      await supervise().start();
+      const pid = livingPid();
+      const later = join(folder, 'node');
+      process.execPath = later;
+      process.kill(pid, 'SIGKILL');
+      await eventually('two tries in vain', () => (failedTries('ENOENT') >= 2 ? true : undefined));
+      expect([supervisor.pid, supervisor.address]).to.deep.equal([null, null]);
+      await symlink(node, later);
+      await replaced(pid);
+      expect(await instance()).to.match(/./);
+    });
+
+    it('goes on trying, where fork throws, until one can be had', async () => {
+      const environment = { ...process.env };
+      await supervise({}, environment).start();
+      const pid = livingPid();
+      environment['FILLING'] = 'x'.repeat(MORE_THAN_FITS);
+      process.kill(pid, 'SIGKILL');
+      await eventually('two tries in vain', () => (failedTries('E2BIG') >= 2 ? true : undefined));
+      expect([supervisor.pid, supervisor.address]).to.deep.equal([null, null]);
+      environment['FILLING'] = '';
+      await replaced(pid);
+      expect(await instance()).to.match(/./);
+    });
+
+    it('does not start, and tells why, where fork fails by an event', async () => {
+      process.execPath = join(folder, 'node');
+      expect(await reasonAgainst(supervise())).to.include({ code: 'ENOENT' });
+    });
+
+    it('does not start, and tells why, where fork throws', async () => {
+      const filling = { FILLING: 'x'.repeat(MORE_THAN_FITS) };
+      expect(await reasonAgainst(supervise({}, filling))).to.include({ code: 'E2BIG' });
+    });
+  });
+
   it('does not start on a port that is taken, and says so with code and port', async () => {
     const holder = createServer().listen(0, '127.0.0.1');
     await once(holder, 'listening');
     try {
       const { port } = Object(holder.address());
-      const error: unknown = await supervise({ port })
-        .start()
-        .catch((reason: unknown) => reason);
-      expect(error).to.be.instanceOf(Error).and.include({ code: 'EADDRINUSE', port });
+      expect(await reasonAgainst(supervise({ port }))).to.include({ code: 'EADDRINUSE', port });
     } finally {
       holder.close();
     }
   });
 
   it('does not start when its threads cannot', async () => {
-    const error: unknown = await supervise({ operationsModule: join(folder, 'missing.js') })
-      .start()
-      .catch((reason: unknown) => reason);
-    expect(error).to.be.instanceOf(Error).and.have.property('message').that.contains('missing.js');
+    const error = await reasonAgainst(supervise({ operationsModule: join(folder, 'missing.js') }));
+    expect(error.message).to.contain('missing.js');
   });
 });
