@@ -26,8 +26,13 @@ export async function runServerA(settings: ServerASettings, run: ServerARun): Pr
     throw explainListenFailure(error, serverASettings, settings);
   });
   try {
-    process.stdout.write(greeting(serverA, await run.backendText(), settings));
-    await aborted(AbortSignal.any([run.stop, fatal.signal]));
+    const ended = AbortSignal.any([run.stop, fatal.signal]);
+    const greeted = run.backendText().then((backendText) => {
+      if (!ended.aborted) process.stdout.write(greeting(serverA, backendText, settings));
+    });
+    // Server B may take long to start; the end does not wait for it.
+    await Promise.race([greeted, aborted(ended)]);
+    await aborted(ended);
     fatal.signal.throwIfAborted();
   } finally {
     await serverA.close();

@@ -11,7 +11,7 @@ export const childMessageSchema = z.discriminatedUnion('kind', [
     code: z.string().optional(),
     port: z.number().optional(),
   }),
-  /** Its main thread is alive. */
+  /** Its main thread is alive; told from the beginning, long before it listens. */
   z.object({ kind: z.literal('beat') }),
 ]);
 export type ChildMessage = z.infer<typeof childMessageSchema>;

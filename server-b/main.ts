@@ -16,6 +16,9 @@ async function main(): Promise<void> {
   if (!process.connected) endNow();
   const settings = resolveSettings(serverBSettings, SERVER_B_PREFIX, {}, process.env);
   const log = createLogger('server-b', settings.logLevel);
+  // A start may take long: threads load native libraries, a large model is read and tried. None of it holds this thread.
+  tell({ kind: 'beat' });
+  setInterval(() => tell({ kind: 'beat' }), BEAT_MS).unref();
   const server = await startServerB(settings, { stuck: endNow, log });
   process.on('message', (message) => {
     if (!supervisorMessageSchema.safeParse(message).success) return;
@@ -27,8 +30,6 @@ async function main(): Promise<void> {
       },
     );
   });
-  const beat = () => tell({ kind: 'beat' });
-  setInterval(beat, BEAT_MS).unref();
   tell({ kind: 'listening', ...server.address });
 }
 

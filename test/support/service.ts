@@ -9,7 +9,7 @@ import { childrenOf, eventually, isRunning } from './processes.ts';
 const HTTP_LINE = /^HTTP {6}(http:\/\/\S+)$/m;
 
 /** Turns off the listeners whose ports would clash with those of another service. */
-const HTTP_ONLY = ['--zeromq-port', '0', '--zeromq-pub-port', '0', '--grpc-port', '0', '--websocket-port', '0'];
+export const HTTP_ONLY = ['--zeromq-port', '0', '--zeromq-pub-port', '0', '--grpc-port', '0', '--websocket-port', '0'];
 
 export interface ServiceOptions {
   /** Flags beside those that make it quiet, small and free of the internet. */

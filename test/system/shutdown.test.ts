@@ -1,12 +1,15 @@
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Task } from '../../shared/task.ts';
+import { ask } from '../server-a/http/http-fixture.ts';
 import { startDarkroom } from '../support/command-line.ts';
+import { freePort } from '../support/free-port.ts';
 import { KILLERS } from '../support/killer-operations.ts';
 import { plain, waves } from '../support/pictures.ts';
 import { childrenOf, eventually } from '../support/processes.ts';
 import { repositoryPath } from '../support/repository.ts';
-import { hasGone, Service, temporaryFolder } from '../support/service.ts';
+import { HTTP_ONLY, hasGone, Service, temporaryFolder } from '../support/service.ts';
 
 const killers = { DARKROOM_B_OPERATIONS_MODULE: repositoryPath('dist/test/support/killer-operations.js') };
 const SLOW = { scale_factor: '1', format: 'avif', classify: 'false' };
@@ -83,6 +86,27 @@ describe('the end of a service', function () {
       expect(await starting.ended).to.include({ code: 0, stderr: '' });
     });
   }
+
+  it('by SIGTERM while Server B takes long to start does not wait for it', async () => {
+    const endless = join(dataDir, 'endless.mjs');
+    await writeFile(endless, 'await new Promise((resolve) => setTimeout(resolve, 3_600_000));');
+    const port = await freePort();
+    const words = [
+      'serve',
+      '-p',
+      String(port),
+      '--data-dir',
+      dataDir,
+      '--no-model-fetch',
+      '--threads',
+      '1',
+      ...HTTP_ONLY,
+    ];
+    const starting = startDarkroom(words, { environment: { DARKROOM_B_OPERATIONS_MODULE: endless } });
+    await eventually('Server A', () => ask({ host: '127.0.0.1', port }, { path: '/livez' }).catch(() => undefined));
+    starting.process.kill('SIGTERM');
+    expect(await starting.ended).to.include({ code: 0, stdout: '' });
+  });
 
   it('goes on answering while the last task runs, and takes no other', async () => {
     service = await Service.start({ dataDir, environment: killers, flags: ['--job-seconds', '2'] });
