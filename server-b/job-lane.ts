@@ -137,13 +137,14 @@ export class JobLane {
     const reservation = await this.#context.budget.reserve(claim, job.abandoned.signal);
     if (job.abandoned.signal.aborted) return reservation.release();
     job.reservation = reservation;
-    job.body = new Uint8Array(bytes);
+    job.body = allocate(bytes);
     this.#lane.signal('GO');
   }
 
   #refuse(job: CurrentJob, error: unknown): void {
     if (job.abandoned.signal.aborted) return;
     this.#log(job).warn({ err: error }, 'job refused');
+    job.reservation?.release();
     this.#job = null;
     this.#lane.send('REFUSE', describeError(error));
     this.#afterJob();
@@ -248,6 +249,17 @@ export class JobLane {
 
   #log(job: CurrentJob): Logger {
     return this.#context.log.child({ task_id: job.message.id, attempt: job.message.attempt });
+  }
+}
+
+/** Memory that the budget allows for may still not be had from the system; that is no fault of the job's. */
+function allocate(bytes: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(bytes);
+  } catch (cause) {
+    throw new DarkroomError('BACKEND_UNAVAILABLE', `Expected ${bytes} bytes of memory for the body, received none`, {
+      cause,
+    });
   }
 }
 

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { Budget } from '../../server-b/budget.ts';
 import { Listener } from '../../server-b/listener.ts';
 import type { JobOutcome, PoolJob } from '../../server-b/pool.ts';
+import { ERRORS } from '../../shared/errors.ts';
 import { createLogger } from '../../shared/log.ts';
 import { FORMATS, OPERATION_NAMES } from '../../shared/operations.ts';
 import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
@@ -219,6 +220,16 @@ describe('listener', () => {
       const a = await client();
       a.lane.send('JOB', jobMessage({ image: { ...SMALL_HEADER, width: 1000, height: 1000 } }));
       expect((await a.next('REFUSE')).message.code).to.equal('IMAGE_TOO_LARGE');
+      a.lane.send('JOB', jobMessage());
+      await a.next('GO');
+    });
+
+    it('is refused for the time being, and holds nothing, when the system has no memory for its body (rule 3)', async () => {
+      await open({ slots: 1, bytes: Number.MAX_SAFE_INTEGER });
+      const a = await client();
+      a.lane.send('JOB', jobMessage({ bytes: 2 ** 52 }));
+      const { code } = (await a.next('REFUSE')).message;
+      expect(ERRORS[code].retry).to.equal('later');
       a.lane.send('JOB', jobMessage());
       await a.next('GO');
     });
