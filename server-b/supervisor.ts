@@ -18,7 +18,7 @@ const EXIT_MS = 2000;
 const SPARE_UV_THREADS = 4;
 
 export interface SupervisorOptions {
-  /** The environment the instance inherits. */
+  /** The environment the instance inherits, but for Darkroom's own variables: it has its settings from here. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
 }
@@ -174,16 +174,17 @@ export class Supervisor {
   }
 
   /**
-   * What is read only as a process starts: libuv's thread count, libvips' block of untrusted loaders, whether ONNX Runtime
-   * may report to its maker, and the number of glibc's heaps, each of which keeps what its threads once used (two instead
-   * of one a thread: 390 MiB instead of 530 for the same 160 tasks). What is larger than MALLOC_MMAP_THRESHOLD_, in bytes, is
-   * no part of them and goes back to the system when it is freed; left to itself glibc raises that to 32 MiB (after
-   * eight each of large JPEG, AVIF and PNG pictures: 300 MiB instead of 460, at the same CPU time).
+   * The settings, and what is read only as a process starts: libuv's thread count, libvips' block of untrusted loaders,
+   * whether ONNX Runtime may report to its maker, and the number of glibc's heaps, each of which keeps what its threads
+   * once used (two instead of one a thread: 390 MiB instead of 530 for the same 160 tasks). What is larger than
+   * MALLOC_MMAP_THRESHOLD_, in bytes, is no part of them and goes back to the system when it is freed; left to itself
+   * glibc raises that to 32 MiB (after eight each of large JPEG, AVIF and PNG pictures: 300 MiB instead of 460, at the
+   * same CPU time).
    */
   #environment(): Record<string, string | undefined> {
     const slots = this.#settings.threads * this.#settings.jobsPerThread;
     return {
-      ...this.#options.environment,
+      ...withoutDarkroom(this.#options.environment),
       ...toEnvironment(serverBSettings, SERVER_B_PREFIX, this.#settings),
       UV_THREADPOOL_SIZE: String(slots + SPARE_UV_THREADS),
       VIPS_BLOCK_UNTRUSTED: '1',
@@ -192,6 +193,11 @@ export class Supervisor {
       ORT_DISABLE_TELEMETRY: '1',
     };
   }
+}
+
+/** Whoever takes over a decoder must not find Server A's secrets there, such as the API keys. */
+function withoutDarkroom(environment: SupervisorOptions['environment']): SupervisorOptions['environment'] {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('DARKROOM_')));
 }
 
 function endedTooSoon({ code, signal }: Extract<End, { code: unknown }>): DarkroomError {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -188,6 +188,17 @@ describe('supervisor', function () {
       const filling = { FILLING: 'x'.repeat(MORE_THAN_FITS) };
       expect(await reasonAgainst(supervise({}, filling))).to.include({ code: 'E2BIG' });
     });
+  });
+
+  it("keeps Server A's settings from the instance, which has its own from the supervisor", async () => {
+    const telling = join(folder, 'telling.mjs');
+    await writeFile(telling, "throw new Error('has ' + Object.keys(process.env) + '.')");
+    const environment = { ...process.env, DARKROOM_API_KEYS: 'secret', DARKROOM_B_MODEL: 'other.onnx', OTHER: 'kept' };
+    const changes = { token: 'token', operationsModule: telling };
+    const { message } = await reasonAgainst(supervise(changes, environment));
+    const names = /has (.*)\./.exec(message)?.[1]?.split(',') ?? [];
+    expect(names).to.include.members(['OTHER', 'PATH', 'DARKROOM_TOKEN', 'DARKROOM_B_DATA_DIR']);
+    expect(names).to.not.include('DARKROOM_API_KEYS').and.not.include('DARKROOM_B_MODEL');
   });
 
   it('does not start on a port that is taken, and says so with code and port', async () => {
