@@ -1,6 +1,7 @@
 import { countPixels, decodedBytes, outputSize } from '../shared/limits.ts';
 import { type Format, type Operation, resizedSize, type Size } from '../shared/operations.ts';
 import type { ImageHeader } from '../shared/task.ts';
+import { CLASSIFY_SIDE, MAX_SHARED_JPEG_SCALE } from './scales.ts';
 
 // Every number here is the peak that bench/memory.ts saw, rounded up; run it after an update of sharp.
 
@@ -10,10 +11,6 @@ const FIXED_BYTES = 6 * 1024 * 1024;
 const WINDOW_ROWS = 2100;
 /** RGBA, 8 bits each: a raster, and the canvas of a GIF or WebP frame. */
 const RASTER_PIXEL_BYTES = 4;
-/** Pixels on the shorter side that the classifier looks at (operations/classify.ts). */
-const CLASSIFY_SIDE = 256;
-/** Largest scale to which a JPEG is decoded once for several operations (operations/share.ts). */
-const SHARED_JPEG_SCALE = 0.55;
 
 /**
  * Bytes an encoder takes for each pixel of a frame, of noise as hard to compress as it comes, without and with
@@ -93,7 +90,7 @@ function turningCost(image: ImageHeader, scale: number): number {
 /** The raster that several operations share, or that a 16-bit picture goes through (operations/share.ts). */
 function sharedCost(image: ImageHeader, operations: readonly Operation[], scale: number): number {
   const isPossible = operations.length > 1 || image.depth > 8;
-  if (!isPossible || (image.format === 'jpeg' && scale > SHARED_JPEG_SCALE)) return 0;
+  if (!isPossible || (image.format === 'jpeg' && scale > MAX_SHARED_JPEG_SCALE)) return 0;
   return Math.min(image.channels, RASTER_PIXEL_BYTES) * image.width * image.height * Math.min(1, scale) ** 2;
 }
 

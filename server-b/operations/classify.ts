@@ -2,12 +2,11 @@ import { DarkroomError } from '../../shared/errors.ts';
 import type { ClassifyParameters } from '../../shared/operations.ts';
 import type { PictureOutput } from '../job.ts';
 import type { ModelFiles } from '../model.ts';
+import { CLASSIFY_SIDE } from '../scales.ts';
 import { Classifier, MODEL_SIDE } from './classifier.ts';
 import { type Picture, rasterize } from './decode.ts';
 
-/** Pixels the shorter side is scaled to before the centre is cut out (the model's page in the onnx/models zoo). */
-export const CLASSIFY_SIDE = 256;
-/** Mean and standard deviation of ImageNet's red, green and blue, of values from 0 to 1 (the same page). */
+/** Mean and standard deviation of ImageNet's red, green and blue, of values from 0 to 1 (the model's page in the zoo). */
 const MEAN = [0.485, 0.456, 0.406];
 const DEVIATION = [0.229, 0.224, 0.225];
 

@@ -1,17 +1,8 @@
 import type { Operation, Size } from '../../shared/operations.ts';
 import { holdsAnimation, resizedSize } from '../../shared/operations.ts';
-import { CLASSIFY_SIDE } from './classify.ts';
+import { CLASSIFY_SIDE, MAX_SHARED_JPEG_SCALE, MAX_SHARED_SCALE } from '../scales.ts';
 import type { Picture } from './decode.ts';
 import { scaleOfResize } from './resize.ts';
-
-/**
- * The largest scale at which one decode for all operations is cheaper than one each. A JPEG shrinks while it loads,
- * which a shared decode at the largest output's size gives up for the smaller ones. CPU of shared ÷ separate decodes
- * for a resize, a circle and a classification, by bench/shared-decode.ts: JPEG 0.70 at scale 0.25, 0.83 at 0.5, near 1
- * above (photographs: up to 1.2); WebP 0.48 at 0.25, 0.84 at 1; PNG 0.41 and 0.79; AVIF 0.37 and 0.56.
- */
-const MAX_SHARED_SCALE = 1;
-const MAX_SHARED_JPEG_SCALE = 0.55;
 
 /**
  * The size to which the first frame is decoded once for all `operations` that use it, or null where each had better
