@@ -1,5 +1,5 @@
 import { countPixels, decodedBytes, outputSize } from '../shared/limits.ts';
-import { type Format, type Operation, resizedSize, type Size } from '../shared/operations.ts';
+import { circleFormat, type Format, type Operation, resizedSize, type Size } from '../shared/operations.ts';
 import type { ImageHeader } from '../shared/task.ts';
 import { CLASSIFY_SIDE, MAX_SHARED_JPEG_SCALE } from './scales.ts';
 
@@ -109,7 +109,7 @@ function outputCost(image: ImageHeader, operation: Operation): number {
 
 function formatOf(image: ImageHeader, operation: Exclude<Operation, { operation: 'classify' }>): Format {
   if (operation.operation === 'resize') return operation.format ?? image.format;
-  return operation.format === 'webp' || operation.format === 'avif' ? operation.format : 'png';
+  return circleFormat(operation.format);
 }
 
 /** How many times its own size the picture is drawn, the larger of both ways. */

@@ -28,6 +28,11 @@ export function holdsAnimation(format: Format): boolean {
   return format === 'gif' || format === 'webp';
 }
 
+/** The format of a circle for which `asked` was said: one with a place for its transparent corners, PNG unless WebP or AVIF. */
+export function circleFormat(asked: Format | undefined): 'png' | 'webp' | 'avif' {
+  return asked === 'webp' || asked === 'avif' ? asked : 'png';
+}
+
 const side = z.int().min(1).max(MAX_SIDE);
 
 /** What both picture-making operations take. */

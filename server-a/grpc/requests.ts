@@ -1,14 +1,12 @@
 import { z } from 'zod';
 import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
-import { circleSchema, classifySchema, type Operation, resizeSchema } from '../../shared/operations.ts';
+import { circleFormat, circleSchema, classifySchema, type Operation, resizeSchema } from '../../shared/operations.ts';
 import { taskIdSchema } from '../../shared/task.ts';
 import { enumSchema, FIT, FORMAT } from './enums.ts';
 import { readMessage } from './read-message.ts';
 
 const DEFAULT_TOP_K = 5;
 const MAX_FILENAME_LENGTH = 255;
-/** Formats with a place for a circle's transparent corners. */
-const CIRCLE_FORMATS: readonly unknown[] = ['png', 'webp', 'avif'];
 
 // The messages as proto-loader gives them; bounds are the operations' own, in shared/operations.ts.
 
@@ -66,7 +64,8 @@ function toResize({ scale_factor, box, encoding }: z.infer<typeof resizeMessage>
 
 function toCircle({ size, encoding }: z.infer<typeof circleMessage>): Operation {
   const format = encoding?.format ?? 'png';
-  if (!CIRCLE_FORMATS.includes(format)) throw invalid('png, webp or avif', "the circle's format", format);
+  // Here it is the circle's own, so that another one is a mistake.
+  if (circleFormat(format) !== format) throw invalid('png, webp or avif', "the circle's format", format);
   return readMessage(circleSchema, { operation: 'circle', size, ...encoding, format });
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { DarkroomError, invalid } from '../../shared/errors.ts';
 import {
   type CircleParameters,
+  circleFormat,
   FITS,
   FORMATS,
   MAX_SCALE_FACTOR,
@@ -132,8 +133,7 @@ function resizeOf({ scale_factor, width, height, fit, format, quality, grayscale
   return { operation: 'resize', scale_factor, width, height, fit, format, quality, grayscale };
 }
 
-/** PNG where the asked format has no place for the transparent corners. */
+/** The format may be meant for the resize of the same upload; it does not break the circle. */
 function circleOf({ format, quality, grayscale }: UploadFields, size: number): CircleParameters {
-  const transparent = format === 'webp' || format === 'avif' ? format : 'png';
-  return { operation: 'circle', size, format: transparent, quality, grayscale };
+  return { operation: 'circle', size, format: circleFormat(format), quality, grayscale };
 }

@@ -1,4 +1,4 @@
-import type { CircleParameters, Format } from '../../shared/operations.ts';
+import { type CircleParameters, circleFormat } from '../../shared/operations.ts';
 import type { PictureOutput } from '../job.ts';
 import { openRaster, type Picture, rasterize } from './decode.ts';
 import { checkFormatHolds, encode } from './encode.ts';
@@ -12,7 +12,7 @@ const CHANNELS = 4;
  */
 export async function circle(picture: Picture, parameters: CircleParameters): Promise<PictureOutput> {
   const { size, quality, grayscale = false } = parameters;
-  const format = formatOf(parameters);
+  const format = circleFormat(parameters.format);
   const square = { width: size, height: size };
   checkFormatHolds(format, square);
   const raster = await rasterize(picture.firstCovering(square).ensureAlpha());
@@ -55,8 +55,4 @@ function fade(pixels: Uint8Array, offset: number, coverage: number): void {
   if (coverage >= 1) return;
   if (coverage <= 0) pixels.fill(0, offset, offset + CHANNELS);
   else pixels[offset + 3] = Math.round((pixels[offset + 3] ?? 0) * coverage);
-}
-
-function formatOf({ format }: CircleParameters): Format {
-  return format === 'webp' || format === 'avif' ? format : 'png';
 }

@@ -1,7 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import {
+  circleFormat,
   FITS,
+  FORMATS,
   MAX_SIDE,
   type Operation,
   operationSchema,
@@ -24,6 +26,12 @@ function keepsShape(input: Size, output: Size): boolean {
   const high = Math.min((output.width + 0.5) / input.width, (output.height + 0.5) / input.height);
   return output.width === 1 || output.height === 1 || low <= high + 1e-9;
 }
+
+describe('circleFormat', () => {
+  it('is PNG unless WebP or AVIF is asked for', () => {
+    expect([undefined, ...FORMATS].map((asked) => circleFormat(asked)).join()).equal('png,png,png,webp,avif,png,png');
+  });
+});
 
 describe('resizedSize', () => {
   it('gives max(1, round(side × factor)) for a factor', () => {
