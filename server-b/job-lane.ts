@@ -9,7 +9,8 @@ import { LANE_TIMING, Lane, type LaneTiming } from '../shared/wire/lane.ts';
 import type { Message } from '../shared/wire/messages.ts';
 import type { Budget, Reservation } from './budget.ts';
 import { jobCost } from './cost.ts';
-import type { JobOutcome, Pool } from './pool.ts';
+import type { JobOutcome } from './job.ts';
+import type { Pool } from './pool.ts';
 
 /** A connection must greet within this many milliseconds. */
 const GREETING_MS = 2000;

@@ -10,8 +10,6 @@ import type { ImageHeader } from '../shared/task.ts';
 import type { JobOutcome, WorkerJob, WorkerReply, WorkerSettings } from './job.ts';
 import type { ModelFiles } from './model.ts';
 
-export type { JobOutcome, PictureOutput } from './job.ts';
-
 /** One job for the pool. */
 export interface PoolJob {
   /** The task's id, for the log. */
