@@ -20,10 +20,12 @@ export function serverBCommand(): Command {
     const { createLogger } = await import('../../shared/log.ts');
     const log = createLogger('supervisor', settings.logLevel);
     const supervisor = new Supervisor(settings, { environment, log });
-    await supervisor.start().catch((error: unknown) => {
+    const started = supervisor.start().catch((error: unknown) => {
       // A Ctrl-C ends an instance that cannot listen for it yet; there is nothing else to report then.
       if (!stop.aborted) throw explainListenFailure(error, serverBSettings, settings);
     });
+    // A start may take long; the end does not wait for it.
+    await Promise.race([started, aborted(stop)]);
     const fetched = fetchMissingModel(settings, stop, log);
     try {
       const address = supervisor.address === null ? 'starting' : formatAddress(supervisor.address);
