@@ -1,4 +1,5 @@
 import type { Logger } from '../shared/log.ts';
+import { closePart } from './closing.ts';
 import type { ServerASettings } from './config.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import type { Backend } from './dispatch/lanes.ts';
@@ -32,7 +33,7 @@ export interface ServerA {
   readonly http: string;
   /** A line for each protocol that is spoken, HTTP first. */
   readonly lines: readonly string[];
-  /** Takes no more pictures, finishes what runs for at most 20 s, closes everything in reverse. */
+  /** Takes no more pictures, finishes what runs for at most 20 s, closes everything in reverse. It never rejects. */
   close(): Promise<void>;
 }
 
@@ -52,22 +53,20 @@ interface Ground {
 export async function startServerA(settings: ServerASettings, options: ServerAOptions): Promise<ServerA> {
   const { backend, token, log } = options;
   const tasks = await Tasks.open({ ...settings, onFatal: options.onFatal }, log);
-  const deadlineMs = settings.jobSeconds * 1000;
-  const dispatcher = new Dispatcher({ ledger: tasks.ledger, backend, token, deadlineMs, log });
-  tasks.attach(dispatcher);
-  const readiness = () => {
-    const { lanes, problem, model } = dispatcher.status;
-    return { store: tasks.state, lanes, backend: problem ?? 'up', model: model ?? 'unavailable' };
-  };
   const protocols: Protocol[] = [];
+  let dispatcher: Dispatcher | null = null;
   // Status and results are answered until the last job is done. Protocols do not stand on each other: they go together.
   const close = async (drainMs: number, graceMs: number) => {
     tasks.drain();
-    await dispatcher.close(drainMs);
-    await Promise.all(protocols.map((protocol) => protocol.close(graceMs))).finally(() => tasks.close());
+    await closePart(log, 'dispatcher', () => dispatcher?.close(drainMs));
+    await Promise.all(protocols.map((protocol) => closePart(log, protocol.line, () => protocol.close(graceMs))));
+    await closePart(log, 'tasks', () => tasks.close());
   };
   try {
-    const ground = { tasks, settings, readiness, log };
+    const deadlineMs = settings.jobSeconds * 1000;
+    dispatcher = new Dispatcher({ ledger: tasks.ledger, backend, token, deadlineMs, log });
+    tasks.attach(dispatcher);
+    const ground = { tasks, settings, readiness: readinessOf(tasks, dispatcher), log };
     const http = await startHttp(ground);
     protocols.push(http);
     for (const start of STARTS) {
@@ -80,6 +79,13 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
     await close(0, 0);
     throw error;
   }
+}
+
+function readinessOf(tasks: Tasks, dispatcher: Dispatcher): () => Readiness {
+  return () => {
+    const { lanes, problem, model } = dispatcher.status;
+    return { store: tasks.state, lanes, backend: problem ?? 'up', model: model ?? 'unavailable' };
+  };
 }
 
 /** Protocols beside HTTP. A new one is a folder and a line here. */

@@ -99,7 +99,10 @@ export class Dispatcher implements Dispatch {
     running.lane?.cancel(id);
   }
 
-  /** Gives out no more, lets what runs finish within the milliseconds given, and closes the lanes. */
+  /**
+   * Gives out no more, lets what runs finish within the milliseconds given, and closes the lanes. A job whose release
+   * cannot be written is pending again at the next start.
+   */
   async close(graceMs: number): Promise<void> {
     this.#isDraining = true;
     if (this.#pause !== null) clearTimeout(this.#pause);
@@ -111,7 +114,11 @@ export class Dispatcher implements Dispatch {
       clearTimeout(over);
     }
     this.#lanes.close();
-    for (const { job, isAlone } of this.#inDoubt.values()) await this.#options.ledger.release(job, isAlone);
+    for (const { job, isAlone } of this.#inDoubt.values()) {
+      await this.#options.ledger.release(job, isAlone).catch((error: unknown) => {
+        this.#options.log.error({ err: error, task_id: job.id }, 'a job in doubt was not released');
+      });
+    }
   }
 
   /** Starts what can be started: a suspect when nothing else runs, otherwise as many tasks as there are free lanes. */

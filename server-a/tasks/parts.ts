@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from '../../shared/log.ts';
 import type { Task } from '../../shared/task.ts';
+import { closePart } from '../closing.ts';
 import type { ServerASettings } from '../config.ts';
 import { Admission } from './admission.ts';
 import { makeDataFolder } from './data-folder.ts';
@@ -77,15 +78,16 @@ export async function openParts(options: TasksOptions, log: Logger): Promise<Par
   }
 }
 
-/** Closes what {@link openParts} opened, in reverse. Idempotent. */
-export async function closeParts({ watchers, outbox, fetching, retention, store, spool, lock }: Parts): Promise<void> {
+/** Closes what {@link openParts} opened, in reverse, each part whatever became of the one before. Idempotent. */
+export async function closeParts(parts: Parts, log: Logger): Promise<void> {
+  const { watchers, outbox, fetching, retention, store, spool, lock } = parts;
   watchers.close();
   outbox.close();
-  await fetching.close();
-  await retention.stop();
-  await spool.close();
-  await store.close();
-  lock.release();
+  await closePart(log, 'fetching', () => fetching.close());
+  await closePart(log, 'retention', () => retention.stop());
+  await closePart(log, 'spool', () => spool.close());
+  await closePart(log, 'store', () => store.close());
+  await closePart(log, 'lock', () => lock.release());
 }
 
 async function openOnStore(store: Store, folder: string, options: TasksOptions, log: Logger) {

@@ -35,18 +35,20 @@ export interface ReceiveOptions {
 export class Tasks {
   readonly #options: TasksOptions;
   readonly #parts: Parts;
+  readonly #log: Logger;
   #dispatch: Dispatch | null = null;
 
-  private constructor(options: TasksOptions, parts: Parts) {
+  private constructor(options: TasksOptions, parts: Parts, log: Logger) {
     this.#options = options;
     this.#parts = parts;
+    this.#log = log;
     parts.fetching.onReady((id) => this.#dispatch?.enqueue(id, false));
     parts.fetching.wake();
   }
 
   /** Opens the data folder for this process alone and recovers what another left. Throws as {@link openParts}. */
   static async open(options: TasksOptions, log: Logger): Promise<Tasks> {
-    return new Tasks(options, await openParts(options, log));
+    return new Tasks(options, await openParts(options, log), log);
   }
 
   /** For the dispatcher. */
@@ -258,7 +260,7 @@ export class Tasks {
   /** Ends all watches, writes what is under way, and gives the data folder free. Idempotent. */
   async close(): Promise<void> {
     this.drain();
-    await closeParts(this.#parts);
+    await closeParts(this.#parts, this.#log);
   }
 
   async #submit(received: ReceivedPicture, operations: readonly Operation[], keep: Keep | null): Promise<Task> {
