@@ -215,13 +215,18 @@ export class Dispatcher implements Dispatch {
       await this.#options.ledger.fail(job, error);
       return;
     }
+    await this.#putOff(job, isAlone, error);
+  }
+
+  async #putOff(job: Job, isAlone: boolean, error: ErrorDescription): Promise<void> {
     await this.#release(job, isAlone);
     this.#pauseFor(error.message);
   }
 
   async #failed(job: Job, isAlone: boolean, error: ErrorDescription): Promise<void> {
     if (error.code === 'WORKER_CRASHED') return this.#crashed(job, isAlone);
-    if (error.code === 'CANCELED' || ERRORS[error.code].retry === 'later') return this.#refused(job, isAlone, error);
+    // A cancel that nobody here asked for is B's affair, such as its end.
+    if (error.code === 'CANCELED' || ERRORS[error.code].retry === 'later') return this.#putOff(job, isAlone, error);
     await this.#options.ledger.fail(job, await this.#blame(job, error));
   }
 

@@ -167,6 +167,18 @@ describe('dispatcher', () => {
       expect(await ended(await submit())).to.include({ status: 'completed', attempts: 2 });
     });
 
+    it('tries again after a cancel that it did not ask for, at no cost to the task', async () => {
+      let cancels = 0;
+      await start(
+        taking({}, (lane) => {
+          cancels += 1;
+          if (cancels === 1) lane.wire.send('FAIL', { code: 'CANCELED', message: 'canceled' });
+          else void finish(lane);
+        }),
+      );
+      expect(await ended(await submit())).to.include({ status: 'completed', attempts: 2 });
+    });
+
     it('blames the disk for a broken picture that was whole when it came', async () => {
       await start((lane) => ({
         ...obedient(lane),
