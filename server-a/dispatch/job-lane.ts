@@ -10,7 +10,10 @@ import { OutputReceiver, type OutputStore } from './output-receiver.ts';
 
 /** Connecting and greeting must be done within this many milliseconds. */
 const GREETING_MS = 2000;
-/** A Server B that beats but has not ended a job this long after its deadline is given up, in milliseconds. */
+/**
+ * A Server B that beats but gives nothing of a job's outcome for this long after its deadline, or after what it gave
+ * last, is given up, in milliseconds.
+ */
 const OVERDUE_MS = 10_000;
 /** Bytes read from the spool, and sent as one DATA frame, at a time. */
 const BODY_CHUNK_BYTES = MAX_DATA_BYTES;
@@ -33,6 +36,8 @@ export interface JobLaneOptions {
   readonly token: string | undefined;
   readonly outputs: OutputStore;
   readonly timing?: LaneTiming;
+  /** How long after the deadline B is given up; {@link OVERDUE_MS} unless told otherwise. */
+  readonly overdueMs?: number;
   /** B said what it offers: at the greeting, and again when it changes. */
   welcomed(lane: JobLane, welcome: Message<'WELCOME'>): void;
   /** The lane is gone, or was never had. */
@@ -55,7 +60,8 @@ interface CurrentJob {
   /** What the run resolves with once B has answered our CANCEL; null while the job is wanted. */
   stop: JobOutcome | null;
   isPastGo: boolean;
-  overdue: NodeJS.Timeout | null;
+  /** Runs while B owes something of the job's outcome and this side reads. */
+  overdue: NodeJS.Timeout | undefined;
 }
 
 /** Server A's side of one lane: greets Server B, then runs one job at a time. */
@@ -78,8 +84,8 @@ export class JobLane {
         WELCOME: (message) => this.#welcomed(message),
         GO: () => this.#go(),
         REFUSE: (message) => this.#refused(message),
-        OUTPUT: (message) => this.#current?.receiver.begin(message),
-        DATA: (piece) => this.#current?.receiver.data(piece),
+        OUTPUT: (message) => this.#output(message),
+        DATA: (piece) => this.#data(piece),
         DONE: (message) => this.#done(message),
         FAIL: (message) => this.#end({ kind: 'failed', error: message }),
         closed: (error) => this.#closed(error),
@@ -121,25 +127,17 @@ export class JobLane {
         job,
         deadlineMs: options.deadlineMs,
         receiver: new OutputReceiver(job, this.#options.outputs, {
-          pause: () => this.#lane.pause(),
-          resume: () => this.#lane.resume(),
+          pause: () => this.#pause(current),
+          resume: () => this.#resume(current),
           failed: (error) => this.#stop(current, { kind: 'stopped', error }),
         }),
         settle,
         stop: null,
         isPastGo: false,
-        overdue: null,
+        overdue: undefined,
       };
       this.#current = current;
-      this.#lane.send('JOB', {
-        id: job.id,
-        attempt: job.attempt,
-        operations: [...job.operations],
-        bytes: job.bytes,
-        image: job.header,
-        deadline_ms: options.deadlineMs,
-        alone: options.isAlone,
-      });
+      this.#offer(job, options);
     });
   }
 
@@ -159,6 +157,22 @@ export class JobLane {
     this.#options.welcomed(this, message);
   }
 
+  #offer(job: Job, { deadlineMs, isAlone }: RunOptions): void {
+    try {
+      this.#lane.send('JOB', {
+        id: job.id,
+        attempt: job.attempt,
+        operations: [...job.operations],
+        bytes: job.bytes,
+        image: job.header,
+        deadline_ms: deadlineMs,
+        alone: isAlone,
+      });
+    } catch (error) {
+      this.#end({ kind: 'stopped', error });
+    }
+  }
+
   #go(): void {
     const current = this.#current;
     if (current === null) return;
@@ -168,7 +182,7 @@ export class JobLane {
   }
 
   async #sendBody(current: CurrentJob): Promise<void> {
-    const { job, deadlineMs } = current;
+    const { job } = current;
     const isWanted = () => current.stop === null && this.#current === current;
     let sent = 0;
     for await (const chunk of readBody(job)) {
@@ -179,7 +193,36 @@ export class JobLane {
     }
     if (!isWanted()) return;
     if (sent !== job.bytes) throw spoolCorrupt(`${job.bytes} bytes`, sent > job.bytes ? 'more' : `${sent}`);
-    current.overdue = setTimeout(() => this.#lane.close(overdue(deadlineMs)), deadlineMs + OVERDUE_MS);
+    this.#expectOutcome(current);
+  }
+
+  /** From now on B owes something of the outcome; what it gives, each output and its bytes, winds the clock up again. */
+  #expectOutcome(current: CurrentJob): void {
+    clearTimeout(current.overdue);
+    const milliseconds = current.deadlineMs + (this.#options.overdueMs ?? OVERDUE_MS);
+    current.overdue = setTimeout(() => this.#lane.close(overdue(milliseconds)), milliseconds);
+  }
+
+  #output(message: Message<'OUTPUT'>): void {
+    this.#current?.overdue?.refresh();
+    this.#current?.receiver.begin(message);
+  }
+
+  #data(piece: Buffer): void {
+    this.#current?.overdue?.refresh();
+    this.#current?.receiver.data(piece);
+  }
+
+  /** What this side does not read is not B's to answer for: a side that has itself stopped reading stops its clock. */
+  #pause(current: CurrentJob): void {
+    this.#lane.pause();
+    clearTimeout(current.overdue);
+    current.overdue = undefined;
+  }
+
+  #resume(current: CurrentJob): void {
+    this.#lane.resume();
+    if (this.#current === current) this.#expectOutcome(current);
   }
 
   #refused(message: Message<'REFUSE'>): void {
@@ -203,7 +246,7 @@ export class JobLane {
     const current = this.#current;
     if (current === null) return;
     this.#current = null;
-    if (current.overdue !== null) clearTimeout(current.overdue);
+    clearTimeout(current.overdue);
     const result = current.stop ?? outcome;
     if (result.kind === 'done') {
       current.settle(result);
@@ -245,9 +288,9 @@ function noWelcome(): DarkroomError {
   );
 }
 
-function overdue(deadlineMs: number): DarkroomError {
+function overdue(milliseconds: number): DarkroomError {
   return new DarkroomError(
     'BACKEND_UNAVAILABLE',
-    `Expected the end of a job within ${deadlineMs + OVERDUE_MS} ms, received none`,
+    `Expected more of a job's outcome in ${milliseconds} ms, received none`,
   );
 }
