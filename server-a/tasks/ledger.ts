@@ -204,9 +204,9 @@ export class TaskLedger implements Ledger {
     const [changed] = await this.#parts.store.write({ statement: 'forget', parameters: { id: row.id } });
     if (changed === undefined) return false;
     for (const { header } of row.outputs) {
-      if (header.kind === 'picture') await this.#remove(row.id, outputName(row.id, row.attempt, header.name));
+      if (header.kind === 'picture') await this.#parts.spool.remove(outputName(row.id, row.attempt, header.name));
     }
-    if (changed.original_kept === 1) await this.#remove(row.id, inputName(row.id));
+    if (changed.original_kept === 1) await this.#parts.spool.remove(inputName(row.id));
     return true;
   }
 
@@ -215,7 +215,7 @@ export class TaskLedger implements Ledger {
     const parameters = { snippet, now: Date.now() };
     for (const { id, status } of await this.#parts.store.write({ statement: 'releaseOlder', parameters })) {
       // One that has not ended still needs its picture, and lets go of it at its end.
-      if (hasEnded(status)) await this.#remove(id, inputName(id));
+      if (hasEnded(status)) await this.#parts.spool.remove(inputName(id));
     }
   }
 
@@ -282,16 +282,7 @@ export class TaskLedger implements Ledger {
     else admission.leave();
     this.#tell(id);
     if (audience !== null) outbox.ended(audience, id);
-    if (stage === 'ready' && original_kept === 0) await this.#remove(id, inputName(id));
-  }
-
-  /** Removes a file that no record owns any more. What the disk will not remove now, the next start sweeps. */
-  async #remove(id: string, name: string): Promise<void> {
-    try {
-      await this.#parts.spool.remove(name);
-    } catch (error) {
-      this.#parts.log.warn({ task_id: id, err: error, file: name }, 'a file that nobody owns was not removed');
-    }
+    if (stage === 'ready' && original_kept === 0) await this.#parts.spool.remove(inputName(id));
   }
 
   #tell(id: string): void {

@@ -66,13 +66,19 @@ export interface Parts {
 export async function openParts(options: TasksOptions, log: Logger): Promise<Parts> {
   const folder = await makeDataFolder(options.dataDir);
   const lock = DataLock.take(folder);
+  let spool: Spool | null = null;
   try {
+    const opened = await Spool.open(join(folder, 'spool'), log);
+    spool = opened;
     const store = await Store.open(join(folder, 'store.db'), log, (error) => {
+      // What was being written may be on disk or not, and with it the files that it names.
+      opened.preserve();
       log.fatal({ err: error }, 'the store cannot be written any more');
       options.onFatal?.(error);
     });
-    return { lock, store, ...(await openOnStore(store, folder, options, log)) };
+    return { lock, spool, store, ...(await openOnStore(store, spool, folder, options, log)) };
   } catch (error) {
+    await spool?.close();
     lock.release();
     throw error;
   }
@@ -90,10 +96,8 @@ export async function closeParts(parts: Parts, log: Logger): Promise<void> {
   await closePart(log, 'lock', () => lock.release());
 }
 
-async function openOnStore(store: Store, folder: string, options: TasksOptions, log: Logger) {
-  let spool: Spool | null = null;
+async function openOnStore(store: Store, spool: Spool, folder: string, options: TasksOptions, log: Logger) {
   try {
-    spool = await Spool.open(join(folder, 'spool'));
     // The store and the spool are themselves names that a power cut must not take.
     await FolderSync.syncOnce(folder);
     await recover(store, spool, log);
@@ -102,9 +106,8 @@ async function openOnStore(store: Store, folder: string, options: TasksOptions, 
     retention.start();
     const parts = connect(store, spool, options, log);
     for (const snippet of store.crowdedSnippets()) await parts.ledger.releaseOlder(snippet);
-    return { spool, retention, ...parts };
+    return { retention, ...parts };
   } catch (error) {
-    await spool?.close();
     await store.close();
     throw error;
   }

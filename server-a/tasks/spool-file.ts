@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { rename, rm } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
+
+/** What became of a file that was to go: it went, was not there, or stayed, which has been logged or was asked for. */
+export type Removal = 'removed' | 'missing' | 'stayed';
 
 /** What a spool file tells the spool it lies in. */
 export interface SpoolFolder {
@@ -11,6 +14,8 @@ export interface SpoolFolder {
   path(name: string): string;
   /** Makes renames durable. */
   sync(): Promise<void>;
+  /** Removes the file at an absolute path; does not reject. */
+  unlink(path: string): Promise<Removal>;
 }
 
 /** Bytes gathered before they are written: each write is a trip to another thread and back. */
@@ -93,7 +98,7 @@ export class SpoolFile {
     await tellFull(() => rename(this.#path, target));
     this.#path = target;
     // Whoever discarded it meanwhile has removed the old name only.
-    if (this.#state !== 'sealed') await rm(target, { force: true });
+    if (this.#state !== 'sealed') await this.#spool.unlink(target);
     this.#expect('sealed');
     await tellFull(() => this.#spool.sync());
     this.#expect('sealed');
@@ -111,8 +116,7 @@ export class SpoolFile {
     if (this.#state === 'kept' || this.#state === 'discarded') return;
     this.#state = 'discarded';
     await this.#handle.close();
-    await rm(this.#path, { force: true });
-    this.#spool.count(-this.#bytes);
+    if ((await this.#spool.unlink(this.#path)) !== 'stayed') this.#spool.count(-this.#bytes);
   }
 
   async #writeAll(chunks: Uint8Array[]): Promise<void> {

@@ -1,11 +1,12 @@
 import { statfsSync } from 'node:fs';
 import { link, mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { nanoid } from 'nanoid';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
 import { type OperationName, operationNameSchema } from '../../shared/operations.ts';
 import { FolderSync } from './folder-sync.ts';
-import { SpoolFile, type SpoolFolder, tellFull } from './spool-file.ts';
+import { type Removal, SpoolFile, type SpoolFolder, tellFull } from './spool-file.ts';
 
 /** Whose a file in the spool is, as its name says. */
 export type SpoolName =
@@ -37,18 +38,21 @@ export function parseSpoolName(name: string): SpoolName {
 export class Spool implements SpoolFolder {
   readonly #folder: string;
   readonly #folderSync: FolderSync;
+  readonly #log: Logger;
   #bytes = 0;
+  #isPreserved = false;
 
-  private constructor(folder: string, folderSync: FolderSync) {
+  private constructor(folder: string, folderSync: FolderSync, log: Logger) {
     this.#folder = folder;
     this.#folderSync = folderSync;
+    this.#log = log;
   }
 
   /** Opens the folder, or makes it, readable for its owner only. What lies there is not counted yet. */
-  static async open(folder: string): Promise<Spool> {
+  static async open(folder: string, log: Logger): Promise<Spool> {
     const absolute = resolve(folder);
     await mkdir(absolute, { recursive: true, mode: 0o700 });
-    return new Spool(absolute, await FolderSync.open(absolute));
+    return new Spool(absolute, await FolderSync.open(absolute), log);
   }
 
   /** Bytes of all files counted, those being written too. */
@@ -105,16 +109,33 @@ export class Spool implements SpoolFolder {
     await this.sync();
   }
 
-  /** Removes a file that has been counted; one that is not there is no error. */
-  async remove(name: string): Promise<void> {
-    const size = await this.size(name);
-    if (size === null) return;
+  /** From now on every file stays: nobody knows what the records own. The sweep of the next start decides. */
+  preserve(): void {
+    this.#isPreserved = true;
+  }
+
+  /** Removes a file that no record owns and that has been counted, as {@link unlink} does. */
+  async remove(name: string): Promise<Removal> {
+    // What cannot be looked at may still be removed.
+    const size = await this.size(name).catch(() => null);
+    const removal = await this.unlink(this.path(name));
+    if (removal === 'removed') this.#bytes -= size ?? 0;
+    return removal;
+  }
+
+  /** One file that the disk will not let go of holds nothing else up: it is logged, and swept at the next start. */
+  async unlink(path: string): Promise<Removal> {
+    if (this.#isPreserved) return 'stayed';
     try {
-      await unlink(this.path(name));
-      this.#bytes -= size;
+      await unlink(path);
+      return 'removed';
     } catch (error) {
-      // Somebody else removed it in between, and counted it.
-      if (systemCode(error) !== 'ENOENT') throw error;
+      if (systemCode(error) === 'ENOENT') return 'missing';
+      const file = basename(path);
+      const owner = parseSpoolName(file);
+      const task_id = owner.kind === 'other' ? undefined : owner.id;
+      this.#log.warn({ task_id, err: error, file }, 'a file that nobody owns was not removed');
+      return 'stayed';
     }
   }
 
@@ -126,8 +147,7 @@ export class Spool implements SpoolFolder {
       if (entry.isDirectory()) continue;
       this.#bytes += (await this.size(entry.name)) ?? 0;
       if (isOwned(parseSpoolName(entry.name))) continue;
-      await this.remove(entry.name);
-      removed.push(entry.name);
+      if ((await this.remove(entry.name)) === 'removed') removed.push(entry.name);
     }
     return removed;
   }

@@ -1,7 +1,10 @@
 import { unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { startProgram } from '../../support/run-program.ts';
 import { beginJob, codeOf, storeOutput, submitPicture, useTasks } from './support.ts';
+
+const DYING = new URL('./fixtures/dying-store.js', import.meta.url).pathname;
 
 describe('recovery', () => {
   const { folder, open, files } = useTasks();
@@ -45,6 +48,23 @@ describe('recovery', () => {
     expect(await again.ledger.begin(waiting)).to.equal(null);
     expect(again.get(waiting).error?.code).to.equal('SPOOL_CORRUPT');
     expect(await codeOf(again.result(ended))).to.equal('SPOOL_CORRUPT');
+  });
+
+  it('finds every file of a task whose end may or may not have been written', async () => {
+    const { stdout } = await startProgram(
+      'sh',
+      ['-c', 'ulimit -f 512; exec "$@"', 'sh', process.execPath, DYING, folder()],
+      {
+        folder: folder(),
+        environment: {},
+      },
+    ).ended;
+    const { task_id, told } = JSON.parse(stdout);
+    expect(told).to.contain('The thread that writes the store ended');
+    expect(await files()).to.deep.equal([`${task_id}.1.resize`, `${task_id}.input`]);
+    const tasks = await open();
+    if (tasks.get(task_id).status === 'completed') expect(await codeOf(tasks.result(task_id))).to.equal('none');
+    else expect((await beginJob(tasks, task_id)).attempt).to.equal(2);
   });
 
   it('counts what waits against the queue', async () => {

@@ -1,3 +1,4 @@
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Retention } from '../../../server-a/tasks/retention.ts';
@@ -24,7 +25,7 @@ describe('retention', () => {
 
   async function retainAt(now: number): Promise<void> {
     const store = await Store.open(join(folder(), 'store.db'), silent, () => undefined);
-    const spool = await Spool.open(join(folder(), 'spool'));
+    const spool = await Spool.open(join(folder(), 'spool'), silent);
     const retention = new Retention(store, spool, silent);
     retention.start();
     await retention.run(now);
@@ -46,6 +47,24 @@ describe('retention', () => {
     const tasks = await open();
     expect(tasks.get(ended).status).to.equal('completed');
     expect(await codeOf(tasks.result(ended))).to.equal('EXPIRED');
+  });
+
+  it('removes the other outputs when one cannot be removed', async () => {
+    const tasks = await open({ keepHours: 1 });
+    const ids: string[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      const { task_id } = await submitPicture(tasks);
+      const job = await beginJob(tasks, task_id);
+      await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+      ids.push(task_id);
+    }
+    await tasks.close();
+    // A folder that has taken the file's name cannot be unlinked, whoever tries.
+    const stuck = `${ids[0]}.1.resize`;
+    await rm(join(folder(), 'spool', stuck));
+    await mkdir(join(folder(), 'spool', stuck));
+    await retainAt(Date.now() + 2 * HOUR);
+    expect(await files()).to.deep.equal([stuck]);
   });
 
   it('removes the record a week later, and never a task that has not ended', async () => {

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { inputName, outputName, parseSpoolName, Spool } from '../../../server-a/tasks/spool.ts';
 import { SpoolFile } from '../../../server-a/tasks/spool-file.ts';
-import { codeOf, useTemporaryFolder } from './support.ts';
+import { codeOf, silent, useTemporaryFolder } from './support.ts';
 
 const ID = 'V1StGXR8_Z5jdHi6B-myT';
 
@@ -12,7 +13,7 @@ describe('spool', () => {
   const folder = useTemporaryFolder();
   let spool: Spool;
   beforeEach(async () => {
-    spool = await Spool.open(folder());
+    spool = await Spool.open(folder(), silent);
   });
   afterEach(() => spool.close());
 
@@ -111,6 +112,33 @@ describe('spool', () => {
     expect(removed.sort()).to.deep.equal([outputName(ID, 1, 'resize'), 'left.tmp'].sort());
     expect((await readdir(folder())).sort()).to.deep.equal([inputName(ID), 'lost+found'].sort());
     expect(spool.bytes).to.equal(5);
+  });
+
+  it('sweeps the rest when a file cannot be removed', async () => {
+    const names = [1, 2, 3].map((attempt) => outputName(ID, attempt, 'resize'));
+    for (const name of names) await writeFile(join(folder(), name), '123');
+    const stuck = join(folder(), outputName(ID, 2, 'resize'));
+    const removed = await spool.sweep((name) => {
+      // A folder that has taken the file's name cannot be unlinked, whoever tries.
+      if (name.kind === 'output' && name.attempt === 2) {
+        rmSync(stuck);
+        mkdirSync(stuck);
+      }
+      return false;
+    });
+    expect(removed.sort()).to.deep.equal([names[0], names[2]]);
+    expect(await readdir(folder())).to.deep.equal([names[1]]);
+  });
+
+  it('removes nothing once it is preserved', async () => {
+    const kept = await place(inputName(ID), 'bytes');
+    kept.keep();
+    const placed = await place(outputName(ID, 1, 'resize'), 'picture');
+    spool.preserve();
+    await spool.remove(inputName(ID));
+    await placed.discard();
+    expect((await readdir(folder())).sort()).to.deep.equal([inputName(ID), outputName(ID, 1, 'resize')].sort());
+    expect(spool.bytes).to.equal('bytes'.length + 'picture'.length);
   });
 
   it('counts a file that two remove at once only once', async () => {
