@@ -24,11 +24,6 @@ export interface FetchingOptions {
   readonly log: Logger;
 }
 
-interface Listed {
-  readonly id: string;
-  readonly source_url: string;
-}
-
 /**
  * The first stage of a task that has a URL: its picture is fetched, oldest task first, when there is a place for it in
  * the queue. Where there is no room it waits; any other failure is the task's end.
@@ -78,8 +73,8 @@ export class Fetching {
   }
 
   /** The oldest listed task that is not being fetched: it is among the first of one more than those that are. */
-  #next(): Listed | undefined {
-    return this.#options.store.listed(this.#running.size + 1).find(({ id }) => !this.#running.has(id));
+  #next(): string | undefined {
+    return this.#options.store.listed(this.#running.size + 1).find((id) => !this.#running.has(id));
   }
 
   /** A full queue says when that changes; a full disk does not. */
@@ -101,32 +96,35 @@ export class Fetching {
     }, PAUSE_MILLISECONDS);
   }
 
-  #start(listed: Listed): void {
+  #start(id: string): void {
     const stop = new AbortController();
-    const done = this.#run(listed, stop.signal).finally(() => {
-      this.#running.delete(listed.id);
+    const done = this.#run(id, stop.signal).finally(() => {
+      this.#running.delete(id);
       this.wake();
     });
-    this.#running.set(listed.id, { stop, done });
+    this.#running.set(id, { stop, done });
   }
 
   /** One try; does not reject. */
-  async #run({ id, source_url }: Listed, signal: AbortSignal): Promise<void> {
+  async #run(id: string, signal: AbortSignal): Promise<void> {
     const { log } = this.#options;
     try {
-      await this.#fetch(id, source_url, signal).catch((error: unknown) => this.#failed(id, error, signal));
+      await this.#fetch(id, signal).catch((error: unknown) => this.#failed(id, error, signal));
     } catch (error) {
       log.error({ task_id: id, err: error }, 'a fetch could not be settled; it is tried again');
       this.#pauseForRoom();
     }
   }
 
-  async #fetch(id: string, url: string, signal: AbortSignal): Promise<void> {
+  /** Throws INTERNAL, which ends the task, when its row is damaged: nobody could fetch it. */
+  async #fetch(id: string, signal: AbortSignal): Promise<void> {
     const { store, intake, ledger } = this.#options;
-    const operations = store.find(id)?.operations ?? [];
-    const received = await this.#receive(url, signal);
+    const row = store.find(id);
+    // Forgotten a moment ago.
+    if (row === undefined) return;
+    const received = await this.#receive(row.source_url ?? '', signal);
     try {
-      checkOutputLimits(received.header, operations, intake);
+      checkOutputLimits(received.header, row.operations, intake);
       await received.file.moveTo(inputName(id));
       if (await ledger.makeReady(id, received)) this.#enqueue(id);
     } finally {

@@ -10,7 +10,6 @@ import { WriteQueue } from './write-queue.ts';
 
 const waitingSchema = z.array(z.object({ id: z.string(), suspect: z.number() }));
 const countSchema = z.object({ pending: z.int(), listed: z.int(), processing: z.int() });
-const listedSchema = z.array(z.object({ id: z.string(), source_url: json(z.string()) }));
 const idsSchema = z.array(z.object({ id: z.string() }));
 const snippetsSchema = z.array(z.object({ snippet: z.int() }));
 const boxesRowSchema = z.object({ boxes: json(boxesSchema), updated_at: z.int() });
@@ -22,7 +21,7 @@ const READS = {
     SELECT id, suspect FROM tasks WHERE finished_at IS NULL AND status = 'pending' AND stage = 'ready'
     ORDER BY sequence`,
   listed: `
-    SELECT id, source_url FROM tasks WHERE finished_at IS NULL AND status = 'pending' AND stage = 'listed'
+    SELECT id FROM tasks WHERE finished_at IS NULL AND status = 'pending' AND stage = 'listed'
     ORDER BY sequence LIMIT ?`,
   owed: 'SELECT id FROM tasks WHERE audience = ? AND finished_at IS NOT NULL ORDER BY finished_at, sequence',
   count: `
@@ -104,9 +103,9 @@ export class Store {
     return waitingSchema.parse(this.#reads.waiting.all()).map(({ id, suspect }) => ({ id, suspect: suspect === 1 }));
   }
 
-  /** The oldest listed tasks that wait to be fetched, at most `most`. */
-  listed(most: number): { id: string; source_url: string }[] {
-    return listedSchema.parse(this.#reads.listed.all(most));
+  /** Ids of the oldest listed tasks that wait to be fetched, at most `most`. */
+  listed(most: number): string[] {
+    return idsSchema.parse(this.#reads.listed.all(most)).map(({ id }) => id);
   }
 
   /** Ids of ended tasks of which `audience` has not been told, in the order in which they ended. */

@@ -42,8 +42,6 @@ export class Tasks {
     this.#options = options;
     this.#parts = parts;
     this.#log = log;
-    parts.fetching.onReady((id) => this.#dispatch?.enqueue(id, false));
-    parts.fetching.wake();
   }
 
   /** Opens the data folder for this process alone and recovers what another left. Throws as {@link openParts}. */
@@ -62,10 +60,12 @@ export class Tasks {
     return this.#parts.admission.isDraining ? 'draining' : 'open';
   }
 
-  /** Names who is told of tasks that come and of tasks that are canceled. Once. */
+  /** Names who is told of tasks that come and of tasks that are canceled, and begins to fetch what was listed. Once. */
   attach(dispatch: Dispatch): void {
     if (this.#dispatch !== null) throw new Error('Expected one dispatcher, received a second');
     this.#dispatch = dispatch;
+    this.#parts.fetching.onReady((id) => dispatch.enqueue(id, false));
+    this.#parts.fetching.wake();
   }
 
   /** Throws QUEUE_FULL, STORAGE_FULL or DRAINING when one more picture of `bytes` (null: not known) has no room. */

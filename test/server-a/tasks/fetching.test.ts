@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { taskSchema } from '../../../shared/task.ts';
@@ -12,6 +14,7 @@ import {
   forever,
   LABELS,
   makePicture,
+  nobody,
   RESIZE,
   receivePicture,
   submitPicture,
@@ -19,7 +22,7 @@ import {
 } from './support.ts';
 
 describe('fetching', () => {
-  const { open, files } = useTasks();
+  const { folder, open, files } = useTasks();
   let picture: Buffer;
   let server: PictureServer;
 
@@ -193,10 +196,29 @@ describe('fetching', () => {
     expect(tasks.state).to.equal('failed');
     expect(await files()).to.deep.equal([`${ready?.task_id}.input`]);
     const again = await open({ fetchAtOnce: 2 });
+    again.attach(nobody);
     await until('the third to be ready', () => isReady(again, waiting?.task_id ?? ''));
     expect(server.asked.slice(2).sort()).to.deep.equal(['/b.png', '/hang']);
     expect(again.get(cut?.task_id ?? '').status).to.equal('pending');
     expect(again.ledger.waiting().map(({ id }) => id)).to.deep.equal([ready?.task_id, waiting?.task_id]);
+  });
+
+  it('ends a listed task whose record is damaged, and fetches the others', async () => {
+    const tasks = await open({ fetchAtOnce: 1 });
+    const listed = await submit(tasks, urls(3, '/hang'));
+    await tasks.close();
+    const [first, second, third] = listed.map(({ task_id }) => task_id);
+    const database = new DatabaseSync(join(folder(), 'store.db'));
+    database.exec(`UPDATE tasks SET source_url = '{no JSON' WHERE id = '${first}'`);
+    database.exec(`UPDATE tasks SET source_url = NULL WHERE id = '${second}'`);
+    database.exec(`UPDATE tasks SET source_url = '"${url('/a.png')}"' WHERE id = '${third}'`);
+    database.close();
+    const again = await open({ fetchAtOnce: 1 });
+    again.attach(nobody);
+    await until('the last to be ready', () => isReady(again, third ?? ''));
+    expect(await codeOf(() => again.get(first ?? ''))).to.equal('INTERNAL');
+    expect(again.get(second ?? '').error?.code).to.equal('BAD_REQUEST');
+    expect(again.counts().pending).to.equal(1);
   });
 
   it('stops fetching when it drains', async () => {

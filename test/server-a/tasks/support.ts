@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import sharp from 'sharp';
-import type { Job, StoredOutput } from '../../../server-a/dispatch/ledger.ts';
+import type { Dispatch, Job, StoredOutput } from '../../../server-a/dispatch/ledger.ts';
 import { type ReceivedPicture, Tasks, type TasksOptions } from '../../../server-a/tasks/tasks.ts';
 import { isErrorCode } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
@@ -13,6 +13,8 @@ import type { OutputHeader, Task } from '../../../shared/task.ts';
 export const silent = createLogger('test', 'silent');
 /** Aborts never. */
 export const forever = new AbortController().signal;
+/** A dispatcher that runs nothing. */
+export const nobody: Dispatch = { enqueue: () => undefined, cancel: () => undefined };
 export const RESIZE: Operation = { operation: 'resize', scale_factor: 0.5 };
 export const CLASSIFY: Operation = { operation: 'classify', top_k: 1 };
 
