@@ -1,7 +1,7 @@
 import { DarkroomError } from '../../shared/errors.ts';
 
 /**
- * Bytes of disk that uploads must leave free, so that what was accepted can still end: room for the write-ahead log
+ * Bytes of disk that whatever comes in must leave free, so that what was accepted can still end: room for the write-ahead log
  * (SQLite checkpoints it at 4 MiB) and for the outputs of the jobs in hand, some MiB each.
  */
 const RESERVE_BYTES = 64 * 1024 * 1024;
@@ -89,14 +89,18 @@ export class Admission {
     this.#freed();
   }
 
-  /** Lets `count` URLs wait to be fetched. Throws DRAINING, and QUEUE_FULL when that would be too many. */
-  list(count: number): void {
+  /**
+   * Lets `count` URLs wait to be fetched, whose records take `bytes`. Throws DRAINING, QUEUE_FULL when that would be too
+   * many, and STORAGE_FULL as {@link checkRecords} does.
+   */
+  list(count: number, bytes: number): void {
     this.checkOpen();
     const { maxListed } = this.#limits;
     if (this.#listed + count > maxListed) {
       const message = `Expected at most ${maxListed} URLs that wait, received ${this.#listed + count}; try again later`;
       throw new DarkroomError('QUEUE_FULL', message);
     }
+    this.checkRecords(bytes);
     this.#listed += count;
   }
 
@@ -111,6 +115,12 @@ export class Admission {
     this.#promised += bytes;
   }
 
+  /** Throws STORAGE_FULL when records of `bytes` would take of the room that is kept so that ends can be written. */
+  checkRecords(bytes: number): void {
+    // They are written to the log first, and then to the tables.
+    this.#checkDisk(2 * bytes);
+  }
+
   #atMost(bytes: number | null): number {
     return Math.min(bytes ?? this.#limits.maxUploadBytes, this.#limits.maxUploadBytes);
   }
@@ -119,6 +129,10 @@ export class Admission {
     const spool = this.#disk.bytes + this.#promised + bytes;
     if (spool > this.#limits.maxSpoolBytes)
       throw storageFull(`at most ${this.#limits.maxSpoolBytes} bytes in the spool`, spool);
+    this.#checkDisk(bytes);
+  }
+
+  #checkDisk(bytes: number): void {
     const left = this.#disk.freeBytes() - this.#promised - bytes;
     if (left < RESERVE_BYTES) throw storageFull(`at least ${RESERVE_BYTES} bytes free on disk afterwards`, left);
   }

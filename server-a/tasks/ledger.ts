@@ -85,7 +85,7 @@ export class TaskLedger implements Ledger {
     await this.#parts.store.write({ statement: 'insert', parameters });
   }
 
-  /** Writes down a task for each URL, all or none. Throws QUEUE_FULL and DRAINING. */
+  /** Writes down a task for each URL, all or none. Throws QUEUE_FULL, STORAGE_FULL and DRAINING. */
   async insertListed(
     urls: readonly string[],
     operations: readonly Operation[],
@@ -93,10 +93,10 @@ export class TaskLedger implements Ledger {
   ): Promise<Task[]> {
     const { admission, store } = this.#parts;
     const listed = urls.map((url) => ({ id: nanoid(), url }));
+    const tasks = JSON.stringify(listed.map(({ id, url }) => [id, url]));
     const now = Date.now();
-    admission.list(listed.length);
+    admission.list(listed.length, Buffer.byteLength(tasks));
     try {
-      const tasks = JSON.stringify(listed.map(({ id, url }) => [id, url]));
       const parameters = { tasks, operations: JSON.stringify(operations), audience, now };
       await store.write({ statement: 'insertListed', parameters });
     } catch (error) {

@@ -127,7 +127,7 @@ function connect(store: Store, spool: Spool, options: TasksOptions, log: Logger)
   const keepMilliseconds = Math.round(options.keepHours * HOUR_MILLISECONDS);
   const ledger = new TaskLedger({ store, spool, admission, watchers, outbox, keepMilliseconds, log });
   const fetching = connectFetching({ store, spool, admission, ledger, log }, options);
-  return { admission, watchers, outbox, ledger, fetching, snippets: new Snippets(store) };
+  return { admission, watchers, outbox, ledger, fetching, snippets: new Snippets(store, admission) };
 }
 
 function connectFetching(parts: Omit<FetchingOptions, 'atOnce' | 'url' | 'intake'>, options: TasksOptions): Fetching {

@@ -4,14 +4,17 @@ import { hasEnded } from '../../shared/task.ts';
 import { inputName, outputName, type Spool } from './spool.ts';
 import type { Store } from './store.ts';
 
-/** Milliseconds for which a record outlives its outputs, so that its result is told as expired and not as unknown. */
+/**
+ * Milliseconds for which a record outlives its outputs, so that its result is told as expired and not as unknown; and
+ * for which the boxes of a snippet without a picture are kept.
+ */
 const RECORD_MILLISECONDS = 7 * 24 * 60 * 60 * 1000;
 /** Milliseconds between two looks at the clock: how much later than promised an output may go. */
 const INTERVAL_MILLISECONDS = 60_000;
 /** Rows changed by one write, so that other writes get their turn. */
 const BATCH = 256;
 
-/** Lets go of outputs and kept pictures that have expired, and a week later of their records. */
+/** Lets go of outputs and kept pictures that have expired, a week later of their records, and of boxes in no picture. */
 export class Retention {
   readonly #store: Store;
   readonly #spool: Spool;
@@ -46,6 +49,8 @@ export class Retention {
     while ((await this.#expireSome(now)) === BATCH);
     while ((await this.#expireOriginals(now)) === BATCH);
     while ((await this.#purgeSome(now)) === BATCH);
+    // All at once: in a minute no more come of age than once came in in one.
+    await this.#store.write({ statement: 'expireBoxes', parameters: { before: now - RECORD_MILLISECONDS } });
   }
 
   /** The record disowns its files first: what a crash leaves in between is swept at the next start. */

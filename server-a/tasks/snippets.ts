@@ -1,6 +1,7 @@
 import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
 import type { Operation } from '../../shared/operations.ts';
 import type { Box, Snippet } from '../../shared/snippet.ts';
+import type { Admission } from './admission.ts';
 import type { ReceivedPicture } from './reception.ts';
 import type { Store } from './store.ts';
 import { toTask } from './task-record.ts';
@@ -17,9 +18,11 @@ export interface SnippetChange {
 /** Snippets: the boxes drawn in them, and among the tasks their newest picture. */
 export class Snippets {
   readonly #store: Store;
+  readonly #admission: Admission;
 
-  constructor(store: Store) {
+  constructor(store: Store, admission: Admission) {
     this.#store = store;
+    this.#admission = admission;
   }
 
   /** Throws NOT_FOUND for a snippet that has neither a picture nor boxes. */
@@ -41,9 +44,10 @@ export class Snippets {
     };
   }
 
-  /** Durable when it resolves. */
+  /** Durable when it resolves. Throws STORAGE_FULL. */
   async putBoxes(name: number, boxes: readonly Box[]): Promise<void> {
     const parameters = { name, boxes: JSON.stringify(boxes), now: Date.now() };
+    this.#admission.checkRecords(Buffer.byteLength(parameters.boxes));
     await this.#store.write({ statement: 'putBoxes', parameters });
   }
 }

@@ -61,6 +61,7 @@ interface CommandParameters {
   readonly acknowledge: { readonly id: string };
   readonly releaseOlder: { readonly snippet: number; readonly now: number };
   readonly putBoxes: { readonly name: number; readonly boxes: string; readonly now: number };
+  readonly expireBoxes: { readonly before: number };
   readonly forget: { readonly id: string };
   readonly purge: { readonly before: number; readonly most: number };
 }
@@ -146,6 +147,9 @@ export const STATEMENTS: Readonly<Record<Statement, string>> = {
   putBoxes: `
     INSERT INTO snippets (name, boxes, updated_at) VALUES ($name, $boxes, $now)
     ON CONFLICT (name) DO UPDATE SET boxes = excluded.boxes, updated_at = excluded.updated_at`,
+  expireBoxes: `
+    DELETE FROM snippets WHERE updated_at <= $before
+      AND NOT EXISTS (SELECT 1 FROM tasks WHERE snippet = snippets.name AND original_kept = 1)`,
   forget: `DELETE FROM tasks WHERE id = $id AND finished_at IS NOT NULL AND audience IS NULL ${CHANGED}`,
   purge: `
     DELETE FROM tasks WHERE sequence IN

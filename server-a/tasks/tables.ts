@@ -1,5 +1,5 @@
 /** Raised whenever the tables change; kept in the file as `user_version`. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /**
  * One row a task. `sequence` is the order of submission. Times are milliseconds since 1970; header, operations,
@@ -58,13 +58,16 @@ const SNIPPETS = `
   ) STRICT;
 `;
 
+/** Finds old boxes without reading the boxes. */
+const SNIPPETS_INDEX = 'CREATE INDEX snippets_updated ON snippets (updated_at);';
+
 /** Lays out an empty file. */
-export const TABLES = `${TASKS} ${INDEXES} ${SNIPPETS}`;
+export const TABLES = `${TASKS} ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX}`;
 
 const COLUMNS_OF_1 = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, operations, outputs,
   outputs_kept, error, timings, created_at, started_at, finished_at, expires_at`;
 
-/** What brings a file of each older version to the next. SQLite cannot lift NOT NULL, so the rows move over. */
+/** What brings a file of each older version to this one. SQLite cannot lift NOT NULL, so the rows move over. */
 export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
   [
     1,
@@ -72,6 +75,7 @@ export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
     ${TASKS}
     INSERT INTO tasks (stage, ${COLUMNS_OF_1}) SELECT 'ready', ${COLUMNS_OF_1} FROM tasks_1;
     DROP TABLE tasks_1;
-    ${INDEXES} ${SNIPPETS}`,
+    ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX}`,
   ],
+  [2, SNIPPETS_INDEX],
 ]);

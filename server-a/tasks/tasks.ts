@@ -160,7 +160,7 @@ export class Tasks {
 
   /**
    * Gives a snippet a new picture, which is classified and kept until a newer one comes, and/or other boxes. Throws as
-   * {@link submit} does, and BAD_REQUEST when it is given neither.
+   * {@link submit} does, and BAD_REQUEST when it is given neither. Boxes without a picture are kept for a week.
    */
   async putSnippet(name: number, { received, boxes }: SnippetChange): Promise<Snippet> {
     if (received === undefined && boxes === undefined)

@@ -64,6 +64,16 @@ describe('admission', () => {
     admission.check(20);
   });
 
+  it('leaves that room when lists and boxes come, too, however full the spool is', async () => {
+    const admission = admissionOf({ bytes: 200, free: 64 * MEBIBYTE + 50 });
+    admission.list(1, 25);
+    admission.checkRecords(25);
+    expect(await codeOf(() => admission.list(1, 26))).to.equal('STORAGE_FULL');
+    expect(await codeOf(() => admission.checkRecords(26))).to.equal('STORAGE_FULL');
+    admission.list(LIMITS.maxListed - 1, 1);
+    expect(await codeOf(() => admission.list(1, 1))).to.equal('QUEUE_FULL');
+  });
+
   it('lets nothing in while draining', async () => {
     const admission = admissionOf();
     admission.drain();

@@ -77,6 +77,25 @@ describe('migration', () => {
     expect(after.ledger.waiting().at(-1)?.id).to.equal(next);
   });
 
+  it('brings a store of version 2 to this version', async () => {
+    const before = await open();
+    const { waiting } = await fillWith(before);
+    await before.putSnippet(1, { boxes: [] });
+    await before.close();
+    const database = store();
+    database.exec('DROP INDEX snippets_updated; PRAGMA user_version = 2');
+    database.close();
+    const after = await open();
+    expect(after.get(waiting).status).to.equal('pending');
+    expect(after.getSnippet(1).boxes).to.deep.equal([]);
+    await after.close();
+    const migrated = store();
+    expect(migrated.prepare("SELECT name FROM sqlite_schema WHERE tbl_name = 'snippets'").all()).to.deep.include({
+      name: 'snippets_updated',
+    });
+    migrated.close();
+  });
+
   it('leaves the store as it was when it cannot be done', async () => {
     const before = await open();
     const { waiting } = await fillWith(before);

@@ -86,6 +86,24 @@ describe('snippets', () => {
     expect(again.get(first).status).to.equal('completed');
   });
 
+  it('keep boxes without a picture for a week, and those in a picture as long as that', async () => {
+    const tasks = await open();
+    await tasks.putSnippet(1, { boxes: BOXES });
+    await tasks.putSnippet(2, { boxes: BOXES });
+    await tasks.putSnippet(3, { boxes: BOXES });
+    await put(tasks, 2);
+    await tasks.close();
+    const database = new DatabaseSync(join(folder(), 'store.db'));
+    const weekAgo = Date.now() - 7 * 24 * 60 * 60 * 1000;
+    database.exec(`UPDATE snippets SET updated_at = ${weekAgo} + 60000 WHERE name = 1`);
+    database.exec(`UPDATE snippets SET updated_at = ${weekAgo} WHERE name > 1`);
+    database.close();
+    const again = await open();
+    expect(again.getSnippet(1).boxes).to.deep.equal(BOXES);
+    expect(again.getSnippet(2).boxes).to.deep.equal(BOXES);
+    expect(await codeOf(() => again.getSnippet(3))).to.equal('NOT_FOUND');
+  });
+
   it('keep their picture whatever its age, and lose it when it is forgotten', async () => {
     const tasks = await open();
     const id = (await put(tasks, 1)).task?.task_id ?? '';

@@ -374,7 +374,7 @@ describe('tasks', () => {
       const database = new DatabaseSync(join(folder(), 'store.db'));
       database.exec('PRAGMA user_version = 9');
       for (const _ of ['first', 'second']) expect(await codeOf(open())).to.contain("the store's user_version");
-      database.exec('PRAGMA user_version = 2');
+      database.exec('PRAGMA user_version = 3');
       database.close();
       await open();
     });
