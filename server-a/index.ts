@@ -63,6 +63,8 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
     await closePart(log, 'tasks', () => tasks.close());
   };
   try {
+    const counts = tasks.counts();
+    if (counts.pending > 0) log.info(counts, 'tasks that were accepted before wait');
     const deadlineMs = settings.jobSeconds * 1000;
     dispatcher = new Dispatcher({ ledger: tasks.ledger, backend, token, deadlineMs, log });
     tasks.attach(dispatcher);

@@ -15,9 +15,7 @@ import { SNIPPET_OPERATIONS, type SnippetChange } from './snippets.ts';
 import { inputName } from './spool.ts';
 import { type TaskRow, toTask } from './task-record.ts';
 
-export type { TasksOptions } from './parts.ts';
 export type { ReceivedPicture } from './reception.ts';
-export type { Result } from './result.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const HOUR_MILLISECONDS = 60 * 60 * 1000;

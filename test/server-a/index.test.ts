@@ -4,10 +4,11 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { pino } from 'pino';
 import { serverASettings } from '../../server-a/config.ts';
 import { type ServerA, startServerA } from '../../server-a/index.ts';
 import { freePort } from '../support/free-port.ts';
-import { silent } from './tasks/support.ts';
+import { makePicture, silent } from './tasks/support.ts';
 
 const LISTENERS = ['port', 'zeromqPort', 'zeromqPubPort', 'grpcPort', 'websocketPort'] as const;
 type Ports = Record<(typeof LISTENERS)[number], number>;
@@ -29,11 +30,11 @@ describe('composition of Server A', () => {
     await rm(dataDir, { recursive: true });
   });
 
-  async function start(changes: Partial<Ports> = {}): Promise<ServerA> {
+  async function start(changes: Partial<Ports> = {}, log = silent): Promise<ServerA> {
     const settings = serverASettings.parse({ ...ports, dataDir, ...changes });
     // No Server B: protocols are spoken before there is one.
     const backend = { address: null, onChange: () => undefined };
-    const options = { backend, token: undefined, log: silent, onFatal: () => undefined };
+    const options = { backend, token: undefined, log, onFatal: () => undefined };
     const server = await startServerA(settings, options);
     started.push(server);
     return server;
@@ -90,6 +91,21 @@ describe('composition of Server A', () => {
       await start();
     });
   }
+
+  it('logs how many tasks wait when it starts, and nothing when none do', async () => {
+    const lines: Record<string, unknown>[] = [];
+    const log = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+    const { http, close } = await start({}, log);
+    expect(lines).to.deep.equal([]);
+    const headers = { 'content-type': 'image/png' };
+    const body = new Uint8Array(await makePicture());
+    await fetch(`${http}/upload?scale_factor=0.5`, { method: 'POST', headers, body });
+    await close();
+    await start({}, log);
+    const line = { msg: 'tasks that were accepted before wait', pending: 1, processing: 0, spool_bytes: body.length };
+    expect(lines.filter(({ msg }) => msg === line.msg)).to.have.length(1);
+    expect(lines.find(({ msg }) => msg === line.msg)).to.include(line);
+  });
 
   it('answers /readyz from the same state as gRPC’s health, and /events on the HTTP port', async () => {
     const { http } = await start();
