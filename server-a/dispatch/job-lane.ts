@@ -76,7 +76,6 @@ export class JobLane {
 
   constructor(address: { host: string; port: number }, options: JobLaneOptions) {
     this.#options = options;
-    this.#greeting = setTimeout(() => this.#lane.close(noWelcome()), GREETING_MS);
     this.#lane = new Lane(
       connect(address.port, address.host),
       'a',
@@ -92,6 +91,7 @@ export class JobLane {
       },
       options.timing ?? LANE_TIMING,
     );
+    this.#greeting = setTimeout(() => this.#lane.close(noWelcome()), GREETING_MS);
     this.#lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: options.token ?? '' });
   }
 

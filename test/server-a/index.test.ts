@@ -92,6 +92,15 @@ describe('composition of Server A', () => {
     });
   }
 
+  it('gives the data folder free again when there cannot be a dispatcher', async () => {
+    const settings = serverASettings.parse({ ...ports, dataDir });
+    const backend = { address: { host: '127.0.0.1', port: 65_536 }, onChange: () => undefined };
+    const options = { backend, token: undefined, log: silent, onFatal: () => undefined };
+    const error: unknown = await startServerA(settings, options).catch((reason: unknown) => reason);
+    expect(error).to.include({ code: 'ERR_SOCKET_BAD_PORT' });
+    await start();
+  });
+
   it('logs how many tasks wait when it starts, and nothing when none do', async () => {
     const lines: Record<string, unknown>[] = [];
     const log = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) });
