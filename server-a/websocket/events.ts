@@ -8,7 +8,7 @@ import { refuseSocket, toProblem } from '../problem.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { readEventRequest } from './event-messages.ts';
 import { asksForWebSocket, type Handshake, openHandshake, pathOf } from './handshake.ts';
-import { Peer, PING_MILLISECONDS } from './peer.ts';
+import { Peer } from './peer.ts';
 import { serveWithoutUpgrade } from './plain-request.ts';
 import { Subscriptions } from './subscriptions.ts';
 
@@ -17,6 +17,11 @@ const MAX_MESSAGE_BYTES = 16 * 1024;
 /** Bytes that may wait for a client to read them: more than one record of each task it may watch. */
 const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
 const CLOSING_MILLISECONDS = 1_000;
+/**
+ * Milliseconds between two pings. Unlike the relay's, these clients have come to read, and answer as they do; a ping also
+ * keeps a proxy from taking a long job's silence for the end.
+ */
+const PING_MILLISECONDS = 30_000;
 
 export interface EventsOptions {
   readonly tasks: Pick<Tasks, 'watch'>;

@@ -3,9 +3,6 @@ import { WebSocket } from 'ws';
 /** Why a connection ends (RFC 6455, section 7.4.1). */
 export const CLOSE = { goingAway: 1001, unsupportedData: 1003 } as const;
 
-/** Milliseconds between two pings; who has not answered one by the next is gone. */
-export const PING_MILLISECONDS = 30_000;
-
 /** What a client sends, and what becomes of it when it sends or reads nothing. */
 export interface PeerOptions {
   /** A text came in. */
@@ -14,7 +11,8 @@ export interface PeerOptions {
   readonly onClose: () => void;
   /** Bytes that may wait for a client to read them; beyond that it is cut off. */
   readonly maxBufferedBytes: number;
-  readonly pingMilliseconds: number;
+  /** Between two pings, where clients must answer them: who has not by the next is gone. */
+  readonly pingMilliseconds?: number;
 }
 
 /** One WebSocket client. Texts only: a binary message ends the connection with 1003. */
@@ -26,7 +24,8 @@ export class Peer {
   constructor(socket: WebSocket, options: PeerOptions) {
     this.#socket = socket;
     this.#maxBufferedBytes = options.maxBufferedBytes;
-    const heartbeat = setInterval(() => this.#beat(), options.pingMilliseconds);
+    const { pingMilliseconds } = options;
+    const heartbeat = pingMilliseconds === undefined ? undefined : setInterval(() => this.#beat(), pingMilliseconds);
     // A broken frame or connection: ws closes it, with the code that belongs to it.
     socket.on('error', () => undefined);
     socket.on('pong', () => {

@@ -8,19 +8,24 @@ import type { ServerASettings } from '../config.ts';
 import { problemHeaders, refuseSocket, toProblem } from '../problem.ts';
 import type { Protocol } from '../protocol.ts';
 import { asksForWebSocket, type Handshake, openHandshake } from './handshake.ts';
-import { Peer, PING_MILLISECONDS } from './peer.ts';
+import { Peer } from './peer.ts';
 
 /** Bytes of one text. */
 const MAX_MESSAGE_BYTES = 64 * 1024;
 /** Bytes that may wait for a client to read them: sixteen of the longest texts. */
 const MAX_BUFFERED_BYTES = 1024 * 1024;
+/**
+ * Milliseconds of silence after which the system asks a client's system whether it is still there (RFC 9293, section
+ * 3.8.4). Pings would not do: a client that only sends, or takes its time between two reads, answers none and is well.
+ */
+const KEEP_ALIVE_MILLISECONDS = 30_000;
 /** Milliseconds for a request's head. */
 const HEADERS_MILLISECONDS = 20_000;
 
 export interface RelayOptions {
   readonly settings: Pick<ServerASettings, 'ip' | 'websocketPort' | 'apiKeys' | 'maxConnections'>;
   readonly log: Logger;
-  readonly pingMilliseconds?: number;
+  readonly keepAliveMilliseconds?: number;
 }
 
 /**
@@ -50,21 +55,24 @@ export async function startRelay(options: RelayOptions): Promise<Protocol> {
 /** Those who are connected. */
 class Relay {
   readonly #handshake: Handshake;
-  readonly #pingMilliseconds: number;
+  readonly #keepAliveMilliseconds: number;
   readonly #log: Logger;
   readonly #peers = new Set<Peer>();
   #isClosing = false;
 
-  constructor({ settings, log, pingMilliseconds = PING_MILLISECONDS }: RelayOptions) {
+  constructor({ settings, log, keepAliveMilliseconds = KEEP_ALIVE_MILLISECONDS }: RelayOptions) {
     this.#handshake = openHandshake({ apiKeys: settings.apiKeys, maxMessageBytes: MAX_MESSAGE_BYTES });
-    this.#pingMilliseconds = pingMilliseconds;
+    this.#keepAliveMilliseconds = keepAliveMilliseconds;
     this.#log = log;
   }
 
   admit(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.#isClosing) refuseSocket(socket, new DarkroomError('DRAINING', 'The server stops'));
     else if (!asksForWebSocket(request)) refuseSocket(socket, upgradeRequired(`'${request.headers.upgrade}'`));
-    else this.#handshake(request, socket, head, (opened) => this.#join(opened));
+    else {
+      request.socket.setKeepAlive(true, this.#keepAliveMilliseconds);
+      this.#handshake(request, socket, head, (opened) => this.#join(opened));
+    }
   }
 
   async close(graceMs: number): Promise<void> {
@@ -75,7 +83,6 @@ class Relay {
   #join(socket: WebSocket): void {
     const peer = new Peer(socket, {
       maxBufferedBytes: MAX_BUFFERED_BYTES,
-      pingMilliseconds: this.#pingMilliseconds,
       onText: (text) => this.#relay(peer, text),
       onClose: () => {
         this.#peers.delete(peer);

@@ -16,7 +16,7 @@ describe('GET /events, upgraded', () => {
   /** Watches under way. */
   let watched: number;
 
-  async function start(apiKeys: string[] = []): Promise<void> {
+  async function start(apiKeys: string[] = [], pingMilliseconds = 30_000): Promise<void> {
     fixture = await startFixture({ apiKeys });
     watched = 0;
     const tasks = {
@@ -29,7 +29,7 @@ describe('GET /events, upgraded', () => {
         }
       },
     };
-    events = attachEvents(fixture.server.server, { tasks, settings: { apiKeys }, log });
+    events = attachEvents(fixture.server.server, { tasks, settings: { apiKeys }, log, pingMilliseconds });
     url = `${fixture.address.replace('http', 'ws')}/events`;
   }
 
@@ -194,6 +194,16 @@ describe('GET /events, upgraded', () => {
       const { status, problem } = await refusalOf(url);
       expect([status, problem['code']]).to.deep.equal([503, 'DRAINING']);
     });
+  });
+
+  it('cuts off who answers no ping, and keeps who does', async () => {
+    await start([], 200);
+    const [dead, alive] = await Promise.all([
+      WebSocketClient.open(url, { autoPong: false }),
+      WebSocketClient.open(url),
+    ]);
+    expect((await dead.closed).code).to.equal(1006);
+    expect(await alive.rest()).to.deep.equal([]);
   });
 
   describe('lets go of every watch', () => {

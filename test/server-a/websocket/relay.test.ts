@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import WebSocket from 'ws';
 import type { Protocol } from '../../../server-a/protocol.ts';
@@ -8,20 +10,25 @@ import { type RelayOptions, startRelay } from '../../../server-a/websocket/relay
 import { systemCode } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
 import { freePort } from '../../support/free-port.ts';
+import { eventually } from '../../support/processes.ts';
 import { RawClient } from '../http/raw-client.ts';
 import { refusalOf, WebSocketClient } from './websocket-client.ts';
 
 const log = createLogger('test', 'silent');
+const HANDSHAKE =
+  'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
+/** How /proc/net/tcp (proc(5)) names the timer of a connection that will be asked whether its other end is there. */
+const KEEP_ALIVE_TIMER = '02';
 
 describe('WebSocket relay', () => {
   let relay: Protocol | null = null;
   let port = 0;
   let url = '';
 
-  async function start(changes: Partial<RelayOptions['settings']> = {}, pingMilliseconds = 30_000): Promise<void> {
+  async function start(changes: Partial<RelayOptions['settings']> = {}, keepAliveMilliseconds = 30_000): Promise<void> {
     port = await freePort();
     const settings = { ip: '127.0.0.1', websocketPort: port, apiKeys: [], maxConnections: 100, ...changes };
-    relay = await startRelay({ settings, log, pingMilliseconds });
+    relay = await startRelay({ settings, log, keepAliveMilliseconds });
     url = `ws://127.0.0.1:${port}/`;
   }
 
@@ -176,9 +183,7 @@ describe('WebSocket relay', () => {
         await start();
         const [sender, receiver] = await Promise.all([WebSocketClient.open(url), WebSocketClient.open(url)]);
         const client = new RawClient({ host: '127.0.0.1', port });
-        await client.write(
-          'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
-        );
+        await client.write(HANDSHAKE);
         await client.until(/101 Switching/);
         await client.write(harm);
         client.socket.destroy();
@@ -203,15 +208,34 @@ describe('WebSocket relay', () => {
       sender.send('snap');
       expect(await receiver.next()).to.equal('Message: snap');
     });
+  });
 
-    it('answers no ping: it is cut off, and who does answer stays', async () => {
-      await start({}, 200);
-      const [dead, alive] = await Promise.all([
-        WebSocketClient.open(url, { autoPong: false }),
-        WebSocketClient.open(url),
-      ]);
-      expect((await dead.closed).code).to.equal(1006);
-      expect(await alive.rest()).to.deep.equal([]);
+  describe('keeps clients that never read', () => {
+    it('for longer than it takes to find one that is gone, and relays what they send then', async function () {
+      this.timeout(10_000);
+      await start({}, 1000);
+      const [operator, camera] = await Promise.all([WebSocketClient.open(url), WebSocketClient.open(url)]);
+      operator.socket.pause();
+      camera.send('Ready for capture');
+      await sleep(2500);
+      operator.send('snap');
+      expect(await camera.next()).to.equal('Message: snap');
+      operator.socket.resume();
+      expect(await operator.next()).to.equal('Message: Ready for capture');
+    });
+
+    it('and lets the system find those that vanished', async function () {
+      if (process.platform !== 'linux') this.skip();
+      await start();
+      const client = new RawClient({ host: '127.0.0.1', port });
+      await client.write(HANDSHAKE);
+      await client.until(/101 Switching/);
+      // A machine that vanishes cannot be had here; that its system would be asked can be seen.
+      await eventually('a timer for keepalive', async () => {
+        const timer = await timerOf(port, client.socket.localPort ?? 0);
+        return timer === KEEP_ALIVE_TIMER ? true : undefined;
+      });
+      client.socket.destroy();
     });
   });
 
@@ -240,3 +264,10 @@ describe('WebSocket relay', () => {
     });
   });
 });
+
+/** What the system's connection from one port of 127.0.0.1 to another waits for, by its number in /proc/net/tcp. */
+async function timerOf(from: number, to: number): Promise<string | undefined> {
+  const place = (port: number) => `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const lines = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/));
+  return lines.find(([, local, remote]) => local === place(from) && remote === place(to))?.[5]?.split(':')[0];
+}
