@@ -1,5 +1,6 @@
-import { describeSettings, type SettingsSchema } from '../shared/config.ts';
+import type { SettingsSchema } from '../shared/config.ts';
 import { DarkroomError, invalid, systemCode } from '../shared/errors.ts';
+import { listeningSettings, type Values } from './ports.ts';
 
 /** What a person at the terminal is told: one line for what was foreseen, the stack for what was not. */
 export function describeFailure(error: unknown): string {
@@ -14,16 +15,12 @@ export function describeFailure(error: unknown): string {
  * A failure to listen in terms of the flag that would mend it: "Expected a free port for --port, received 5454, which is
  * in use (EADDRINUSE)". Anything else is given back as it came.
  */
-export function explainListenFailure(
-  error: unknown,
-  schema: SettingsSchema,
-  settings: Readonly<Record<string, unknown>>,
-): unknown {
+export function explainListenFailure(error: unknown, schema: SettingsSchema, settings: Values): unknown {
   const code = systemCode(error);
   if (code === 'EADDRNOTAVAIL') return invalid('an address of this machine', '--ip', settings['ip']);
   if (code !== 'EADDRINUSE' && code !== 'EACCES') return error;
   const port = error instanceof Error && 'port' in error ? error.port : undefined;
-  const setting = describeSettings(schema, '').find(({ key }) => /port$/i.test(key) && settings[key] === port);
+  const setting = listeningSettings(schema, settings).find(({ key }) => settings[key] === port);
   if (setting === undefined) return error;
   const [expected, reason] =
     code === 'EADDRINUSE'

@@ -10,7 +10,7 @@ import { listen } from './http/server.ts';
 import type { Protocol } from './protocol.ts';
 import { Tasks } from './tasks/tasks.ts';
 import { attachEvents } from './websocket/events.ts';
-import { startRelay } from './websocket/relay.ts';
+import { Relay, startRelay } from './websocket/relay.ts';
 import { startZeromq } from './zeromq/index.ts';
 
 /** How long jobs under way may take to finish at the end, in milliseconds; the rest stays pending. */
@@ -75,7 +75,7 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
       const protocol = await start(ground);
       if (protocol !== null) protocols.push(protocol);
     }
-    const lines = protocols.map(({ line }) => line);
+    const lines = [...protocols.map(({ line }) => line), ...http.sharing];
     return { http: http.address, lines, close: () => close(DRAIN_MS, GRACE_MS) };
   } catch (error) {
     await close(0, 0);
@@ -94,19 +94,32 @@ function readinessOf(tasks: Tasks, dispatcher: Dispatcher): () => Readiness {
 const STARTS: readonly ((ground: Ground) => Promise<Protocol> | null)[] = [
   (ground) => (ground.settings.zeromqPort === 0 ? null : startZeromq(ground)),
   (ground) => (ground.settings.grpcPort === 0 ? null : startGrpc(ground)),
-  (ground) => (ground.settings.websocketPort === 0 ? null : startRelay(ground)),
+  (ground) => (ground.settings.websocketPort === 0 || sharesPort(ground.settings) ? null : startRelay(ground)),
 ];
 
+/** True where the relay has the HTTP port. */
+function sharesPort({ port, websocketPort }: ServerASettings): boolean {
+  return websocketPort !== 0 && websocketPort === port;
+}
+
+interface Http extends Protocol {
+  readonly address: string;
+  /** A line for each protocol on the same port that is spoken elsewhere by default. */
+  readonly sharing: readonly string[];
+}
+
 /** HTTP, and what shares its port. */
-async function startHttp(ground: Ground): Promise<Protocol & { readonly address: string }> {
+async function startHttp(ground: Ground): Promise<Http> {
   const { settings } = ground;
   const http = await listen(createApp(ground), { ip: settings.ip, port: settings.port, settings });
-  const events = attachEvents(http.server, ground);
+  const relay = sharesPort(settings) ? new Relay(ground) : null;
+  const events = attachEvents(http.server, { ...ground, relay });
   return {
     address: http.address,
     line: `HTTP      ${http.address}`,
+    sharing: relay === null ? [] : [`WebSocket ${http.address.replace('http://', '')}`],
     close: async (graceMs) => {
-      await events.close();
+      await Promise.all([events.close(), relay?.close(graceMs)]);
       await http.close(graceMs);
     },
   };

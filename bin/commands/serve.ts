@@ -9,6 +9,7 @@ import { invalid } from '../../shared/errors.ts';
 import { formatAddress } from '../address.ts';
 import { explainListenFailure } from '../failure.ts';
 import { fetchMissingModel } from '../fetch-model.ts';
+import { checkPorts } from '../ports.ts';
 import { runServerA } from '../run-server-a.ts';
 import { addSettings, type Environment, readEnvironment } from '../settings.ts';
 import { abortOnSignal } from '../signals.ts';
@@ -24,6 +25,7 @@ export function serveCommand(): Command {
     if (word !== undefined) throw invalid('a command, or flags after `npm start --`,', 'the first word', word);
     const environment = readEnvironment();
     const settings = resolveSettings(serverASettings, SERVER_A_PREFIX, flags, environment);
+    checkPorts(serverASettings, settings);
     if (settings.serverB === undefined) await serveTogether(settings, environment);
     else await serveApart(settings, settings.serverB);
   });

@@ -3,6 +3,7 @@ import { SERVER_A_PREFIX, type ServerASettings, serverASettings } from '../../se
 import { resolveSettings } from '../../shared/config.ts';
 import { invalid } from '../../shared/errors.ts';
 import { formatAddress, parseAddress } from '../address.ts';
+import { checkPorts } from '../ports.ts';
 import { runServerA } from '../run-server-a.ts';
 import { addSettings, readEnvironment } from '../settings.ts';
 import { abortOnSignal } from '../signals.ts';
@@ -13,6 +14,7 @@ export function serverACommand(): Command {
   return addSettings(command, serverASettings, SERVER_A_PREFIX).action(async (flags: Record<string, unknown>) => {
     const settings = resolveSettings(serverASettings, SERVER_A_PREFIX, flags, readEnvironment());
     if (settings.serverB === undefined) throw invalid('host:port of a Server B', '--server-b', undefined);
+    checkPorts(serverASettings, settings);
     await serveApart(settings, settings.serverB);
   });
 }

@@ -10,8 +10,10 @@ import { readEventRequest } from './event-messages.ts';
 import { asksForWebSocket, type Handshake, openHandshake, pathOf } from './handshake.ts';
 import { Peer } from './peer.ts';
 import { serveWithoutUpgrade } from './plain-request.ts';
+import type { Relay } from './relay.ts';
 import { Subscriptions } from './subscriptions.ts';
 
+const EVENTS_PATH = '/events';
 /** Bytes of one message from a client: a full list of ids is 7 KiB. */
 const MAX_MESSAGE_BYTES = 16 * 1024;
 /** Bytes that may wait for a client to read them: more than one record of each task it may watch. */
@@ -27,6 +29,8 @@ export interface EventsOptions {
   readonly tasks: Pick<Tasks, 'watch'>;
   readonly settings: Pick<ServerASettings, 'apiKeys'>;
   readonly log: Logger;
+  /** Takes the WebSockets on every other path. */
+  readonly relay?: Relay | null;
   readonly pingMilliseconds?: number;
 }
 
@@ -41,13 +45,15 @@ export interface Events {
 /**
  * Upgrades `GET /events` of an HTTP server. The client sends `{"subscribe":[ids]}` and `{"unsubscribe":[ids]}`, and is
  * sent `{"task":record}` now and at each change, up to the task's end, and `{"error":problem}`. A WebSocket on another
- * path is refused with NOT_FOUND; any other upgrade is ignored (RFC 9110, section 7.8).
+ * path is the relay's, or refused with NOT_FOUND; any other upgrade is ignored (RFC 9110, section 7.8).
  */
-export function attachEvents(server: Server, { tasks, settings, log, pingMilliseconds }: EventsOptions): Events {
+export function attachEvents(server: Server, options: EventsOptions): Events {
+  const { tasks, settings, log, relay, pingMilliseconds } = options;
   const handshake = openHandshake({ apiKeys: settings.apiKeys, maxMessageBytes: MAX_MESSAGE_BYTES });
   const clients = new Clients(tasks, log, pingMilliseconds ?? PING_MILLISECONDS);
   server.on('upgrade', (request, socket, head) => {
     if (!asksForWebSocket(request)) serveWithoutUpgrade(server, request, socket, head);
+    else if (relay && pathOf(request) !== EVENTS_PATH) relay.admit(request, socket, head);
     else upgrade(clients, handshake, request, socket, head);
   });
   return clients;
@@ -55,9 +61,12 @@ export function attachEvents(server: Server, { tasks, settings, log, pingMillise
 
 function upgrade(clients: Clients, handshake: Handshake, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   const path = pathOf(request);
-  if (path !== '/events') {
+  if (path !== EVENTS_PATH) {
     const received = `'${path.slice(0, 100)}'`;
-    refuseSocket(socket, new DarkroomError('NOT_FOUND', `Expected /events for a WebSocket, received ${received}`));
+    refuseSocket(
+      socket,
+      new DarkroomError('NOT_FOUND', `Expected ${EVENTS_PATH} for a WebSocket, received ${received}`),
+    );
   } else if (clients.isClosing) {
     refuseSocket(socket, new DarkroomError('DRAINING', 'The server stops'));
   } else {

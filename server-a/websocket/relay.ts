@@ -23,16 +23,20 @@ const KEEP_ALIVE_MILLISECONDS = 30_000;
 const HEADERS_MILLISECONDS = 20_000;
 
 export interface RelayOptions {
-  readonly settings: Pick<ServerASettings, 'ip' | 'websocketPort' | 'apiKeys' | 'maxConnections'>;
+  readonly settings: Pick<ServerASettings, 'apiKeys'>;
   readonly log: Logger;
   readonly keepAliveMilliseconds?: number;
 }
 
+export interface ListeningRelayOptions extends RelayOptions {
+  readonly settings: Pick<ServerASettings, 'ip' | 'websocketPort' | 'apiKeys' | 'maxConnections'>;
+}
+
 /**
- * The relay: WebSocket on any path; each text goes to all other clients as `Message: <text>`, nothing to its sender.
- * Throws the system's error, with its code and port, when the address cannot be had.
+ * A {@link Relay} on a port of its own: WebSocket on any path. Throws the system's error, with its code and port, when
+ * the address cannot be had.
  */
-export async function startRelay(options: RelayOptions): Promise<Protocol> {
+export async function startRelay(options: ListeningRelayOptions): Promise<Protocol> {
   const { ip, websocketPort, maxConnections } = options.settings;
   const relay = new Relay(options);
   const server = createServer({ headersTimeout: HEADERS_MILLISECONDS });
@@ -52,8 +56,8 @@ export async function startRelay(options: RelayOptions): Promise<Protocol> {
   };
 }
 
-/** Those who are connected. */
-class Relay {
+/** Those who are connected. Each text goes to all other clients as `Message: <text>`, nothing to its sender. */
+export class Relay {
   readonly #handshake: Handshake;
   readonly #keepAliveMilliseconds: number;
   readonly #log: Logger;
@@ -66,6 +70,7 @@ class Relay {
     this.#log = log;
   }
 
+  /** Takes a connection whose client asked for an upgrade. */
   admit(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.#isClosing) refuseSocket(socket, new DarkroomError('DRAINING', 'The server stops'));
     else if (!asksForWebSocket(request)) refuseSocket(socket, upgradeRequired(`'${request.headers.upgrade}'`));
@@ -75,6 +80,7 @@ class Relay {
     }
   }
 
+  /** Says goodbye to all, and cuts off who does not answer within `graceMs` milliseconds. */
   async close(graceMs: number): Promise<void> {
     this.#isClosing = true;
     await Promise.all([...this.#peers].map((peer) => peer.close(graceMs)));

@@ -15,6 +15,8 @@ describe('failure', () => {
       for (const [settings, flag] of [
         [{ port }, '--port'],
         [{ port: 1, serverBPort: port }, '--server-b-port'],
+        [{ port, websocketPort: port }, '--port'],
+        [{ zeromqPort: 0, zeromqPubPort: port, grpcPort: port }, '--grpc-port'],
       ] as const) {
         const told = explainListenFailure(failed, serverASettings, settings);
         const expected = `darkroom: Expected a free port for ${flag}, received ${port}, which is in use (EADDRINUSE)`;

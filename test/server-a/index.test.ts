@@ -9,6 +9,7 @@ import { serverASettings } from '../../server-a/config.ts';
 import { type ServerA, startServerA } from '../../server-a/index.ts';
 import { freePort } from '../support/free-port.ts';
 import { makePicture, silent } from './tasks/support.ts';
+import { refusalOf, WebSocketClient } from './websocket/websocket-client.ts';
 
 const LISTENERS = ['port', 'zeromqPort', 'zeromqPubPort', 'grpcPort', 'websocketPort'] as const;
 type Ports = Record<(typeof LISTENERS)[number], number>;
@@ -77,6 +78,28 @@ describe('composition of Server A', () => {
     const { lines } = await start({ zeromqPort: 0, grpcPort: 0, websocketPort: 0 });
     expect(lines).to.deep.equal([`HTTP      http://127.0.0.1:${ports.port}`]);
     expect(await open()).to.deep.equal(['port']);
+  });
+
+  it('relays on the HTTP port when it is given the same', async () => {
+    const { lines, http, close } = await start({ websocketPort: ports.port });
+    expect(lines.at(0)).to.equal(`HTTP      ${http}`);
+    expect(lines.at(-1)).to.equal(`WebSocket 127.0.0.1:${ports.port}`);
+    const url = http.replace('http', 'ws');
+    const [operator, camera, events] = await Promise.all([
+      WebSocketClient.open(`${url}/`),
+      WebSocketClient.open(`${url}/any/path`),
+      WebSocketClient.open(`${url}/events?key=none`),
+    ]);
+    operator.send('snap');
+    expect(await camera.next()).to.equal('Message: snap');
+    events.send('snap');
+    expect(JSON.parse(await events.next())).to.have.nested.property('error.code', 'BAD_REQUEST');
+    expect([...(await operator.rest()), ...(await camera.rest()), ...(await events.rest())]).to.deep.equal([]);
+    expect((await refusalOf(url, { origin: 'http://evil.example' })).problem['code']).to.equal('ORIGIN_NOT_ALLOWED');
+    expect((await fetch(`${http}/livez`)).status).to.equal(200);
+    await close();
+    started.length = 0;
+    for (const client of [operator, camera, events]) expect((await client.closed).code).to.equal(1001);
   });
 
   for (const name of LISTENERS) {

@@ -7,7 +7,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { taskSchema } from '../../shared/task.ts';
+import { WebSocketClient } from '../server-a/websocket/websocket-client.ts';
 import { type Running, startDarkroom } from '../support/command-line.ts';
+import { freePort } from '../support/free-port.ts';
 import { repositoryPath } from '../support/repository.ts';
 
 const run = promisify(execFile);
@@ -92,6 +94,35 @@ describe('servers on the command line', function () {
       }
     } finally {
       holder.close();
+    }
+  });
+
+  it('-p on the port of the relay serves both there', async () => {
+    const port = await freePort();
+    const serve = start(['-p', `${port}`, '--websocket-port', `${port}`]);
+    await serve.printed(CURL);
+    const [camera, operator] = await Promise.all([1, 2].map(() => WebSocketClient.open(`ws://127.0.0.1:${port}/`)));
+    operator?.send('snap');
+    expect(await camera?.next()).to.equal('Message: snap');
+    expect((await fetch(`http://127.0.0.1:${port}/livez`)).status).to.equal(200);
+    serve.process.kill('SIGTERM');
+    const { code, stdout } = await serve.ended;
+    expect(code).to.equal(0);
+    expect(stdout).to.contain(`HTTP      http://127.0.0.1:${port}\n`).and.contain(`WebSocket 127.0.0.1:${port}\n`);
+  });
+
+  it('two flags with one port stop the start with one line that names both', async () => {
+    const port = String(await freePort());
+    for (const [words, flag, earlier] of [
+      [['-p', port, '--grpc-port', port], '--grpc-port', '--port'],
+      [['-p', '0', '--zeromq-port', port, '--websocket-port', port], '--websocket-port', '--zeromq-port'],
+      [['server-a', '--server-b', 'localhost:1', '-p', port, '--zeromq-port', port], '--zeromq-port', '--port'],
+    ] as const) {
+      expect(await start(words).ended).to.deep.include({
+        code: 1,
+        stdout: '',
+        stderr: `darkroom: Expected a port of its own for ${flag}, received ${port}, which is also that of ${earlier}\n`,
+      });
     }
   });
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import WebSocket from 'ws';
 import type { Protocol } from '../../../server-a/protocol.ts';
-import { type RelayOptions, startRelay } from '../../../server-a/websocket/relay.ts';
+import { type ListeningRelayOptions, startRelay } from '../../../server-a/websocket/relay.ts';
 import { systemCode } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
 import { freePort } from '../../support/free-port.ts';
@@ -25,7 +25,10 @@ describe('WebSocket relay', () => {
   let port = 0;
   let url = '';
 
-  async function start(changes: Partial<RelayOptions['settings']> = {}, keepAliveMilliseconds = 30_000): Promise<void> {
+  async function start(
+    changes: Partial<ListeningRelayOptions['settings']> = {},
+    keepAliveMilliseconds = 30_000,
+  ): Promise<void> {
     port = await freePort();
     const settings = { ip: '127.0.0.1', websocketPort: port, apiKeys: [], maxConnections: 100, ...changes };
     relay = await startRelay({ settings, log, keepAliveMilliseconds });
