@@ -2,6 +2,7 @@ import { nanoid } from 'nanoid';
 import type { ErrorDescription } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Operation, OperationName } from '../../shared/operations.ts';
+import type { Box } from '../../shared/snippet.ts';
 import { hasEnded, type ImageHeader, type Task, type TaskStatus, type Timings } from '../../shared/task.ts';
 import type { Job, Ledger, OutputFile, QueuedTask, StoredOutput } from '../dispatch/ledger.ts';
 import type { Admission } from './admission.ts';
@@ -45,8 +46,8 @@ export interface NewTask {
   readonly keep: Keep | null;
 }
 
-/** For how long a task's picture is kept; without a time, until its snippet has a newer one. */
-export type Keep = { readonly until: number } | { readonly snippet: number };
+/** For how long a task's picture is kept; without a time, with its boxes until its snippet has a newer one. */
+export type Keep = { readonly until: number } | { readonly snippet: number; readonly boxes: readonly Box[] };
 
 /** How a task ends. */
 interface End {
@@ -80,7 +81,8 @@ export class TaskLedger implements Ledger {
     const original_kept = keep === null ? 0 : 1;
     const original_expires_at = keep !== null && 'until' in keep ? keep.until : null;
     const snippet = keep !== null && 'snippet' in keep ? keep.snippet : null;
-    const kept = { original_kept, original_expires_at, snippet } as const;
+    const boxes = keep !== null && 'snippet' in keep ? JSON.stringify(keep.boxes) : null;
+    const kept = { original_kept, original_expires_at, snippet, boxes } as const;
     const parameters = { id, filename, header, bytes, sha256, operations, ...kept, now: Date.now() };
     await this.#parts.store.write({ statement: 'insert', parameters });
   }

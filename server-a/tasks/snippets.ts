@@ -1,21 +1,24 @@
 import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
 import type { Operation } from '../../shared/operations.ts';
-import type { Box, Snippet } from '../../shared/snippet.ts';
+import { type Box, boxesSchema, type Snippet } from '../../shared/snippet.ts';
+import type { Task } from '../../shared/task.ts';
 import type { Admission } from './admission.ts';
 import type { ReceivedPicture } from './reception.ts';
 import type { Store } from './store.ts';
-import { toTask } from './task-record.ts';
+import { json, toTask } from './task-record.ts';
+
+const boxesText = json(boxesSchema).nullable();
 
 /** What is done to every picture of a snippet. */
 export const SNIPPET_OPERATIONS: readonly Operation[] = [{ operation: 'classify', top_k: 5 }];
 
-/** What a snippet gets: a picture, boxes, or both. */
+/** What a snippet gets: a picture, boxes for it or, without one, for the newest there is. */
 export interface SnippetChange {
   readonly received?: ReceivedPicture | undefined;
   readonly boxes?: readonly Box[] | undefined;
 }
 
-/** Snippets: the boxes drawn in them, and among the tasks their newest picture. */
+/** Snippets: among the tasks their newest picture, whose row holds its boxes, too, so that the two are never mixed. */
 export class Snippets {
   readonly #store: Store;
   readonly #admission: Admission;
@@ -28,26 +31,30 @@ export class Snippets {
   /** Throws NOT_FOUND for a snippet that has neither a picture nor boxes. */
   get(name: number): Snippet {
     const newest = this.#store.newestOf(name);
-    const drawn = this.#store.boxesOf(name);
-    const times = [newest?.created_at, drawn?.updated_at].filter((time) => time !== undefined);
-    if (times.length === 0) {
-      throw new DarkroomError(
-        'NOT_FOUND',
-        expectedMessage('the number of a snippet that was put', 'the snippet', name),
-      );
+    if (newest !== undefined) {
+      const boxes = boxesText.parse(newest.boxes) ?? [];
+      return snippet(name, toTask(newest), boxes, Math.max(newest.created_at, newest.boxes_at ?? 0));
     }
-    return {
-      name,
-      task: newest === undefined ? null : toTask(newest),
-      boxes: drawn?.boxes ?? [],
-      updated_at: new Date(Math.max(...times)).toISOString(),
-    };
+    const drawn = this.#store.boxesOf(name);
+    if (drawn !== undefined) return snippet(name, null, drawn.boxes, drawn.updated_at);
+    throw new DarkroomError('NOT_FOUND', expectedMessage('the number of a snippet that was put', 'the snippet', name));
   }
 
-  /** Durable when it resolves. Throws STORAGE_FULL. */
-  async putBoxes(name: number, boxes: readonly Box[]): Promise<void> {
-    const parameters = { name, boxes: JSON.stringify(boxes), now: Date.now() };
-    this.#admission.checkRecords(Buffer.byteLength(parameters.boxes));
-    await this.#store.write({ statement: 'putBoxes', parameters });
+  /** Changes the boxes of the newest picture, or what there is until one comes. Durable when it resolves. Throws STORAGE_FULL. */
+  async putBoxes(name: number, boxes: readonly Box[]): Promise<Snippet> {
+    const now = Date.now();
+    const text = JSON.stringify(boxes);
+    this.#admission.checkRecords(Buffer.byteLength(text));
+    const parameters = { snippet: name, boxes: text, now };
+    const [drawn] = await this.#store.write({ statement: 'drawBoxes', parameters });
+    if (drawn === undefined) {
+      await this.#store.write({ statement: 'putBoxes', parameters: { name, boxes: text, now } });
+    }
+    const row = drawn === undefined ? undefined : this.#store.find(drawn.id);
+    return snippet(name, row === undefined ? null : toTask(row), boxes, now);
   }
+}
+
+function snippet(name: number, task: Task | null, boxes: readonly Box[], updated: number): Snippet {
+  return { name, task, boxes: [...boxes], updated_at: new Date(updated).toISOString() };
 }

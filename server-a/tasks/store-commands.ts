@@ -26,6 +26,7 @@ interface CommandParameters {
     readonly original_kept: 0 | 1;
     readonly original_expires_at: number | null;
     readonly snippet: number | null;
+    readonly boxes: string | null;
     readonly now: number;
   };
   /** `tasks` is a JSON list of pairs: id and URL. */
@@ -60,6 +61,7 @@ interface CommandParameters {
   readonly expireOriginals: { readonly now: number; readonly most: number };
   readonly acknowledge: { readonly id: string };
   readonly releaseOlder: { readonly snippet: number; readonly now: number };
+  readonly drawBoxes: { readonly snippet: number; readonly boxes: string; readonly now: number };
   readonly putBoxes: { readonly name: number; readonly boxes: string; readonly now: number };
   readonly expireBoxes: { readonly before: number };
   readonly forget: { readonly id: string };
@@ -108,9 +110,9 @@ const CHANGED = 'RETURNING id, status, stage, attempt, original_kept, audience';
 export const STATEMENTS: Readonly<Record<Statement, string>> = {
   insert: `
     INSERT INTO tasks (id, status, stage, filename, header, bytes, sha256, operations, original_kept,
-      original_expires_at, snippet, created_at)
+      original_expires_at, snippet, boxes, created_at)
     VALUES ($id, 'pending', 'ready', $filename, $header, $bytes, $sha256, $operations, $original_kept,
-      $original_expires_at, $snippet, $now) ${CHANGED}`,
+      $original_expires_at, $snippet, $boxes, $now) ${CHANGED}`,
   insertListed: `
     INSERT INTO tasks (id, status, stage, source_url, operations, audience, created_at)
     SELECT value ->> 0, 'pending', 'listed', value -> 1, $operations, $audience, $now
@@ -144,12 +146,13 @@ export const STATEMENTS: Readonly<Record<Statement, string>> = {
     UPDATE tasks SET original_kept = 0, original_expires_at = $now
     WHERE snippet = $snippet AND original_kept = 1
       AND sequence < (SELECT max(sequence) FROM tasks WHERE snippet = $snippet AND original_kept = 1) ${CHANGED}`,
+  drawBoxes: `
+    UPDATE tasks SET boxes = $boxes, boxes_at = $now
+    WHERE sequence = (SELECT max(sequence) FROM tasks WHERE snippet = $snippet AND original_kept = 1) ${CHANGED}`,
   putBoxes: `
     INSERT INTO snippets (name, boxes, updated_at) VALUES ($name, $boxes, $now)
     ON CONFLICT (name) DO UPDATE SET boxes = excluded.boxes, updated_at = excluded.updated_at`,
-  expireBoxes: `
-    DELETE FROM snippets WHERE updated_at <= $before
-      AND NOT EXISTS (SELECT 1 FROM tasks WHERE snippet = snippets.name AND original_kept = 1)`,
+  expireBoxes: 'DELETE FROM snippets WHERE updated_at <= $before',
   forget: `DELETE FROM tasks WHERE id = $id AND finished_at IS NOT NULL AND audience IS NULL ${CHANGED}`,
   purge: `
     DELETE FROM tasks WHERE sequence IN

@@ -27,7 +27,7 @@ const READS = {
   count: `
     SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE stage = 'listed') AS listed,
       count(*) FILTER (WHERE status = 'processing') AS processing FROM tasks WHERE finished_at IS NULL`,
-  newest: 'SELECT id FROM tasks WHERE snippet = ? AND original_kept = 1 ORDER BY sequence DESC LIMIT 1',
+  newest: 'SELECT * FROM tasks WHERE snippet = ? AND original_kept = 1 ORDER BY sequence DESC LIMIT 1',
   crowded: `
     SELECT snippet FROM tasks WHERE snippet IS NOT NULL AND original_kept = 1 GROUP BY snippet HAVING count(*) > 1`,
   boxes: 'SELECT boxes, updated_at FROM snippets WHERE name = ?',
@@ -90,12 +90,7 @@ export class Store {
 
   /** The task's row, or undefined. Throws INTERNAL for a row that is not what was written, and logs what is wrong. */
   find(id: string): TaskRow | undefined {
-    const raw = this.#reads.find.get(id);
-    if (raw === undefined) return undefined;
-    const parsed = taskRowSchema.safeParse(raw);
-    if (parsed.success) return parsed.data;
-    this.#log.error({ task_id: id, issues: parsed.error.issues }, 'the row of this task is damaged');
-    throw new DarkroomError('INTERNAL', `Expected a sound record of task ${id}, received a damaged one`);
+    return this.#readRow(this.#reads.find.get(id));
   }
 
   /** Tasks that wait for a lane, in the order they were submitted. */
@@ -120,8 +115,7 @@ export class Store {
 
   /** The row of the snippet's newest picture, or undefined. Throws as {@link find}. */
   newestOf(snippet: number): TaskRow | undefined {
-    const [newest] = idsSchema.parse(this.#reads.newest.all(snippet));
-    return newest === undefined ? undefined : this.find(newest.id);
+    return this.#readRow(this.#reads.newest.get(snippet));
   }
 
   /** Snippets that keep more than their newest picture. */
@@ -129,9 +123,18 @@ export class Store {
     return snippetsSchema.parse(this.#reads.crowded.all()).map(({ snippet }) => snippet);
   }
 
-  /** The snippet's boxes, or undefined when it never had any. */
+  /** The boxes that were drawn before the snippet had a picture, or undefined. */
   boxesOf(snippet: number): BoxesRow | undefined {
     return boxesRowSchema.optional().parse(this.#reads.boxes.get(snippet));
+  }
+
+  #readRow(raw: Readonly<Record<string, unknown>> | undefined): TaskRow | undefined {
+    if (raw === undefined) return undefined;
+    const parsed = taskRowSchema.safeParse(raw);
+    if (parsed.success) return parsed.data;
+    const id = String(raw['id']);
+    this.#log.error({ task_id: id, issues: parsed.error.issues }, 'the row of this task is damaged');
+    throw new DarkroomError('INTERNAL', `Expected a sound record of task ${id}, received a damaged one`);
   }
 
   /** Writes what has been given and closes the file. Idempotent. */

@@ -7,6 +7,7 @@ export const SCHEMA_VERSION = 3;
  * what SQLite would not store as text.
  * `stage`: a `listed` task is a URL that has not been fetched; a `ready` one has its picture.
  * `outputs_kept` and `original_kept` are 1 while those files are owed. An original without an end belongs to `snippet`.
+ * `boxes`: what is drawn in a snippet's picture, as JSON; `boxes_at`: when that was last changed, if it was.
  * `audience`: who has not been told of the end yet.
  */
 const TASKS = `
@@ -29,6 +30,8 @@ const TASKS = `
     original_kept INTEGER NOT NULL DEFAULT 0,
     original_expires_at INTEGER,
     snippet INTEGER,
+    boxes TEXT,
+    boxes_at INTEGER,
     audience TEXT,
     error TEXT,
     timings TEXT NOT NULL DEFAULT '{}',
@@ -49,7 +52,7 @@ const INDEXES = `
   CREATE INDEX tasks_snippet ON tasks (snippet, sequence) WHERE snippet IS NOT NULL AND original_kept = 1;
 `;
 
-/** One row for each snippet that somebody drew boxes in; its pictures are tasks. */
+/** One row for each snippet that somebody drew boxes in before it had a picture; pictures, with theirs, are tasks. */
 const SNIPPETS = `
   CREATE TABLE snippets (
     name INTEGER PRIMARY KEY,
@@ -67,7 +70,15 @@ export const TABLES = `${TASKS} ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX}`;
 const COLUMNS_OF_1 = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, operations, outputs,
   outputs_kept, error, timings, created_at, started_at, finished_at, expires_at`;
 
-/** What brings a file of each older version to this one. SQLite cannot lift NOT NULL, so the rows move over. */
+/** Moves the boxes of each snippet to its newest picture. */
+const BOXES_TO_PICTURES = `
+  UPDATE tasks SET (boxes, boxes_at) = (SELECT boxes, updated_at FROM snippets WHERE name = snippet)
+  WHERE sequence IN (SELECT max(sequence) FROM tasks WHERE snippet IS NOT NULL AND original_kept = 1 GROUP BY snippet);
+  DELETE FROM snippets
+  WHERE name IN (SELECT snippet FROM tasks WHERE snippet IS NOT NULL AND original_kept = 1);
+`;
+
+/** What brings a file of each older version to this one. SQLite cannot lift NOT NULL, so the rows of 1 move over. */
 export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
   [
     1,
@@ -77,5 +88,8 @@ export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
     DROP TABLE tasks_1;
     ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX}`,
   ],
-  [2, SNIPPETS_INDEX],
+  [
+    2,
+    `ALTER TABLE tasks ADD COLUMN boxes TEXT; ALTER TABLE tasks ADD COLUMN boxes_at INTEGER; ${BOXES_TO_PICTURES} ${SNIPPETS_INDEX}`,
+  ],
 ]);

@@ -51,6 +51,9 @@ export const taskRowSchema = z.object({
   outputs_kept: flag,
   original_kept: flag,
   original_expires_at: z.int().nullable(),
+  /** Not read here: there may be many, and only snippets show them. */
+  boxes: z.string().nullable(),
+  boxes_at: z.int().nullable(),
   error: json(z.object({ code: z.enum(ERROR_CODES), message: z.string() })).nullable(),
   timings: json(timingsSchema),
   created_at: z.int(),

@@ -157,19 +157,20 @@ export class Tasks {
   }
 
   /**
-   * Gives a snippet a new picture, which is classified and kept until a newer one comes, and/or other boxes. Throws as
-   * {@link submit} does, and BAD_REQUEST when it is given neither. Boxes without a picture are kept for a week.
+   * Gives a snippet a new picture with its boxes, none unless they are given, which is classified and kept until a
+   * newer one comes; boxes alone are the newest picture's. Resolves with what was put, whatever came meanwhile. Throws
+   * as {@link submit} does, and BAD_REQUEST when it is given neither. Boxes without a picture are kept for a week.
    */
   async putSnippet(name: number, { received, boxes }: SnippetChange): Promise<Snippet> {
-    if (received === undefined && boxes === undefined)
-      throw invalid('a picture or boxes', `snippet ${name}`, undefined);
     const { ledger, snippets } = this.#parts;
     if (received !== undefined) {
-      await this.#submit(received, SNIPPET_OPERATIONS, { snippet: name });
+      const keep = { snippet: name, boxes: boxes ?? [] };
+      const task = await this.#submit(received, SNIPPET_OPERATIONS, keep);
       await ledger.releaseOlder(name);
+      return { name, task, boxes: [...keep.boxes], updated_at: task.created_at };
     }
-    if (boxes !== undefined) await snippets.putBoxes(name, boxes);
-    return snippets.get(name);
+    if (boxes !== undefined) return snippets.putBoxes(name, boxes);
+    throw invalid('a picture or boxes', `snippet ${name}`, undefined);
   }
 
   /** The snippet's newest picture's task and its boxes. Throws NOT_FOUND for one that has neither. */

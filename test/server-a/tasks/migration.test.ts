@@ -3,7 +3,7 @@ import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { taskSchema } from '../../../shared/task.ts';
-import { beginJob, codeOf, LABELS, submitPicture, useTasks } from './support.ts';
+import { beginJob, codeOf, LABELS, receivePicture, submitPicture, useTasks } from './support.ts';
 
 /** The table as version 1 laid it out. */
 const VERSION_1 = `
@@ -77,23 +77,25 @@ describe('migration', () => {
     expect(after.ledger.waiting().at(-1)?.id).to.equal(next);
   });
 
-  it('brings a store of version 2 to this version', async () => {
+  it('brings a store of version 2 to this version, and the boxes of snippets to their newest pictures', async () => {
     const before = await open();
-    const { waiting } = await fillWith(before);
-    await before.putSnippet(1, { boxes: [] });
+    const [boxes, other] = [[{ X: 1, Y: 2, W: 3, H: 4 }], [{ X: 5, Y: 6, W: 7, H: 8 }]];
+    const put = async () => before.putSnippet(1, { received: await receivePicture(before) });
+    const [old, newest] = [await put(), await put()];
+    await before.putSnippet(2, { boxes: other });
     await before.close();
     const database = store();
+    database.exec('ALTER TABLE tasks DROP COLUMN boxes; ALTER TABLE tasks DROP COLUMN boxes_at');
+    database.exec(`INSERT INTO snippets VALUES (1, '${JSON.stringify(boxes)}', 32503680000000)`);
     database.exec('DROP INDEX snippets_updated; PRAGMA user_version = 2');
     database.close();
     const after = await open();
-    expect(after.get(waiting).status).to.equal('pending');
-    expect(after.getSnippet(1).boxes).to.deep.equal([]);
-    await after.close();
-    const migrated = store();
-    expect(migrated.prepare("SELECT name FROM sqlite_schema WHERE tbl_name = 'snippets'").all()).to.deep.include({
-      name: 'snippets_updated',
-    });
-    migrated.close();
+    expect(after.getSnippet(1)).to.deep.equal({ ...newest, boxes, updated_at: '3000-01-01T00:00:00.000Z' });
+    expect(after.getSnippet(2)).to.deep.include({ task: null, boxes: other });
+    await after.cancel(newest.task?.task_id ?? '');
+    await after.forget(newest.task?.task_id ?? '');
+    expect(await codeOf(() => after.getSnippet(1))).to.equal('NOT_FOUND');
+    expect(after.get(old.task?.task_id ?? '').status).to.equal('pending');
   });
 
   it('leaves the store as it was when it cannot be done', async () => {

@@ -25,21 +25,54 @@ describe('snippets', () => {
     expect(await codeOf(() => tasks.getSnippet(1))).to.equal('NOT_FOUND');
   });
 
-  it('have boxes, a picture, or both, and keep the one when the other comes', async () => {
+  it('have boxes, a picture, or both', async () => {
     const tasks = await open();
     const drawn = await tasks.putSnippet(1, { boxes: BOXES });
     expect(drawn).to.deep.include({ name: 1, task: null, boxes: BOXES });
+    expect(tasks.getSnippet(1)).to.deep.equal(drawn);
     const pictured = await put(tasks, 1);
-    expect(pictured.boxes).to.deep.equal(BOXES);
+    expect(pictured.boxes, 'they were of no picture').to.deep.equal([]);
     expect(snippetSchema.parse(pictured)).to.deep.equal(pictured);
     const id = pictured.task?.task_id ?? '';
-    expect((await tasks.putSnippet(1, { boxes: [] })).task?.task_id).to.equal(id);
+    const both = await tasks.putSnippet(1, { boxes: BOXES });
+    expect([both.task?.task_id, both.boxes]).to.deep.equal([id, BOXES]);
+    expect(tasks.getSnippet(1)).to.deep.equal(both);
     const job = await beginJob(tasks, id);
     expect(job.operations).to.deep.equal([{ operation: 'classify', top_k: 5 }]);
     await tasks.ledger.complete(job, [LABELS], {});
     expect(tasks.getSnippet(1).task?.outputs[0]?.labels?.[0]?.label).to.equal('tabby');
     expect(await codeOf(() => tasks.getSnippet(2))).to.equal('NOT_FOUND');
     expect((await put(tasks, 2)).boxes).to.deep.equal([]);
+  });
+
+  it('have the boxes of their newest picture, over new starts', async () => {
+    const tasks = await open();
+    const cat = await tasks.putSnippet(1, { received: await receivePicture(tasks), boxes: BOXES });
+    expect(cat.boxes).to.deep.equal(BOXES);
+    expect(tasks.getSnippet(1)).to.deep.equal(cat);
+    await tasks.close();
+    const again = await open();
+    expect(again.getSnippet(1)).to.deep.equal(cat);
+    await put(again, 1);
+    expect(again.getSnippet(1).boxes).to.deep.equal([]);
+  });
+
+  it('answer each of many puts at once with its own, and show one of them whole', async () => {
+    const tasks = await open();
+    const shades = Array.from({ length: 24 }, (_, shade) => shade);
+    const puts = await Promise.all(
+      shades.map(async (shade) => {
+        const received = await receivePicture(tasks, await makePicture(shade));
+        const boxes = [{ X: shade, Y: 0, W: 1, H: 1 }];
+        return { sha256: received.sha256, boxes, snippet: await tasks.putSnippet(1, { received, boxes }) };
+      }),
+    );
+    for (const { sha256, boxes, snippet } of puts) {
+      expect([snippet.task?.input.sha256, snippet.boxes]).to.deep.equal([sha256, boxes]);
+    }
+    expect(new Set(puts.map(({ snippet }) => snippet.task?.task_id)).size).to.equal(24);
+    const { task, boxes } = tasks.getSnippet(1);
+    expect(puts.find(({ snippet }) => snippet.task?.task_id === task?.task_id)?.boxes).to.deep.equal(boxes);
   });
 
   it('keep their newest picture only, over new starts', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
+import { SCHEMA_VERSION } from '../../../server-a/tasks/tables.ts';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { type Task, type TaskStatus, taskSchema } from '../../../shared/task.ts';
 import {
@@ -374,7 +375,7 @@ describe('tasks', () => {
       const database = new DatabaseSync(join(folder(), 'store.db'));
       database.exec('PRAGMA user_version = 9');
       for (const _ of ['first', 'second']) expect(await codeOf(open())).to.contain("the store's user_version");
-      database.exec('PRAGMA user_version = 3');
+      database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
       database.close();
       await open();
     });
