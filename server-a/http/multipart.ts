@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type multer from '@koa/multer';
-import { DarkroomError } from '../../shared/errors.ts';
+import { DarkroomError, invalid } from '../../shared/errors.ts';
 import type { ReceivedPicture, Tasks } from '../tasks/tasks.ts';
 import { type FormLimits, parseForm } from './form.ts';
 import type { HttpContext } from './http-context.ts';
@@ -20,6 +20,8 @@ export interface FormOptions {
   readonly tasks: Tasks;
   /** Name of the file field. */
   readonly field: string;
+  /** Name of a text field that some clients send as a file. */
+  readonly textField?: string;
   /** Bytes the picture may have. */
   readonly maxBytes: number;
   readonly limits: FormLimits;
@@ -36,7 +38,7 @@ export async function receiveForm(context: HttpContext, options: FormOptions): P
   const storage = new PictureStorage(options, context);
   try {
     const fields = await parseForm(context, storage, options);
-    return { fields, picture: storage.picture };
+    return { fields: { ...fields, ...storage.texts(fields) }, picture: storage.picture };
   } catch (error) {
     await storage.discard();
     throw error;
@@ -48,6 +50,7 @@ class PictureStorage implements multer.StorageEngine {
   readonly #options: FormOptions;
   readonly #context: HttpContext;
   #reception: Promise<ReceivedPicture> | null = null;
+  readonly #texts: string[] = [];
   /** The picture, once it has come in whole. */
   picture: ReceivedPicture | null = null;
 
@@ -57,11 +60,23 @@ class PictureStorage implements multer.StorageEngine {
   }
 
   _handleFile(request: IncomingMessage, file: multer.File, callback: (error?: unknown) => void): void {
+    if (file.fieldname !== this.#options.field) {
+      this.#readText(file).then(() => callback(), callback);
+      return;
+    }
     this.#reception = this.#receive(request, file);
     this.#reception.then((picture) => {
       this.picture = picture;
       callback();
     }, callback);
+  }
+
+  /** The text field that came as a file, beside what `fields` have of it; nothing when it did not. */
+  texts(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+    const { textField } = this.#options;
+    if (textField === undefined || this.#texts.length === 0) return {};
+    const all = [fields[textField] ?? [], this.#texts].flat();
+    return { [textField]: all.length === 1 ? all[0] : all };
   }
 
   /** multer's types ask for an error in any case, multer itself for none when all is well: hence the rest parameter. */
@@ -80,13 +95,30 @@ class PictureStorage implements multer.StorageEngine {
 
   async #receive(request: IncomingMessage, file: multer.File): Promise<ReceivedPicture> {
     const { tasks, checkFields } = this.#options;
-    if ('body' in request && typeof request.body === 'object') checkFields({ ...request.body });
-    if (!('stream' in file && file.stream instanceof Readable)) {
-      throw new DarkroomError('INTERNAL', 'Expected a stream from multer, received none');
-    }
+    const earlier = 'body' in request && typeof request.body === 'object' ? { ...request.body } : {};
+    checkFields({ ...earlier, ...this.texts(earlier) });
+    const stream = streamOf(file);
     const filename = [...file.originalname].slice(0, MAX_FILENAME_LENGTH).join('');
     // The form is not much larger than its picture: better room for that is kept than for the largest upload.
     const bytes = declaredBytes(this.#context.req);
-    return tasks.receive(file.stream, { filename, bytes, signal: this.#context.state.signal });
+    return tasks.receive(stream, { filename, bytes, signal: this.#context.state.signal });
   }
+
+  async #readText(file: multer.File): Promise<void> {
+    const { fieldSize } = this.#options.limits;
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of streamOf(file).iterator({ destroyOnReturn: false })) {
+      bytes += chunk.length;
+      if (bytes > fieldSize) throw invalid(`at most ${fieldSize} bytes`, file.fieldname, 'more');
+      chunks.push(chunk);
+    }
+    this.#texts.push(Buffer.concat(chunks).toString());
+  }
+}
+
+/** What multer hands over, which Koa multer's types do not know of. */
+function streamOf(file: multer.File): Readable {
+  if ('stream' in file && file.stream instanceof Readable) return file.stream;
+  throw new DarkroomError('INTERNAL', 'Expected a stream from multer, received none');
 }

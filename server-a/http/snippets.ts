@@ -1,18 +1,26 @@
 import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
 import { type Box, boxesSchema, MAX_BOXES, type Snippet, snippetNameSchema } from '../../shared/snippet.ts';
 import type { Label } from '../../shared/task.ts';
+import type { SnippetChange } from '../tasks/snippets.ts';
 import type { Tasks } from '../tasks/tasks.ts';
-import { type FormLimits, overheadBytes } from './form.ts';
+import { FORM_LIMITS, type FormLimits, overheadBytes } from './form.ts';
 import type { HttpContext, HttpRouter, HttpSettings } from './http-context.ts';
 import { receiveForm } from './multipart.ts';
-import { checkDeclaredBytes, checkEncoding, declaredBytes, inviteBody } from './request-body.ts';
+import { isRawPicture, receiveRaw } from './raw-picture.ts';
+import { checkDeclaredBytes, checkEncoding, declaredBytes, inviteBody, unsupportedBody } from './request-body.ts';
 import { readUrlencoded } from './small-body.ts';
 import { PICTURE_FIELD } from './upload-fields.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const BOXES_FIELD = 'Boxes';
-/** Room for the most boxes, each number written out in full. */
-const LIMITS: FormLimits = { fieldNameSize: 100, fieldSize: 2 * MEBIBYTE, fields: 4, parts: 6, files: 2 };
+/** As for uploads, with room for the most boxes, each number written out in full, also as a file. */
+const LIMITS: FormLimits = {
+  ...FORM_LIMITS,
+  fieldSize: 2 * MEBIBYTE,
+  textSize: 2 * MEBIBYTE + FORM_LIMITS.textSize,
+  parts: FORM_LIMITS.parts + 1,
+  files: FORM_LIMITS.files + 1,
+};
 
 /** A snippet as clients see it: its labels stand beside its task, too. */
 interface ShownSnippet extends Snippet {
@@ -29,9 +37,7 @@ export function routeSnippets(router: HttpRouter, tasks: Tasks, settings: HttpSe
   router.put('/snippets/:name', async (context) => {
     const name = nameOf(context);
     checkEncoding(context);
-    const isText = context.request.type.toLowerCase() === 'application/x-www-form-urlencoded';
-    const change = isText ? await receiveText(context) : await receivePictured(context, tasks, maxBytes);
-    const snippet = await tasks.putSnippet(name, change);
+    const snippet = await tasks.putSnippet(name, await receiveChange(context, tasks, maxBytes));
     if (snippet.task !== null) context.state.taskId = snippet.task.task_id;
     context.body = show(snippet);
   });
@@ -45,6 +51,16 @@ function nameOf(context: HttpContext): number {
   throw new DarkroomError('NOT_FOUND', expectedMessage("a snippet's number", 'the snippet', name));
 }
 
+/** Picks the reader by the declared media type of the request. */
+async function receiveChange(context: HttpContext, tasks: Tasks, maxBytes: number): Promise<SnippetChange> {
+  const type = context.request.type.trim().toLowerCase();
+  if (type === 'multipart/form-data') return receivePictured(context, tasks, maxBytes);
+  if (type === 'application/x-www-form-urlencoded') return receiveText(context);
+  if (isRawPicture(context)) return { received: await receiveRaw(context, tasks, maxBytes) };
+  if (type === '' && declaredBytes(context.req) === 0) return {};
+  throw unsupportedBody('multipart/form-data, application/x-www-form-urlencoded or image/*', type);
+}
+
 async function receiveText(context: HttpContext) {
   return { boxes: readBoxes(await readUrlencoded(context, overheadBytes(LIMITS))) };
 }
@@ -53,7 +69,8 @@ async function receivePictured(context: HttpContext, tasks: Tasks, maxBytes: num
   checkDeclaredBytes(context.req, maxBytes + overheadBytes(LIMITS));
   tasks.checkRoom(declaredBytes(context.req));
   inviteBody(context);
-  const options = { tasks, field: PICTURE_FIELD, maxBytes, limits: LIMITS, checkFields: readBoxes };
+  const names = { field: PICTURE_FIELD, textField: BOXES_FIELD };
+  const options = { tasks, ...names, maxBytes, limits: LIMITS, checkFields: readBoxes };
   const { fields, picture } = await receiveForm(context, options);
   try {
     return { received: picture ?? undefined, boxes: readBoxes(fields) };

@@ -6,14 +6,8 @@ import { FORM_LIMITS, overheadBytes } from './form.ts';
 import type { HttpContext, HttpRouter, HttpSettings } from './http-context.ts';
 import { receiveForm } from './multipart.ts';
 import { readWait, waitForEnd } from './prefer.ts';
-import {
-  checkDeclaredBytes,
-  checkEncoding,
-  declaredBytes,
-  inviteBody,
-  RequestBody,
-  unsupportedBody,
-} from './request-body.ts';
+import { isRawPicture, receiveRaw } from './raw-picture.ts';
+import { checkDeclaredBytes, checkEncoding, declaredBytes, inviteBody, unsupportedBody } from './request-body.ts';
 import { PICTURE_FIELD, readFields, toOperations } from './upload-fields.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -56,7 +50,10 @@ async function receiveUpload(context: HttpContext, tasks: Tasks, maxBytes: numbe
   checkEncoding(context);
   if (context.query['url'] !== undefined) return readUrlQuery(context);
   if (type === 'multipart/form-data') return receiveMultipart(context, tasks, maxBytes);
-  if (type.startsWith('image/') || type === 'application/octet-stream') return receiveRaw(context, tasks, maxBytes);
+  if (isRawPicture(context)) {
+    const operations = toOperations(readFields(queryFields(context)));
+    return { source: await receiveRaw(context, tasks, maxBytes), operations };
+  }
   if (type === '' && declaredBytes(context.req) === 0) throw noPicture();
   throw unsupportedBody('multipart/form-data, image/* or application/octet-stream', type);
 }
@@ -92,21 +89,6 @@ function readUrlQuery(context: HttpContext): Upload {
   const { url, ...fields } = readFields(queryFields(context));
   if (url === undefined || declaredBytes(context.req) !== 0) throw bothSources();
   return { source: url, operations: toOperations(fields) };
-}
-
-async function receiveRaw(context: HttpContext, tasks: Tasks, maxBytes: number): Promise<Upload> {
-  const { signal } = context.state;
-  const bytes = declaredBytes(context.req);
-  const operations = toOperations(readFields(queryFields(context)));
-  checkDeclaredBytes(context.req, maxBytes);
-  tasks.checkRoom(bytes);
-  inviteBody(context);
-  const body = RequestBody.of(context.req, maxBytes, signal);
-  try {
-    return { source: await tasks.receive(body, { filename: null, bytes, signal }), operations };
-  } finally {
-    body.destroy();
-  }
 }
 
 function queryFields(context: HttpContext): Record<string, unknown> {

@@ -85,6 +85,45 @@ describe('/snippets/<n>', () => {
     expect([last.name, last.boxes, last.task]).to.deep.equal([2, boxes, null]);
   });
 
+  it('takes boxes that come as a file, before the picture and after it', async () => {
+    const boxes: Part = ['Boxes', Buffer.from('[{"X":1,"Y":2,"W":3,"H":4}]'), 'Boxes'];
+    const image: Part = ['image', picture, 'a.png'];
+    for (const parts of [[boxes, image], [image, boxes], [boxes]]) {
+      expect((await shown(putForm(parts))).boxes).to.deep.equal([{ X: 1, Y: 2, W: 3, H: 4 }]);
+    }
+    const spool = await fixture.spool();
+    for (const parts of [
+      [image, boxes, boxes],
+      [['Boxes', '[]'], image, boxes],
+      [['Boxes', Buffer.from('[{'), 'Boxes'], image],
+      [image, ['Boxes', Buffer.alloc(2 * 1024 * 1024 + 1, ' '), 'Boxes']],
+    ] as const satisfies readonly (readonly Part[])[]) {
+      expect(problemOf(await putForm(parts)).code).to.equal('BAD_REQUEST');
+    }
+    expect(await fixture.spool()).to.deep.equal(spool);
+  });
+
+  it('takes no notice of up to 31 other fields, while all texts together stay in bounds', async () => {
+    const image: Part = ['image', picture, 'a.png'];
+    const others = (count: number, text: string) =>
+      Array.from({ length: count }, (_, index): Part => [`extra-${index}`, text]);
+    const { boxes } = await shown(putForm([...others(31, 'x'.repeat(4096)), image, ['Boxes', BOXES]]));
+    expect(boxes.length).to.equal(1);
+    for (const parts of [others(33, 'x'), [image, ...others(3, 'x'.repeat(1024 * 1024))]]) {
+      expect(problemOf(await putForm(parts, '/snippets/2/')).code).to.equal('BAD_REQUEST');
+    }
+    expect(problemOf(await ask(fixture, { path: '/snippets/2/' })).code).to.equal('NOT_FOUND');
+  });
+
+  it('takes a picture as the whole body, and refuses other kinds of body with 415', async () => {
+    const { task } = await shown(put(picture, undefined, 'image/jpeg'));
+    expect(task?.input).to.include({ filename: null, format: 'jpeg', bytes: picture.length });
+    for (const type of ['application/json', 'text/plain', 'multipart/mixed']) {
+      expect(problemOf(await put(Buffer.from(BOXES), undefined, type)).code, type).to.equal('UNSUPPORTED_MEDIA_TYPE');
+    }
+    expect(problemOf(await ask(fixture, { method: 'PUT', path: '/snippets/1/' })).code).to.equal('BAD_REQUEST');
+  });
+
   it('takes 10,000 boxes and no more', async () => {
     const boxes = Array.from({ length: 10_001 }, (_, X) => ({ X, Y: 0.1234567890123, W: 1, H: 1 }));
     expect((await shown(putForm([['Boxes', JSON.stringify(boxes.slice(1))]]))).boxes.length).to.equal(10_000);
