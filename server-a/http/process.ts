@@ -2,15 +2,16 @@ import { z } from 'zod';
 import { DarkroomError } from '../../shared/errors.ts';
 import { type CirclePathRequest, circlePath } from '../tasks/circle-path.ts';
 import type { Tasks } from '../tasks/tasks.ts';
-import { receiveFields } from './form.ts';
+import { FORM_LIMITS, receiveFields } from './form.ts';
 import type { HttpContext, HttpRouter, HttpSettings } from './http-context.ts';
 import { withServerSignal } from './prefer.ts';
 import { answerEarly } from './problem.ts';
-import { readJson, readUrlencoded } from './small-body.ts';
+import { readJson, readUrlencoded, type UrlencodedLimits } from './small-body.ts';
 
 const MEBIBYTE = 1024 * 1024;
 /** A path has at most 4096 bytes (PATH_MAX of Linux), and may be written in escapes. */
 const MOST_BYTES = 64 * 1024;
+const TEXT_LIMITS: UrlencodedLimits = { bytes: MOST_BYTES, fields: FORM_LIMITS.fields };
 /** An existing client sends the file itself beside its path; it is read and forgotten. */
 const FILE_FIELD = 'file';
 
@@ -52,7 +53,7 @@ async function readRequest(context: HttpContext, maxFileBytes: number): Promise<
       return fieldsSchema.safeParse({ ...fields }).data ?? null;
     }
     if (type === 'application/x-www-form-urlencoded') {
-      return fieldsSchema.safeParse(await readUrlencoded(context, MOST_BYTES)).data ?? null;
+      return fieldsSchema.safeParse(await readUrlencoded(context, TEXT_LIMITS)).data ?? null;
     }
     return requestSchema.safeParse(await readJson(context, MOST_BYTES)).data ?? null;
   } catch (error) {

@@ -8,7 +8,7 @@ import type { HttpContext, HttpRouter, HttpSettings } from './http-context.ts';
 import { receiveForm } from './multipart.ts';
 import { isRawPicture, receiveRaw } from './raw-picture.ts';
 import { checkDeclaredBytes, checkEncoding, declaredBytes, inviteBody, unsupportedBody } from './request-body.ts';
-import { readUrlencoded } from './small-body.ts';
+import { readUrlencoded, type UrlencodedLimits } from './small-body.ts';
 import { PICTURE_FIELD } from './upload-fields.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -21,6 +21,8 @@ const LIMITS: FormLimits = {
   parts: FORM_LIMITS.parts + 1,
   files: FORM_LIMITS.files + 1,
 };
+/** The boxes alone, with every byte of them in an escape of three. */
+const TEXT_LIMITS: UrlencodedLimits = { bytes: 3 * LIMITS.fieldSize + LIMITS.fieldNameSize, fields: LIMITS.fields };
 
 /** A snippet as clients see it: its labels stand beside its task, too. */
 interface ShownSnippet extends Snippet {
@@ -62,7 +64,7 @@ async function receiveChange(context: HttpContext, tasks: Tasks, maxBytes: numbe
 }
 
 async function receiveText(context: HttpContext) {
-  return { boxes: readBoxes(await readUrlencoded(context, overheadBytes(LIMITS))) };
+  return { boxes: readBoxes(await readUrlencoded(context, TEXT_LIMITS)) };
 }
 
 async function receivePictured(context: HttpContext, tasks: Tasks, maxBytes: number) {

@@ -133,6 +133,7 @@ describe('POST /process', () => {
     ['a size that is a text', '{"path":"/a","size":"9"}', 'application/json'],
     ['a form without a path', 'size=9', URLENCODED],
     ['a form with two paths', 'path=/a&path=/b&size=9', URLENCODED],
+    ['a form of more fields than there may be', `path=/a&${'x&'.repeat(32)}`, URLENCODED],
     ['a form whose size is no number', 'path=/a&size=abc', URLENCODED],
     [
       'a form that is cut off',

@@ -161,6 +161,17 @@ describe('/snippets/<n>', () => {
     });
   }
 
+  it('refuses a urlencoded body of many fields at once, and one that no boxes need', async () => {
+    const names = Array.from({ length: 200_000 }, (_, count) => `n${count}`).join('&');
+    expect(problemOf(await put(Buffer.from(names), undefined, URLENCODED))).to.include({
+      code: 'BAD_REQUEST',
+      detail: "Expected at most 4 fields in the request's body, received more",
+    });
+    const large = Buffer.from(`Boxes=${' '.repeat(7 * 1024 * 1024)}`);
+    expect(problemOf(await put(large, undefined, URLENCODED)).code).to.equal('PAYLOAD_TOO_LARGE');
+    expect(problemOf(await put(Buffer.from('Boxes=[]&Boxes=[]'), undefined, URLENCODED)).code).to.equal('BAD_REQUEST');
+  });
+
   it('refuses bad boxes that come after the picture, and keeps neither', async () => {
     expect(
       problemOf(

@@ -121,10 +121,8 @@ describe('snippets', () => {
 
   it('keep boxes without a picture for a week, and those in a picture as long as that', async () => {
     const tasks = await open();
-    await tasks.putSnippet(1, { boxes: BOXES });
-    await tasks.putSnippet(2, { boxes: BOXES });
-    await tasks.putSnippet(3, { boxes: BOXES });
     await put(tasks, 2);
+    for (const name of [1, 2, 3]) await tasks.putSnippet(name, { boxes: BOXES });
     await tasks.close();
     const database = new DatabaseSync(join(folder(), 'store.db'));
     const weekAgo = Date.now() - 7 * 24 * 60 * 60 * 1000;
