@@ -73,8 +73,12 @@ async function sendResult(tasks: Tasks, request: unknown, send: Send): Promise<v
 
 async function sendPicture(picture: PictureResult, send: Send): Promise<void> {
   const file = await openPicture(picture);
-  // Leaving the loop, by its end or by an error, closes the stream, and it the file.
   const chunks = file.createReadStream({ highWaterMark: CHUNK_BYTES });
-  await send(pictureHeaderMessage(picture));
-  for await (const chunk of chunks) await send({ chunk });
+  try {
+    await send(pictureHeaderMessage(picture));
+    for await (const chunk of chunks) await send({ chunk });
+  } finally {
+    // Closes the file, too, also where the client has gone before the first message.
+    chunks.destroy();
+  }
 }

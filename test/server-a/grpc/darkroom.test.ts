@@ -1,5 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readdir, readlink } from 'node:fs/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { z } from 'zod';
@@ -344,5 +347,37 @@ describe('darkroom.v1.Darkroom', () => {
       stream.cancel();
       expect((await ended).code).to.equal(status.CANCELLED);
     });
+
+    it('lets go of its file when the client leaves before the first message', async function () {
+      if (!existsSync('/proc/self/fd')) this.skip();
+      const { darkroom, tasks } = fixture();
+      const { task_id } = await submitPicture(tasks);
+      const job = await beginJob(tasks, task_id);
+      await tasks.ledger.complete(job, [await storeOutput(tasks, job, randomBytes(1000))], {});
+      const result = await tasks.result(task_id);
+      const path = result.kind === 'picture' ? result.path : '';
+      // Node tells of a file that nobody closed when it collects its handle.
+      const warnings: Error[] = [];
+      const keep = (warning: Error) => warnings.push(warning);
+      process.on('warning', keep);
+      // It leaves at every step the server takes until it has begun to answer.
+      for (let turns = 0; turns < 40; turns += 1) {
+        const stream = darkroom.serverStream('Result', { task_id });
+        const ended = failureOf(once(stream, 'end'));
+        for (let turn = 0; turn < turns; turn += 1) await nextTurn();
+        stream.cancel();
+        await ended;
+      }
+      while ((await openCount(path)) > 0) await sleep(5);
+      process.off('warning', keep);
+      expect(warnings).to.deep.equal([]);
+    });
   });
 });
+
+/** How often this process has the file open. */
+async function openCount(path: string): Promise<number> {
+  const names = await readdir('/proc/self/fd');
+  const targets = await Promise.all(names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')));
+  return targets.filter((target) => target === path).length;
+}
