@@ -110,8 +110,8 @@ interface Http extends Protocol {
 
 /** HTTP, and what shares its port. */
 async function startHttp(ground: Ground): Promise<Http> {
-  const { settings } = ground;
-  const http = await listen(createApp(ground), { ip: settings.ip, port: settings.port, settings });
+  const { settings, log } = ground;
+  const http = await listen(createApp(ground), { ip: settings.ip, port: settings.port, settings, log });
   const relay = sharesPort(settings) ? new Relay(ground) : null;
   const events = attachEvents(http.server, { ...ground, relay });
   return {

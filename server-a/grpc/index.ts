@@ -56,7 +56,7 @@ export async function startGrpc({ tasks, settings, readiness, log }: GrpcOptions
   server.addService(serviceOf(protos, DARKROOM), darkroomService(tasks, maxUploadMb * MEBIBYTE, calls));
   server.addService(serviceOf(protos, HEALTH), healthService(isReady, calls));
   new ReflectionService(soundDescriptors(protos)).addToServer(server);
-  const listener = await Listener.listen(server, ip, grpcPort, maxConnections);
+  const listener = await Listener.listen(server, { ip, port: grpcPort, maxConnections, log });
   return {
     line: `gRPC      ${listener.address}`,
     close: async (graceMs) => {

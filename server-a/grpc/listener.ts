@@ -1,6 +1,12 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
+import { type ListenOptions, listenOn } from '../listen.ts';
+
+export interface ListenerOptions extends ListenOptions {
+  /** Connections open at once. */
+  readonly maxConnections: number;
+}
 
 /**
  * The port, bound by us and not by grpc-js, which knows no bound on connections, tells a failure to listen only in words,
@@ -9,33 +15,29 @@ import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 export class Listener {
   readonly #grpc: GrpcServer;
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets: ReadonlySet<Socket>;
+  /** `127.0.0.1:50051` or `[::1]:50051`. */
+  readonly address: string;
 
-  private constructor(grpc: GrpcServer, server: Server) {
+  private constructor(grpc: GrpcServer, server: Server, sockets: ReadonlySet<Socket>, address: string) {
     this.#grpc = grpc;
     this.#server = server;
+    this.#sockets = sockets;
+    this.address = address;
   }
 
   /** Serves on the address. Throws the system's error, with its code and port, when it cannot be had. */
-  static async listen(grpc: GrpcServer, ip: string, port: number, maxConnections: number): Promise<Listener> {
+  static async listen(grpc: GrpcServer, options: ListenerOptions): Promise<Listener> {
     const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
     const server = createServer({ noDelay: true });
-    const listener = new Listener(grpc, server);
-    server.maxConnections = maxConnections;
+    const sockets = new Set<Socket>();
+    server.maxConnections = options.maxConnections;
     server.on('connection', (socket) => {
-      listener.#sockets.add(socket);
-      socket.once('close', () => listener.#sockets.delete(socket));
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
       injector.injectConnection(socket);
     });
-    server.listen(port, ip);
-    await once(server, 'listening');
-    return listener;
-  }
-
-  /** `127.0.0.1:50051` or `[::1]:50051`. */
-  get address(): string {
-    const { address, family, port } = addressOf(this.#server);
-    return `${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+    return new Listener(grpc, server, sockets, await listenOn(server, options));
   }
 
   /** Stops accepting, tells clients to go (GOAWAY), and destroys the connections that are left after the grace. */
@@ -49,10 +51,4 @@ export class Listener {
     await closed;
     clearTimeout(grace);
   }
-}
-
-function addressOf(server: Server): AddressInfo {
-  const bound = server.address();
-  if (bound === null || typeof bound === 'string') throw new TypeError(`Expected a TCP address, received ${bound}`);
-  return bound;
 }

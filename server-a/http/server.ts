@@ -1,6 +1,7 @@
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type Koa from 'koa';
+import type { Logger } from '../../shared/log.ts';
+import { listenOn } from '../listen.ts';
 import { Connections } from './connections.ts';
 import { CLOSING, type HttpSettings, type HttpState } from './http-context.ts';
 
@@ -21,15 +22,16 @@ export interface HttpServer {
   close(graceMilliseconds: number): Promise<void>;
 }
 
-export interface ListenOptions {
+export interface ServeOptions {
   readonly ip: string;
   /** 0 picks a free one. */
   readonly port: number;
   readonly settings: HttpSettings;
+  readonly log: Logger;
 }
 
 /** Serves the application. Throws the system's error, with its code and port, when the address cannot be had. */
-export async function listen(app: Koa<HttpState>, { ip, port, settings }: ListenOptions): Promise<HttpServer> {
+export async function listen(app: Koa<HttpState>, { ip, port, settings, log }: ServeOptions): Promise<HttpServer> {
   const requestTimeout = settings.requestSeconds * 1000;
   const server = createServer({
     requestTimeout,
@@ -48,20 +50,13 @@ export async function listen(app: Koa<HttpState>, { ip, port, settings }: Listen
   // With a listener of its own, `Expect: 100-continue` is answered by the upload, once it wants the body. Any other
   // expectation is overlooked, as RFC 9110, section 10.1.1, allows; Node would refuse it with an empty answer.
   server.on('request', serve).on('checkContinue', serve).on('checkExpectation', serve);
-  server.listen(port, ip);
-  await once(server, 'listening');
+  const address = await listenOn(server, { ip, port, log });
   return {
-    address: addressOf(server),
+    address: `http://${address}`,
     server,
     close: (graceMilliseconds) => {
       app.emit(CLOSING);
       return connections.close(graceMilliseconds);
     },
   };
-}
-
-function addressOf(server: Server): string {
-  const bound = server.address();
-  if (bound === null || typeof bound === 'string') throw new TypeError(`Expected a TCP address, received ${bound}`);
-  return `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
 }

@@ -1,10 +1,10 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { DarkroomError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ServerASettings } from '../config.ts';
+import { listenOn } from '../listen.ts';
 import { problemHeaders, refuseSocket, toProblem } from '../problem.ts';
 import type { Protocol } from '../protocol.ts';
 import { asksForWebSocket, type Handshake, openHandshake } from './handshake.ts';
@@ -43,10 +43,9 @@ export async function startRelay(options: ListeningRelayOptions): Promise<Protoc
   server.maxConnections = maxConnections;
   server.on('request', refuseRequest);
   server.on('upgrade', (request, socket, head) => relay.admit(request, socket, head));
-  server.listen(websocketPort, ip);
-  await once(server, 'listening');
+  const address = await listenOn(server, { ip, port: websocketPort, log: options.log });
   return {
-    line: `WebSocket ${addressOf(server)}`,
+    line: `WebSocket ${address}`,
     close: async (graceMs) => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       await relay.close(graceMs);
@@ -114,11 +113,4 @@ function refuseRequest(_request: IncomingMessage, response: ServerResponse): voi
 
 function upgradeRequired(received: string): DarkroomError {
   return new DarkroomError('UPGRADE_REQUIRED', `Expected a WebSocket handshake on this port, received ${received}`);
-}
-
-/** `127.0.0.1:8080` or `[::1]:8080`. */
-function addressOf(server: Server): string {
-  const bound = server.address();
-  if (bound === null || typeof bound === 'string') throw new TypeError(`Expected a TCP address, received ${bound}`);
-  return `${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
 }

@@ -58,7 +58,7 @@ export async function startFixture(changes: Partial<FixtureSettings> = {}, ip = 
   const options = { ...settings, ...changes };
   const tasks = await Tasks.open({ ...options, dataDir }, log);
   const app = createApp({ tasks, settings: options, readiness: () => fixture.readiness, log });
-  const server = await listen(app, { ip, port: 0, settings: options });
+  const server = await listen(app, { ip, port: 0, settings: options, log });
   const { hostname, port } = new URL(server.address);
   const fixture: Fixture = {
     address: server.address,

@@ -36,7 +36,7 @@ describe('HTTP server', () => {
     const readiness = () => ({ store: 'open', lanes: 0, backend: 'down', model: 'unavailable' });
     const app = createApp({ tasks, settings, readiness, log });
     const attempt = (ip: string, to: number) =>
-      listen(app, { ip, port: to, settings }).then(
+      listen(app, { ip, port: to, settings, log }).then(
         () => 'listening',
         (error: unknown) => systemCode(error),
       );
