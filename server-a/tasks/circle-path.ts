@@ -4,6 +4,7 @@ import { DarkroomError, type ErrorCode, invalid } from '../../shared/errors.ts';
 import { circleSchema, MAX_SIDE } from '../../shared/operations.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
 import { type OpenedFile, openBelow, writeBelow } from '../source/path.ts';
+import type { Result } from './result.ts';
 import type { ReceivedPicture, Tasks } from './tasks.ts';
 
 /** Pixels a side, where the request names none. */
@@ -28,7 +29,7 @@ export interface CirclePathAnswer {
  * Cuts a circle out of a file below `pathRoot` and writes it beside that as `<stem>_processed.png`; answers that path
  * and the size. Where nothing is there, `status` is false and `path` empty; where it is no picture, the path asked for.
  * Throws PATH_NOT_ALLOWED, BAD_REQUEST for a size beyond 16384, and what the task API and the task fail with. When the
- * signal aborts, the task is canceled.
+ * signal aborts, the task is canceled. Nothing is kept of a task that has ended.
  */
 export async function circlePath(
   tasks: Tasks,
@@ -40,10 +41,11 @@ export async function circlePath(
   if (!circleSchema.shape.size.safeParse(size).success) throw invalid(`at most ${MAX_SIDE} pixels`, 'size', asked);
   const file = await openBelow(pathRoot, path);
   if (file === null) return { status: false, path: '', size: 0 };
-  const received = await receiveFile(tasks, file, signal).catch(nullIfNoPicture);
-  const task = received && (await runCircle(tasks, received, size, signal).catch(nullIfNoPicture));
-  if (task === null) return { status: false, path, size: 0 };
-  return { status: true, path: await writeBeside(tasks, pathRoot, file.path, task), size };
+  const target = join(dirname(file.path), `${parse(file.path).name}_processed.png`);
+  const written = await receiveFile(tasks, file, signal)
+    .then((received) => cutOut(tasks, received, size, signal, (circle) => writeCircle(pathRoot, target, circle)))
+    .catch(nullIfNoPicture);
+  return written === null ? { status: false, path, size: 0 } : { status: true, path: written, size };
 }
 
 /** Takes in the file that was opened and checked, and closes it. */
@@ -58,27 +60,38 @@ async function receiveFile(tasks: Tasks, { handle, path }: OpenedFile, signal: A
   }
 }
 
-/** The task when it has completed. Throws its error, and the signal's reason. */
-async function runCircle(tasks: Tasks, received: ReceivedPicture, size: number, signal: AbortSignal): Promise<Task> {
+/** What `use` makes of the circle. Throws the task's error, and the signal's reason. */
+async function cutOut(
+  tasks: Tasks,
+  received: ReceivedPicture,
+  size: number,
+  signal: AbortSignal,
+  use: (circle: Result) => Promise<string>,
+): Promise<string> {
   const { task_id } = await tasks.submit(received, [{ operation: 'circle', size, format: 'png' }]);
-  let task = tasks.get(task_id);
-  for await (const change of tasks.watch(task_id, signal)) task = change;
-  if (signal.aborted && !hasEnded(task.status)) {
-    await tasks.cancel(task_id);
-    throw signal.reason;
+  const { status, error } = await endOf(tasks, task_id, signal);
+  try {
+    if (status === 'canceled') signal.throwIfAborted();
+    if (error !== null) throw new DarkroomError(error.code, error.message);
+    return await use(await tasks.result(task_id, 'circle'));
+  } finally {
+    // Nobody else knows its id.
+    await tasks.forget(task_id);
   }
-  if (!hasEnded(task.status)) {
-    throw new DarkroomError('DRAINING', 'Expected a server that stays for the result, received one that is stopping');
-  }
-  if (task.error !== null) throw new DarkroomError(task.error.code, task.error.message);
-  return task;
 }
 
-async function writeBeside(tasks: Tasks, root: string | undefined, path: string, { task_id }: Task): Promise<string> {
-  const circle = await tasks.result(task_id, 'circle');
+/** The task when it has ended, canceled where the signal aborts before. Throws DRAINING when the service stops first. */
+async function endOf(tasks: Tasks, id: string, signal: AbortSignal): Promise<Task> {
+  let task = tasks.get(id);
+  for await (const change of tasks.watch(id, signal)) task = change;
+  if (signal.aborted) task = await tasks.cancel(id);
+  if (hasEnded(task.status)) return task;
+  throw new DarkroomError('DRAINING', 'Expected a server that stays for the result, received one that is stopping');
+}
+
+async function writeCircle(root: string | undefined, target: string, circle: Result): Promise<string> {
   if (circle.kind !== 'picture')
     throw new DarkroomError('INTERNAL', 'Expected a picture of the circle, received labels');
-  const target = join(dirname(path), `${parse(path).name}_processed.png`);
   // A stream of the handle that does not close it would keep it from ever being closed.
   return writeBelow(root, target, async (handle) => {
     for await (const chunk of createReadStream(circle.path)) await handle.appendFile(chunk);

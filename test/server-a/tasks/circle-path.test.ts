@@ -31,13 +31,26 @@ describe('circle by path', () => {
   it('writes the circle beside the picture, and answers its path and size', async () => {
     const tasks = await open();
     const answer = circlePath(tasks, root, { path: cat, size: 200 }, forever);
+    while (tasks.ledger.waiting().length === 0) await sleep(2);
+    expect(tasks.get(tasks.ledger.waiting()[0]?.id ?? '').input.filename).to.equal('cat.tar.jpg');
     const job = await completeNext(tasks, Buffer.from('a circle'));
     expect(job.operations).to.deep.equal([{ operation: 'circle', size: 200, format: 'png' }]);
     const path = join(root, 'cat.tar_processed.png');
     expect(await answer).to.deep.equal({ status: true, path, size: 200 });
     expect(await readFile(path, 'utf8')).to.equal('a circle');
     expect((await readdir(root)).sort()).to.deep.equal(['cat.tar.jpg', 'cat.tar_processed.png']);
-    expect(tasks.get(job.id).input.filename).to.equal('cat.tar.jpg');
+  });
+
+  it('keeps nothing of a task that nobody was told of, however it ends', async () => {
+    const tasks = await open();
+    const written = circlePath(tasks, root, { path: cat, size: 9 }, forever);
+    const completed = await completeNext(tasks, Buffer.from('a circle'));
+    await written;
+    const refused = codeOf(circlePath(tasks, root, { path: cat, size: 9 }, forever));
+    const late = await completeNext(tasks, null);
+    expect(await refused).to.equal('TIMEOUT');
+    for (const { id } of [completed, late]) expect(await codeOf(() => tasks.get(id))).to.equal('TASK_NOT_FOUND');
+    expect([await files(), tasks.counts().spool_bytes]).to.deep.equal([[], 0]);
   });
 
   it('takes 0 and less for 256, and refuses what is too large', async () => {
@@ -102,7 +115,7 @@ describe('circle by path', () => {
     expect(await readdir(root)).to.deep.equal(['cat.tar.jpg']);
   });
 
-  it('cancels its task when nobody waits any more, and lets go when the tasks close', async () => {
+  it('cancels and forgets its task when nobody waits any more, and lets go when the tasks close', async () => {
     const tasks = await open();
     const stop = new AbortController();
     const gone = codeOf(circlePath(tasks, root, { path: cat, size: 9 }, stop.signal));
@@ -110,7 +123,8 @@ describe('circle by path', () => {
     const id = tasks.ledger.waiting()[0]?.id ?? '';
     stop.abort(new Error('gone'));
     expect(await gone).to.equal('gone');
-    expect(tasks.get(id).status).to.equal('canceled');
+    expect(await codeOf(() => tasks.get(id))).to.equal('TASK_NOT_FOUND');
+    expect(await files()).to.deep.equal([]);
     const cut = codeOf(circlePath(tasks, root, { path: cat, size: 9 }, forever));
     while (tasks.ledger.waiting().length === 0) await sleep(2);
     await tasks.close();
