@@ -14,6 +14,8 @@ export class Connections {
   constructor(server: Server) {
     this.#server = server;
     server.on('connection', (socket) => {
+      // It comes again when it has asked for an upgrade that is ignored.
+      if (this.#owed.has(socket)) return;
       this.#owed.set(socket, null);
       socket.once('close', () => this.#owed.delete(socket));
     });

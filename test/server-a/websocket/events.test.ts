@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { attachEvents, type Events } from '../../../server-a/websocket/events.ts';
 import { createLogger } from '../../../shared/log.ts';
@@ -237,6 +239,22 @@ describe('GET /events, upgraded', () => {
       await client.until(/"live"/);
       await client.write(`GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
       expect((await client.closed()).match(/HTTP\/1\.1 200 OK\r\n/g)).to.have.length(2);
+    });
+
+    it('however often it is asked for on one connection', async () => {
+      await start();
+      const sockets: Socket[] = [];
+      fixture.server.server.on('connection', (socket: Socket) => sockets.push(socket));
+      const client = new RawClient(fixture);
+      const listeners: number[] = [];
+      for (let count = 1; count <= 30; count += 1) {
+        await client.write(`GET /livez HTTP/1.1\r\nHost: a\r\n${wish}\r\n`);
+        while (client.text.split('"live"').length <= count) await sleep(2);
+        const [socket] = sockets;
+        listeners.push(socket?.eventNames().reduce((sum, name) => sum + socket.listenerCount(name), 0) ?? 0);
+      }
+      expect(listeners.at(-1)).to.equal(listeners[1]);
+      client.socket.destroy();
     });
 
     it('also with a body, in one write or byte for byte', async () => {
