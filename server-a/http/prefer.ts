@@ -1,7 +1,8 @@
-import { DarkroomError, invalid } from '../../shared/errors.ts';
+import { invalid } from '../../shared/errors.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
 import type { Tasks } from '../tasks/tasks.ts';
-import { CLOSING, type HttpContext } from './http-context.ts';
+import type { HttpContext } from './http-context.ts';
+import { withServerSignal } from './server-signal.ts';
 
 /** The longest a request may be held for its task's end, in seconds. */
 export const MAX_WAIT_SECONDS = 60;
@@ -49,25 +50,4 @@ export async function waitForEnd(context: HttpContext, tasks: Tasks, task: Task,
   if (wait.applied !== null) context.set('Preference-Applied', wait.applied);
   if (hasEnded(task.status)) return task;
   return withServerSignal(context, (signal) => tasks.wait(task.task_id, wait.seconds * 1000, signal));
-}
-
-/** What `work` gives; its signal aborts when the client has gone or the server closes. */
-export async function withServerSignal<Value>(
-  context: HttpContext,
-  work: (signal: AbortSignal) => Promise<Value>,
-): Promise<Value> {
-  const stop = new AbortController();
-  const end = () => stop.abort(stopping());
-  context.app.once(CLOSING, end);
-  context.state.signal.addEventListener('abort', end);
-  try {
-    return await work(stop.signal);
-  } finally {
-    context.app.off(CLOSING, end);
-    context.state.signal.removeEventListener('abort', end);
-  }
-}
-
-function stopping(): DarkroomError {
-  return new DarkroomError('DRAINING', 'Expected a server that stays for the answer, received one that is stopping');
 }

@@ -4,8 +4,8 @@ import { type CirclePathRequest, circlePath } from '../tasks/circle-path.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { FORM_LIMITS, receiveFields } from './form.ts';
 import type { HttpContext, HttpRouter, HttpSettings } from './http-context.ts';
-import { withServerSignal } from './prefer.ts';
 import { answerEarly } from './problem.ts';
+import { withServerSignal } from './server-signal.ts';
 import { readJson, readUrlencoded, type UrlencodedLimits } from './small-body.ts';
 
 const MEBIBYTE = 1024 * 1024;
