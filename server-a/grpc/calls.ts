@@ -8,6 +8,7 @@ import type {
 } from '@grpc/grpc-js';
 import { DarkroomError, describeError, ERRORS } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import { abortOr } from '../abort.ts';
 import { type CallStatus, toStatus } from './status.ts';
 
 /** The longest a Node timer can be set to, in milliseconds. */
@@ -113,7 +114,7 @@ export class Calls {
       if (patience === 'waits' && this.#isClosing) throw closing();
       await work(controller.signal);
     } catch (error) {
-      const reason: unknown = controller.signal.aborted ? controller.signal.reason : error;
+      const reason = abortOr(error, controller.signal);
       this.#logFailure(call.getPath(), reason);
       fail(toStatus(reason));
     } finally {

@@ -1,7 +1,8 @@
 import Router from '@koa/router';
 import Koa from 'koa';
-import { DarkroomError, invalid, systemCode } from '../../shared/errors.ts';
+import { DarkroomError, invalid } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import { abortOr, isCut } from '../abort.ts';
 import { apiKeyCheck, keysInHeaders } from '../api-keys.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { routeClassify } from './classify.ts';
@@ -12,9 +13,6 @@ import { routeProcess } from './process.ts';
 import { routeSnippets } from './snippets.ts';
 import { routeTasks } from './tasks.ts';
 import { routeUpload } from './upload.ts';
-
-/** What Node says of a connection that the other side gave up. */
-const CONNECTION_CODES: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE']);
 
 /** What the HTTP protocol stands on. */
 export interface AppOptions {
@@ -44,7 +42,7 @@ export function createApp({ tasks, settings, readiness, log }: AppOptions): Koa<
   // Only failures of a connection or of a body being sent come here.
   app.on('error', (error: unknown, context: HttpContext) => {
     const line = { err: error, task_id: context.state.taskId, path: shownPath(context) };
-    if (CONNECTION_CODES.has(systemCode(error) ?? '')) log.debug(line, 'client went away');
+    if (isCut(error)) log.debug(line, 'client went away');
     else log.error(line, 'answer cut short');
   });
   app.use(async (context, next) => {
@@ -57,7 +55,10 @@ export function createApp({ tasks, settings, readiness, log }: AppOptions): Koa<
       if (!HEALTH_PATHS.includes(context.path)) checkApiKey(keysInHeaders(context.headers));
       await next();
     } catch (error) {
-      if (!context.state.signal.aborted) answerProblem(context, error, log);
+      const { signal } = context.state;
+      const failure = abortOr(error, signal);
+      // Nobody is left to read an answer; a failure inside is logged all the same.
+      if (!signal.aborted || failure !== signal.reason) answerProblem(context, failure, log);
     }
   });
   app.use(router.routes());

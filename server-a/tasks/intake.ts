@@ -3,6 +3,7 @@ import type { PictureLimits } from '../../shared/config.ts';
 import { DarkroomError, invalid } from '../../shared/errors.ts';
 import { checkInputLimits } from '../../shared/limits.ts';
 import type { ImageHeader } from '../../shared/task.ts';
+import { abortOr } from '../abort.ts';
 import { probe, SNIFF_BYTES, sniff } from '../source/probe.ts';
 import { openRandomAccess } from '../source/random-access.ts';
 import type { Reservation } from './admission.ts';
@@ -34,7 +35,7 @@ export async function takeIn(
     signal.throwIfAborted();
     return header;
   } catch (error) {
-    throw signal.aborted ? signal.reason : error;
+    throw abortOr(error, signal);
   }
 }
 

@@ -168,6 +168,7 @@ describe('darkroom.v1.Darkroom', () => {
       const codes = [status.CANCELLED, status.DEADLINE_EXCEEDED, status.CANCELLED];
       expect(failures.map(({ code }) => code)).to.deep.equal(codes);
       await expectNothingLeft(fixture());
+      expect(fixture().lines.filter(({ level }) => Number(level) >= 40)).to.deep.equal([]);
     });
   });
 

@@ -2,14 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { load } from '@grpc/proto-loader';
 import { expect } from 'chai';
+import { pino } from 'pino';
 import { startGrpc } from '../../../server-a/grpc/index.ts';
 import { DARKROOM, HEALTH, IMAGE_PROCESSOR } from '../../../server-a/grpc/protos.ts';
 import { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { repositoryPath } from '../../support/repository.ts';
-import { beginJob, defaultOptions, silent, submitPicture, useTemporaryFolder } from '../tasks/support.ts';
+import { beginJob, defaultOptions, replacing, silent, submitPicture, useTemporaryFolder } from '../tasks/support.ts';
 import { collect, failureOf, GrpcClient } from './grpc-client.ts';
 import { type Fixture, startFixture, useFixture } from './grpc-fixture.ts';
 
@@ -39,6 +41,46 @@ describe('gRPC', () => {
       darkroom: 'INTERNAL',
     });
     expect(lines.some(({ msg, err }) => msg === 'call failed' && err !== undefined)).to.equal(true);
+  });
+
+  it('logs a failure inside also when the client has gone, but not that it has', async () => {
+    const { tasks, protos } = fixture();
+    const { task_id } = await submitPicture(tasks);
+    const lines: Record<string, unknown>[] = [];
+    const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+    const settings = { ip: '127.0.0.1', grpcPort: 0, apiKeys: [], pathRoot: undefined, maxUploadMb: 1 };
+    const bounds = { maxConnections: 9, requestSeconds: 60 };
+    for (const fail of [
+      (signal: AbortSignal) => signal.throwIfAborted(),
+      () => {
+        throw new TypeError('secret');
+      },
+    ]) {
+      const watched = replacing(tasks, {
+        watch: async function* (id, signal) {
+          yield tasks.get(id);
+          await once(signal, 'abort');
+          fail(signal);
+        },
+      });
+      const readiness = () => ({ store: 'open', lanes: 1 });
+      const protocol = await startGrpc({ tasks: watched, settings: { ...settings, ...bounds }, readiness, log });
+      const client = new GrpcClient(protocol.line.split(/ +/)[1] ?? '', protos, DARKROOM);
+      const stream = client.serverStream('Watch', { task_id });
+      await once(stream, 'data');
+      const ended = failureOf(collect(stream));
+      const before = lines.length;
+      stream.cancel();
+      await ended;
+      while (lines.length === before) await sleep(2);
+      client.close();
+      await protocol.close(60_000);
+    }
+    expect(lines.map(({ level, msg, code }) => [level, msg, code])).to.deep.equal([
+      [20, 'call refused', 'CANCELED'],
+      [50, 'call failed', 'INTERNAL'],
+    ]);
+    expect(JSON.stringify(lines[1])).to.contain('secret');
   });
 
   it('goes on after garbage, HTTP/1.1, half a preface, half a message and silence', async () => {

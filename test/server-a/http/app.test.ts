@@ -1,5 +1,12 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { pino } from 'pino';
+import { createApp } from '../../../server-a/http/app.ts';
+import { listen } from '../../../server-a/http/server.ts';
+import { replacing } from '../tasks/support.ts';
 import { ask, type Fixture, jpeg, postRaw, problemOf, startFixture, taskOf } from './http-fixture.ts';
+import { RawClient } from './raw-client.ts';
 
 describe('HTTP application', () => {
   let fixture: Fixture;
@@ -69,6 +76,42 @@ describe('HTTP application', () => {
     } finally {
       await broken.stop();
     }
+  });
+
+  it('logs a failure inside also when the client has gone, but not that it has', async () => {
+    const lines: Record<string, unknown>[] = [];
+    const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+    const { task_id } = taskOf(await postRaw(fixture, '?circle=9', await jpeg()));
+    const settings = { apiKeys: [], maxUploadMb: 1, maxConnections: 9, requestSeconds: 60, pathRoot: undefined };
+    let waits = 0;
+    for (const fail of [
+      (signal: AbortSignal) => signal.throwIfAborted(),
+      () => {
+        throw new TypeError('secret');
+      },
+    ]) {
+      const tasks = replacing(fixture.tasks, {
+        wait: async (_id, _milliseconds, signal) => {
+          waits += 1;
+          await once(signal, 'abort');
+          fail(signal);
+          return fixture.tasks.get(task_id);
+        },
+      });
+      const app = createApp({ tasks, settings, readiness: () => fixture.readiness, log });
+      const server = await listen(app, { ip: '127.0.0.1', port: 0, settings, log });
+      const client = new RawClient({ host: '127.0.0.1', port: Number(new URL(server.address).port) });
+      const before = waits;
+      await client.write(`GET /status/${task_id}?wait=60 HTTP/1.1\r\nHost: a\r\n\r\n`);
+      while (waits === before) await sleep(2);
+      client.socket.destroy();
+      while (lines.filter(({ finished }) => finished === false).length < waits) await sleep(2);
+      await server.close(60_000);
+    }
+    const failures = lines.filter(({ msg }) => msg !== 'request');
+    expect(failures).to.have.length(1);
+    expect(failures[0]).to.deep.include({ level: 50, msg: 'request failed', task_id });
+    expect(JSON.stringify(failures[0])).to.contain('secret');
   });
 
   it('writes one line a request at debug', async () => {

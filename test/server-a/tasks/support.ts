@@ -67,6 +67,16 @@ export function defaultOptions(dataDir: string): TasksOptions {
   };
 }
 
+/** The tasks, with some of their methods failing in a way of their own. */
+export function replacing(tasks: Tasks, methods: Partial<Tasks>): Tasks {
+  return new Proxy(tasks, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(methods, name) ?? Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
 /** Names in the spool, sorted. */
 export async function spoolFiles(dataDir: string): Promise<string[]> {
   return (await readdir(join(dataDir, 'spool'))).sort();
