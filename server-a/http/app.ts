@@ -4,6 +4,7 @@ import { DarkroomError, invalid } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { abortOr, isCut } from '../abort.ts';
 import { apiKeyCheck, keysInHeaders } from '../api-keys.ts';
+import { checkOrigin } from '../origin.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { routeClassify } from './classify.ts';
 import { HEALTH_PATHS, type Readiness, routeHealth } from './health.ts';
@@ -13,6 +14,9 @@ import { routeProcess } from './process.ts';
 import { routeSnippets } from './snippets.ts';
 import { routeTasks } from './tasks.ts';
 import { routeUpload } from './upload.ts';
+
+/** Methods that change nothing, and whose answers browsers keep from the pages of others. */
+const READING_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** What the HTTP protocol stands on. */
 export interface AppOptions {
@@ -52,6 +56,7 @@ export function createApp({ tasks, settings, readiness, log }: AppOptions): Koa<
     try {
       checkTarget(context);
       checkHost(context);
+      if (!READING_METHODS.has(context.method)) checkOrigin(context.headers);
       if (!HEALTH_PATHS.includes(context.path)) checkApiKey(keysInHeaders(context.headers));
       await next();
     } catch (error) {

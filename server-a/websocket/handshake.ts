@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
+import { type DarkroomError, invalid } from '../../shared/errors.ts';
 import { apiKeyCheck, keysInHeaders } from '../api-keys.ts';
+import { checkOrigin } from '../origin.ts';
 import { refuseSocket } from '../problem.ts';
 
 /** What clients may send. */
@@ -36,7 +37,7 @@ export function openHandshake({ apiKeys, maxMessageBytes }: HandshakeOptions): H
   server.on('wsClientError', ({ message }, socket) => refuseSocket(socket, notAHandshake(message)));
   return (request, socket, head, onOpen) => {
     try {
-      checkOrigin(request);
+      checkOrigin(request.headers);
       checkApiKey([...keysInHeaders(request.headers), ...keysInQuery(request)]);
     } catch (error) {
       refuseSocket(socket, error);
@@ -54,21 +55,6 @@ export function pathOf({ url = '/' }: IncomingMessage): string {
 /** True for a request that asks to speak WebSocket from now on. */
 export function asksForWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket';
-}
-
-/**
- * Browsers let every page open a WebSocket anywhere and say which page it was (RFC 6455, section 10.2). Programs say
- * nothing, or name the host they call.
- */
-function checkOrigin({ headers: { origin, host } }: IncomingMessage): void {
-  if (origin === undefined) return;
-  const own = hostname(`http://${host ?? ''}`);
-  if (own !== null && hostname(origin) === own) return;
-  throw new DarkroomError('ORIGIN_NOT_ALLOWED', expectedMessage("none or the server's own host", 'Origin', origin));
-}
-
-function hostname(url: string): string | null {
-  return URL.canParse(url) ? new URL(url).hostname || null : null;
 }
 
 function keysInQuery({ url = '' }: IncomingMessage): string[] {

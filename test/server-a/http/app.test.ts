@@ -124,6 +124,46 @@ describe('HTTP application', () => {
     expect(lines[0]?.['milliseconds']).a('number');
   });
 
+  describe('asked by a web page', () => {
+    const foreign = ['http://evil.example', 'null', 'http://127.0.0.1.evil.example', 'http://localhost', 'x', ''];
+    for (const origin of foreign) {
+      it(`refuses what changes something when its Origin is '${origin}'`, async () => {
+        const headers = { Origin: origin };
+        for (const [method, path] of [
+          ['POST', '/upload?circle=9'],
+          ['POST', '/process'],
+          ['POST', '/classify'],
+          ['PUT', '/snippets/1/'],
+          ['DELETE', '/status/V1StGXR8_Z5jdHi6B-myT'],
+        ] as const) {
+          expect(problemOf(await ask(fixture, { method, path, headers }))).include({
+            status: 403,
+            code: 'ORIGIN_NOT_ALLOWED',
+            detail: `Expected none or the server's own host for Origin, received '${origin}'`,
+          });
+        }
+      });
+    }
+
+    it('answers a foreign page that only reads, which its browser hides from it', async () => {
+      const headers = { Origin: 'http://evil.example' };
+      for (const method of ['GET', 'HEAD']) {
+        const answer = await ask(fixture, { method, path: '/livez', headers });
+        expect(answer.status).equal(200);
+        expect(answer.headers).not.property('access-control-allow-origin');
+      }
+      expect((await ask(fixture, { method: 'OPTIONS', path: '/upload', headers })).status).equal(204);
+    });
+
+    it('takes pictures from a page of its own host, on whatever port', async () => {
+      for (const origin of [fixture.address, 'http://127.0.0.1:3000', 'https://127.0.0.1']) {
+        const headers = { Origin: origin, 'Content-Type': 'image/jpeg' };
+        const answer = await ask(fixture, { method: 'POST', path: '/upload?circle=9', headers, body: await jpeg() });
+        expect(answer.status).equal(202);
+      }
+    });
+  });
+
   describe('health', () => {
     it('is live', async () => {
       const answer = await ask(fixture, { path: '/livez' });

@@ -54,6 +54,16 @@ describe('a refused upload', () => {
     }
   });
 
+  it('is read through also when it comes from the web page of another host', async () => {
+    const client = new RawClient(fixture);
+    client.socket.pause();
+    await client.write(head(20 * MEBIBYTE, '?circle=9', 'Origin: http://evil.example\r\n'));
+    await client.write(Buffer.alloc(20 * MEBIBYTE));
+    client.socket.resume();
+    expect(await client.closed()).match(/^HTTP\/1\.1 403 [\s\S]*Connection: close[\s\S]*"code":"ORIGIN_NOT_ALLOWED"/);
+    expect(client.error).equal(null);
+  });
+
   it('is told before the body has come', async () => {
     const client = new RawClient(fixture);
     await client.write(head(20 * MEBIBYTE));
