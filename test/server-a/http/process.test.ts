@@ -6,6 +6,7 @@ import { storeOutput } from '../tasks/support.ts';
 import {
   type Answer,
   ask,
+  expectNothingLeft,
   type Fixture,
   FORM_TYPE,
   formBytes,
@@ -166,6 +167,22 @@ describe('POST /process', () => {
       ['file', Buffer.alloc(3_000_000), 'a.jpg'],
     ]);
     expect(problemOf(answer).code).to.equal('PAYLOAD_TOO_LARGE');
+  });
+
+  it('cancels the task of a connection that is cut for its silence, and keeps nothing of it', async () => {
+    const waiting = await startFixture({ pathRoot: root });
+    const canceled: string[] = [];
+    waiting.tasks.attach({ enqueue: () => undefined, cancel: (id) => canceled.push(id) });
+    // Milliseconds; two minutes otherwise.
+    waiting.server.server.timeout = 1000;
+    const body = JSON.stringify({ path: cat, size: 9 });
+    const client = new RawClient(waiting);
+    await client.write('POST /process HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n');
+    await client.write(`Content-Length: ${body.length}\r\n\r\n${body}`);
+    expect(await client.closed()).to.equal('');
+    await expectNothingLeft(waiting);
+    expect(canceled).to.have.length(1);
+    await waiting.stop();
   });
 
   it('tells a body it cannot read before that has come in whole', async () => {
