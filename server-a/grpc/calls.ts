@@ -17,6 +17,14 @@ const MOST_MILLISECONDS = 2 ** 31 - 1;
 /** Sends one message of a stream; resolves when the client's window has taken it. */
 export type Send = (message: object) => Promise<void>;
 
+/** What one call carries through its work. */
+export interface CallState {
+  /** Aborts when the client cancels or goes, when its deadline passes, and, for calls that wait, when the server closes. */
+  readonly signal: AbortSignal;
+  /** The task this call is about, once it is known. */
+  taskId?: string;
+}
+
 /** What bounds calls. */
 export interface CallLimits {
   /** Calls open at once, over all connections. */
@@ -35,14 +43,11 @@ interface Run {
   readonly patience: Patience;
   /** Milliseconds for all of it. */
   readonly milliseconds: number;
-  readonly work: (signal: AbortSignal) => Promise<void>;
+  readonly work: (state: CallState) => Promise<void>;
   readonly fail: (status: CallStatus) => void;
 }
 
-/**
- * Makes grpc-js handlers of functions that return or throw. Each gets a signal that aborts when the client cancels or
- * goes, when its deadline passes, and, for calls that wait, when the server closes. What they throw becomes the status.
- */
+/** Makes grpc-js handlers of functions that return or throw. What they throw becomes the status. */
 export class Calls {
   readonly #limits: CallLimits;
   readonly #log: Logger;
@@ -58,23 +63,23 @@ export class Calls {
   /** One request, one answer. */
   unary(
     patience: Patience,
-    answer: (request: unknown, signal: AbortSignal) => Promise<object> | object,
+    answer: (request: unknown, state: CallState) => Promise<object> | object,
   ): handleUnaryCall<unknown, object> {
     return (call, respond) => {
-      const work = async (signal: AbortSignal) => respond(null, await answer(call.request, signal));
+      const work = async (state: CallState) => respond(null, await answer(call.request, state));
       void this.#run({ call, patience, milliseconds: Number.POSITIVE_INFINITY, work, fail: respond });
     };
   }
 
   /** A stream of requests, one answer. The stream ends early when the signal aborts. */
   clientStream(
-    answer: (requests: AsyncIterator<unknown>, signal: AbortSignal) => Promise<object>,
+    answer: (requests: AsyncIterator<unknown>, state: CallState) => Promise<object>,
   ): handleClientStreamingCall<unknown, object> {
     return (call, respond) => {
-      const work = async (signal: AbortSignal) => {
-        signal.addEventListener('abort', () => call.destroy(), { once: true });
+      const work = async (state: CallState) => {
+        state.signal.addEventListener('abort', () => call.destroy(), { once: true });
         const requests: AsyncIterator<unknown> = call[Symbol.asyncIterator]();
-        respond(null, await answer(requests, signal));
+        respond(null, await answer(requests, state));
       };
       void this.#run({ call, patience: 'brief', milliseconds: this.#limits.requestMilliseconds, work, fail: respond });
     };
@@ -83,11 +88,11 @@ export class Calls {
   /** One request, a stream of answers. */
   serverStream(
     patience: Patience,
-    answer: (request: unknown, send: Send, signal: AbortSignal) => Promise<void>,
+    answer: (request: unknown, send: Send, state: CallState) => Promise<void>,
   ): handleServerStreamingCall<unknown, object> {
     return (call) => {
-      const work = async (signal: AbortSignal) => {
-        await answer(call.request, (message) => write(call, message, signal), signal);
+      const work = async (state: CallState) => {
+        await answer(call.request, (message) => write(call, message, state.signal), state);
         call.end();
       };
       // This is how grpc-js takes a status for a stream.
@@ -104,6 +109,7 @@ export class Calls {
 
   async #run({ call, patience, milliseconds, work, fail }: Run): Promise<void> {
     const controller = new AbortController();
+    const state: CallState = { signal: controller.signal };
     const cancel = () => controller.abort(new DarkroomError('CANCELED', 'Expected a client that waits, received none'));
     call.once('cancelled', cancel);
     const timer = setTimeout(() => controller.abort(tooLate()), leastOf(milliseconds, call.getDeadline()));
@@ -112,10 +118,10 @@ export class Calls {
     try {
       if (this.#open > this.#limits.most) throw tooMany(this.#limits.most);
       if (patience === 'waits' && this.#isClosing) throw closing();
-      await work(controller.signal);
+      await work(state);
     } catch (error) {
       const reason = abortOr(error, controller.signal);
-      this.#logFailure(call.getPath(), reason);
+      this.#logFailure(call.getPath(), reason, state);
       fail(toStatus(reason));
     } finally {
       this.#open -= 1;
@@ -125,9 +131,9 @@ export class Calls {
     }
   }
 
-  #logFailure(method: string, error: unknown): void {
+  #logFailure(method: string, error: unknown, { taskId }: CallState): void {
     const { code } = describeError(error);
-    const line = { err: error, method, code };
+    const line = { err: error, task_id: taskId, method, code };
     if (ERRORS[code].http < 500) this.#log.debug(line, 'call refused');
     else if (error instanceof DarkroomError && code !== 'INTERNAL') this.#log.warn(line, 'call refused');
     else this.#log.error(line, 'call failed');

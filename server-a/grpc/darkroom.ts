@@ -4,7 +4,7 @@ import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts'
 import { hasEnded } from '../../shared/task.ts';
 import { openPicture, type PictureResult } from '../tasks/open-picture.ts';
 import type { Tasks } from '../tasks/tasks.ts';
-import type { Calls, Send } from './calls.ts';
+import type { CallState, Calls, Send } from './calls.ts';
 import { readChunk, readOutputName, readSubmitOptions, readTaskId } from './requests.ts';
 import { labelsMessage, pictureHeaderMessage, taskMessage } from './translate.ts';
 
@@ -14,19 +14,30 @@ const CHUNK_BYTES = 256 * 1024;
 /** `darkroom.v1.Darkroom`: the task API, method by method. */
 export function darkroomService(tasks: Tasks, maxUploadBytes: number, calls: Calls): UntypedServiceImplementation {
   return {
-    Submit: calls.clientStream((requests, signal) => submit(tasks, maxUploadBytes, requests, signal)),
-    Get: calls.unary('brief', (request) => taskMessage(tasks.get(readTaskId(request)))),
-    Watch: calls.serverStream('waits', (request, send, signal) => watch(tasks, readTaskId(request), send, signal)),
-    Result: calls.serverStream('brief', (request, send) => sendResult(tasks, request, send)),
-    Cancel: calls.unary('brief', async (request) => taskMessage(await tasks.cancel(readTaskId(request)))),
+    Submit: calls.clientStream((requests, state) => submit(tasks, maxUploadBytes, requests, state)),
+    Get: calls.unary('brief', (request, state) => taskMessage(tasks.get(idOf(request, state)))),
+    Watch: calls.serverStream('waits', (request, send, state) =>
+      watch(tasks, idOf(request, state), send, state.signal),
+    ),
+    Result: calls.serverStream('brief', (request, send, state) =>
+      sendResult(tasks, idOf(request, state), readOutputName(request), send),
+    ),
+    Cancel: calls.unary('brief', async (request, state) => taskMessage(await tasks.cancel(idOf(request, state)))),
   };
+}
+
+/** The id a request names, from then on in the call's log line, too. */
+function idOf(request: unknown, state: CallState): string {
+  const id = readTaskId(request);
+  state.taskId = id;
+  return id;
 }
 
 async function submit(
   tasks: Tasks,
   maxUploadBytes: number,
   requests: AsyncIterator<unknown>,
-  signal: AbortSignal,
+  state: CallState,
 ): Promise<object> {
   const first = await requests.next();
   if (first.done) throw invalid('options', 'the first message', undefined);
@@ -35,12 +46,14 @@ async function submit(
   tasks.checkRoom(bytes);
   const body = Readable.from(chunksOf(requests), { objectMode: false });
   try {
-    const received = await tasks.receive(body, { filename, bytes, signal });
+    const received = await tasks.receive(body, { filename, bytes, signal: state.signal });
     if (bytes !== null && received.bytes !== bytes) {
       await tasks.discard(received);
       throw invalid(`${bytes} bytes, as declared,`, 'the picture', received.bytes);
     }
-    return taskMessage(await tasks.submit(received, operations));
+    const task = await tasks.submit(received, operations);
+    state.taskId = task.task_id;
+    return taskMessage(task);
   } finally {
     body.destroy();
   }
@@ -65,8 +78,8 @@ async function watch(tasks: Tasks, id: string, send: Send, signal: AbortSignal):
   throw new DarkroomError('DRAINING', 'Expected a server that goes on, received one that stops; watch again later');
 }
 
-async function sendResult(tasks: Tasks, request: unknown, send: Send): Promise<void> {
-  const result = await tasks.result(readTaskId(request), readOutputName(request));
+async function sendResult(tasks: Tasks, id: string, name: string | undefined, send: Send): Promise<void> {
+  const result = await tasks.result(id, name);
   if (result.kind === 'picture') await sendPicture(result, send);
   else await send({ labels: labelsMessage(result.output) });
 }

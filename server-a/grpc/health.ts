@@ -24,7 +24,7 @@ export function healthService(isReady: () => boolean, calls: Calls): UntypedServ
       checkKnown(readMessage(requestSchema, request).service);
       return { status: statusOf() };
     }),
-    Watch: calls.serverStream('waits', (request, send, signal) => {
+    Watch: calls.serverStream('waits', (request, send, { signal }) => {
       const { service } = readMessage(requestSchema, request);
       return watch(SERVICES.includes(service) ? statusOf : () => 'SERVICE_UNKNOWN', send, signal);
     }),

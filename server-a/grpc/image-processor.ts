@@ -14,7 +14,7 @@ export function imageProcessorService(
   calls: Calls,
 ): UntypedServiceImplementation {
   return {
-    ProcessImage: calls.unary('waits', (request, signal) =>
+    ProcessImage: calls.unary('waits', (request, { signal }) =>
       circlePath(tasks, pathRoot, readMessage(requestSchema, request), signal),
     ),
   };

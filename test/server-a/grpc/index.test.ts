@@ -40,7 +40,10 @@ describe('gRPC', () => {
       details: 'Darkroom failed inside; the log has the reason',
       darkroom: 'INTERNAL',
     });
-    expect(lines.some(({ msg, err }) => msg === 'call failed' && err !== undefined)).to.equal(true);
+    const line = lines.find(({ msg }) => msg === 'call failed');
+    expect(line)
+      .to.include({ task_id, method: `/${DARKROOM}/Get` })
+      .and.to.have.property('err');
   });
 
   it('logs a failure inside also when the client has gone, but not that it has', async () => {
