@@ -4,8 +4,9 @@ import { Readable } from 'node:stream';
 import { expect } from 'chai';
 import { Admission } from '../../../server-a/tasks/admission.ts';
 import { takeIn } from '../../../server-a/tasks/intake.ts';
+import { Spool } from '../../../server-a/tasks/spool.ts';
 import { SpoolFile } from '../../../server-a/tasks/spool-file.ts';
-import { codeOf, makePicture, useTemporaryFolder } from './support.ts';
+import { codeOf, makePicture, silent, useTemporaryFolder } from './support.ts';
 
 const LIMITS = { maxUploadBytes: 1_000_000, maxPixels: 1_000_000, maxSide: 10_000, maxDecodedMb: 100 };
 const ADMISSION = { maxQueued: 1, maxListed: 1, maxSpoolBytes: 1_000_000, maxUploadBytes: 1_000_000 };
@@ -17,17 +18,15 @@ describe('intake', () => {
   async function takeInAborted(flags: string): Promise<unknown> {
     const path = join(folder(), 'file');
     await writeFile(path, '');
-    const file = new SpoolFile(
-      { count: () => undefined, path: () => path, sync: async () => undefined },
-      path,
-      await open(path, flags),
-    );
+    const spool = await Spool.open(folder(), silent);
+    const file = new SpoolFile(spool, path, await open(path, flags));
     const admission = new Admission(ADMISSION, { bytes: 0, freeBytes: () => 1e12 }, { queued: 0, listed: 0 });
     const source = Readable.from([await makePicture()]);
     const client = new AbortController();
     source.once('close', () => client.abort(new Error('gone')));
     const code = await codeOf(takeIn(source, file, admission.reserve(null), LIMITS, client.signal));
     await file.discard();
+    await spool.close();
     return code;
   }
 
