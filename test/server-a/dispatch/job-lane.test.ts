@@ -34,8 +34,8 @@ const HEADER: OutputHeader = {
   bytes: PICTURE.length,
 };
 /** Together the milliseconds for which nothing of an outcome need come. */
-const DEADLINE_MS = 50;
-const OVERDUE_MS = 150;
+const DEADLINE_MS = 200;
+const OVERDUE_MS = 800;
 
 describe('job lane', () => {
   let folder: string;
