@@ -6,30 +6,30 @@ import { FORM_LIMITS, receiveFields } from './form.ts';
 import type { HttpContext, HttpRouter, HttpSettings } from './http-context.ts';
 import { answerEarly } from './problem.ts';
 import { withServerSignal } from './server-signal.ts';
-import { readJson, readUrlencoded, type UrlencodedLimits } from './small-body.ts';
+import { parseJson, parseUrlencoded, readText } from './small-body.ts';
 
 const MEBIBYTE = 1024 * 1024;
 /** A path has at most 4096 bytes (PATH_MAX of Linux), and may be written in escapes. */
 const MOST_BYTES = 64 * 1024;
-const TEXT_LIMITS: UrlencodedLimits = { bytes: MOST_BYTES, fields: FORM_LIMITS.fields };
 /** An existing client sends the file itself beside its path; it is read and forgotten. */
 const FILE_FIELD = 'file';
 
 /** protobuf's int32, as gRPC has it; 0 where it is missing. */
 const size = z.int32().default(0);
 const requestSchema = z.object({ path: z.string(), size });
-/** The same two as text. */
+/** The same two as text; an empty size is a missing one. */
 const fieldsSchema = z.object({
   path: z.string(),
   size: z
     .string()
-    .regex(/^-?\d{1,10}$/)
+    .trim()
+    .regex(/^(-?\d{1,10})?$/)
     .transform(Number)
     .pipe(z.int32())
     .default(0),
 });
 
-/** `POST /process`: contract 4 over HTTP. */
+/** `POST /process`: a circle by path, as over gRPC (docs/grpc.md). */
 export function routeProcess(router: HttpRouter, tasks: Tasks, settings: HttpSettings): void {
   const maxFileBytes = settings.maxUploadMb * MEBIBYTE;
   router.post('/process', async (context) => {
@@ -40,6 +40,8 @@ export function routeProcess(router: HttpRouter, tasks: Tasks, settings: HttpSet
       answerEarly(context, Buffer.from(JSON.stringify({ status: false, error: 'Invalid request body' })));
       return;
     }
+    // Silence until the answer is no sign of anything: that takes as long as the queue is.
+    context.req.setTimeout(0);
     context.body = await withServerSignal(context, (signal) => circlePath(tasks, settings.pathRoot, request, signal));
   });
 }
@@ -52,10 +54,12 @@ async function readRequest(context: HttpContext, maxFileBytes: number): Promise<
       const fields = await receiveFields(context, { field: FILE_FIELD, maxBytes: maxFileBytes });
       return fieldsSchema.safeParse({ ...fields }).data ?? null;
     }
-    if (type === 'application/x-www-form-urlencoded') {
-      return fieldsSchema.safeParse(await readUrlencoded(context, TEXT_LIMITS)).data ?? null;
+    const text = await readText(context, MOST_BYTES);
+    // JSON comes under any type, or none: `curl -d` calls everything a form.
+    if (type === 'application/x-www-form-urlencoded' && !/^\s*\{/.test(text)) {
+      return fieldsSchema.safeParse(parseUrlencoded(text, FORM_LIMITS.fields)).data ?? null;
     }
-    return requestSchema.safeParse(await readJson(context, MOST_BYTES)).data ?? null;
+    return requestSchema.safeParse(parseJson(text)).data ?? null;
   } catch (error) {
     const isUnreadable = error instanceof DarkroomError && error.code !== 'PAYLOAD_TOO_LARGE';
     if (isUnreadable) return null;

@@ -9,7 +9,9 @@ import { CLOSING, type HttpSettings, type HttpState } from './http-context.ts';
 const HEADERS_MILLISECONDS = 20_000;
 /** Milliseconds between looks for requests that take too long. */
 const CHECK_MILLISECONDS = 1_000;
-/** Milliseconds without a byte in either direction, twice the longest a client may ask to wait. */
+/** Milliseconds of silence after which the system looks whether a peer is still there. */
+const KEEPALIVE_MILLISECONDS = 60_000;
+/** Milliseconds without a byte in either direction, twice the longest a client may ask to wait for a task. */
 const SILENCE_MILLISECONDS = 120_000;
 
 /** A listening HTTP server. */
@@ -38,6 +40,9 @@ export async function listen(app: Koa<HttpState>, { ip, port, settings, log }: S
     headersTimeout: Math.min(HEADERS_MILLISECONDS, requestTimeout),
     connectionsCheckingInterval: CHECK_MILLISECONDS,
     requireHostHeader: false,
+    // Finds a peer that has vanished while its answer is waited for in silence.
+    keepAlive: true,
+    keepAliveInitialDelay: KEEPALIVE_MILLISECONDS,
   });
   server.maxConnections = settings.maxConnections;
   server.timeout = SILENCE_MILLISECONDS;

@@ -8,7 +8,11 @@ import { checkDeclaredBytes, checkEncoding, inviteBody, RequestBody, unsupported
 export async function readJson(context: HttpContext, most: number): Promise<unknown> {
   const { type } = context.request;
   if (!/^application\/(\S+\+)?json$/i.test(type)) throw unsupportedBody('application/json', type);
-  const text = await readText(context, most);
+  return parseJson(await readText(context, most));
+}
+
+/** What a JSON text holds. Throws BAD_REQUEST. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -24,15 +28,19 @@ export interface UrlencodedLimits {
   readonly fields: number;
 }
 
-/**
- * The fields of an `application/x-www-form-urlencoded` body (WHATWG URL, section 5), a repeated one as an array. Throws
- * BAD_REQUEST, also for more fields than there may be, and PAYLOAD_TOO_LARGE.
- */
+/** The request's `application/x-www-form-urlencoded` body. Throws PAYLOAD_TOO_LARGE and as {@link parseUrlencoded}. */
 export async function readUrlencoded(
   context: HttpContext,
-  { bytes, fields: most }: UrlencodedLimits,
+  { bytes, fields }: UrlencodedLimits,
 ): Promise<Record<string, unknown>> {
-  const text = await readText(context, bytes);
+  return parseUrlencoded(await readText(context, bytes), fields);
+}
+
+/**
+ * The fields of a urlencoded text (WHATWG URL, section 5), a repeated one as an array. Throws BAD_REQUEST for more than
+ * `most`.
+ */
+export function parseUrlencoded(text: string, most: number): Record<string, unknown> {
   // Looked for no further than it takes, and before anything is made of them.
   if (text.split('&', most + 1).length > most) {
     throw new DarkroomError('BAD_REQUEST', `Expected at most ${most} fields in the request's body, received more`);
@@ -45,7 +53,8 @@ export async function readUrlencoded(
   return Object.fromEntries(fields);
 }
 
-async function readText(context: HttpContext, most: number): Promise<string> {
+/** The request's body as text. Throws BAD_REQUEST, PAYLOAD_TOO_LARGE, and UNSUPPORTED_MEDIA_TYPE for an encoded one. */
+export async function readText(context: HttpContext, most: number): Promise<string> {
   checkEncoding(context);
   checkDeclaredBytes(context.req, most);
   inviteBody(context);

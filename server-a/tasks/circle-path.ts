@@ -18,7 +18,7 @@ export interface CirclePathRequest {
   readonly size: number;
 }
 
-/** Contract 4's answer. */
+/** What a client is answered (docs/grpc.md). */
 export interface CirclePathAnswer {
   readonly status: boolean;
   readonly path: string;
@@ -38,9 +38,12 @@ export async function circlePath(
   signal: AbortSignal,
 ): Promise<CirclePathAnswer> {
   const size = asked <= 0 ? DEFAULT_SIZE : asked;
-  if (!circleSchema.shape.size.safeParse(size).success) throw invalid(`at most ${MAX_SIDE} pixels`, 'size', asked);
   const file = await openBelow(pathRoot, path);
   if (file === null) return { status: false, path: '', size: 0 };
+  if (!circleSchema.shape.size.safeParse(size).success) {
+    await file.handle.close();
+    throw invalid(`at most ${MAX_SIDE} pixels`, 'size', asked);
+  }
   const target = join(dirname(file.path), `${parse(file.path).name}_processed.png`);
   const written = await receiveFile(tasks, file, signal)
     .then((received) => cutOut(tasks, received, size, signal, (circle) => writeCircle(pathRoot, target, circle)))
