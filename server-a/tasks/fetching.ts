@@ -1,6 +1,7 @@
 import { DarkroomError, describeError, ERRORS } from '../../shared/errors.ts';
 import { checkOutputLimits } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
+import { abortOr } from '../abort.ts';
 import { fetchPicture, type UrlLimits } from '../source/url.ts';
 import type { Admission } from './admission.ts';
 import type { IntakeLimits } from './intake.ts';
@@ -150,14 +151,15 @@ export class Fetching {
   }
 
   async #failed(id: string, error: unknown, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
     const description = describeError(error);
+    if (signal.aborted && abortOr(error, signal) === signal.reason) return;
+    if (description.code === 'INTERNAL') this.#options.log.error({ task_id: id, err: error }, 'a fetch failed inside');
+    if (signal.aborted) return;
     if (error instanceof DarkroomError && ERRORS[error.code].retry === 'later') {
       this.#options.log.warn({ task_id: id, reason: error.message }, 'a fetched picture has no room; fetching pauses');
       this.#pauseForRoom();
       return;
     }
-    if (description.code === 'INTERNAL') this.#options.log.error({ task_id: id, err: error }, 'a fetch failed inside');
     await this.#options.ledger.failWaiting(id, description);
   }
 }
