@@ -3,7 +3,6 @@ import { closePart } from './closing.ts';
 import type { ServerASettings } from './config.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import type { Backend } from './dispatch/lanes.ts';
-import { startGrpc } from './grpc/index.ts';
 import { createApp } from './http/app.ts';
 import type { Readiness } from './http/health.ts';
 import { listen } from './http/server.ts';
@@ -11,7 +10,6 @@ import type { Protocol } from './protocol.ts';
 import { Tasks } from './tasks/tasks.ts';
 import { attachEvents } from './websocket/events.ts';
 import { Relay, startRelay } from './websocket/relay.ts';
-import { startZeromq } from './zeromq/index.ts';
 
 /** How long jobs under way may take to finish at the end, in milliseconds; the rest stays pending. */
 const DRAIN_MS = 20_000;
@@ -71,10 +69,7 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
     const ground = { tasks, settings, readiness: readinessOf(tasks, dispatcher), log };
     const http = await startHttp(ground);
     protocols.push(http);
-    for (const start of STARTS) {
-      const protocol = await start(ground);
-      if (protocol !== null) protocols.push(protocol);
-    }
+    for (const { isOn, start } of BESIDE) if (isOn(settings)) protocols.push(await start(ground));
     const lines = [...protocols.map(({ line }) => line), ...http.sharing];
     return { http: http.address, lines, close: () => close(DRAIN_MS, GRACE_MS) };
   } catch (error) {
@@ -90,11 +85,23 @@ function readinessOf(tasks: Tasks, dispatcher: Dispatcher): () => Readiness {
   };
 }
 
-/** Protocols beside HTTP. A new one is a folder and a line here. */
-const STARTS: readonly ((ground: Ground) => Promise<Protocol> | null)[] = [
-  (ground) => (ground.settings.zeromqPort === 0 ? null : startZeromq(ground)),
-  (ground) => (ground.settings.grpcPort === 0 ? null : startGrpc(ground)),
-  (ground) => (ground.settings.websocketPort === 0 || sharesPort(ground.settings) ? null : startRelay(ground)),
+/** What a protocol needs to be spoken beside HTTP. */
+interface Beside {
+  isOn(settings: ServerASettings): boolean;
+  start(ground: Ground): Promise<Protocol>;
+}
+
+/** Protocols beside HTTP. A new one is a folder and an entry here. What is off and heavy is not even loaded. */
+const BESIDE: readonly Beside[] = [
+  {
+    isOn: ({ zeromqPort }) => zeromqPort !== 0,
+    start: async (ground) => (await import('./zeromq/index.ts')).startZeromq(ground),
+  },
+  {
+    isOn: ({ grpcPort }) => grpcPort !== 0,
+    start: async (ground) => (await import('./grpc/index.ts')).startGrpc(ground),
+  },
+  { isOn: (settings) => settings.websocketPort !== 0 && !sharesPort(settings), start: startRelay },
 ];
 
 /** True where the relay has the HTTP port. */
