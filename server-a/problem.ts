@@ -9,7 +9,7 @@ const RETRY_SECONDS = '1';
 /** What a 401 tells the client to send (RFC 9110, section 11.6.1). */
 const CHALLENGE = 'Bearer realm="darkroom"';
 /** Milliseconds a client is read on after {@link refuseSocket}, so that it can read why. */
-const LINGER_MILLISECONDS = 2_000;
+const LINGER_MS = 2_000;
 
 /** An error as clients read it (RFC 9457). `code` is the stable part, `type` says that `status` has no finer meaning. */
 export interface Problem {
@@ -52,7 +52,7 @@ export function refuseSocket(socket: Duplex, error: unknown): void {
   socket.on('error', () => undefined);
   socket.end(rawAnswer(toProblem(error)));
   socket.resume();
-  const linger = setTimeout(() => socket.destroy(), LINGER_MILLISECONDS);
+  const linger = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(linger));
 }
 

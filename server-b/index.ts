@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nanoid } from 'nanoid';
+import { MEBIBYTE } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import { FORMATS, OPERATION_NAMES } from '../shared/operations.ts';
 import { PROTOCOL_VERSION } from '../shared/wire/frame.ts';
@@ -10,7 +11,6 @@ import { type ListenAddress, Listener } from './listener.ts';
 import { watchModel } from './model-watch.ts';
 import { Pool } from './pool.ts';
 
-const MEBIBYTE = 1024 * 1024;
 /** How often a drain looks whether the last job is done, in milliseconds. */
 const DRAIN_POLL_MS = 20;
 

@@ -25,7 +25,7 @@ interface Staged {
 }
 
 /** Milliseconds one address may take for one file. */
-const FETCH_MILLISECONDS = 300_000;
+const FETCH_MS = 300_000;
 
 /**
  * Fetches the official classifier into the data folder and resolves with it. Each file is checked against its size and
@@ -93,7 +93,7 @@ async function fetchFile(
   const reasons: string[] = [];
   for (const address of source.addresses) {
     try {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MILLISECONDS)]);
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MS)]);
       const response = await fetch(address, { signal: limit });
       if (!response.ok || response.body === null) throw new Error(`received HTTP status ${response.status}`);
       await writeDurably(temporary, checked(response.body, source, onBytes));

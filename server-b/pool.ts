@@ -32,9 +32,9 @@ export interface PoolOptions {
 }
 
 /** How long `close` waits for running jobs before it ends their threads, in milliseconds. */
-const CLOSE_MILLISECONDS = 2000;
+const CLOSE_MS = 2000;
 /** A thread without an idle moment for this long stands still, in milliseconds: at work it mostly waits for libvips. */
-const STALL_MILLISECONDS = 200;
+const STALL_MS = 200;
 
 /**
  * The threads that decode and draw, seen from the main thread, which loads neither sharp nor ONNX Runtime.
@@ -67,7 +67,7 @@ export class Pool {
       idleTimeout: Number.POSITIVE_INFINITY,
       // A thread that waits for its next job in Atomics.wait could not be told from one that stands still.
       atomics: 'disabled',
-      closeTimeout: CLOSE_MILLISECONDS,
+      closeTimeout: CLOSE_MS,
       workerData,
     });
     this.#piscina.on('error', (error: unknown) => this.#log.error({ err: error }, 'a worker thread failed'));
@@ -125,7 +125,7 @@ export class Pool {
   /** Looks for a fifth of a second whether a thread stands still: a call that does not return holds all its jobs. */
   async hasStalledThread(): Promise<boolean> {
     const before = this.#piscina.threads.map((thread) => ({ thread, used: thread.performance.eventLoopUtilization() }));
-    await sleep(STALL_MILLISECONDS);
+    await sleep(STALL_MS);
     return before.some(({ thread, used }) => thread.performance.eventLoopUtilization(used).utilization === 1);
   }
 

@@ -3,7 +3,8 @@ import { DarkroomError } from './errors.ts';
 import { holdsAnimation, type Operation, resizedSize } from './operations.ts';
 import type { ImageHeader } from './task.ts';
 
-const MEBIBYTE = 1024 * 1024;
+/** Bytes in one `Mb` of a setting's name. */
+export const MEBIBYTE = 1024 * 1024;
 /** Bytes per pixel of a picture we write: RGBA, 8 bits each. */
 const OUTPUT_PIXEL_BYTES = 4;
 

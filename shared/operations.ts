@@ -59,6 +59,9 @@ export const circleSchema = z.strictObject({
   ...encoding,
 });
 
+/** Classes that are named where a client does not say how many. */
+export const DEFAULT_TOP_K = 5;
+
 /** Name what is in the picture: the `top_k` most probable ImageNet-1k classes. */
 export const classifySchema = z.strictObject({
   operation: z.literal('classify'),

@@ -5,7 +5,7 @@ import { DarkroomError, systemCode } from '../../shared/errors.ts';
 const run = promisify(execFile);
 
 /** Milliseconds a camera may take to give a frame. */
-const FRAME_MILLISECONDS = 15_000;
+const FRAME_MS = 15_000;
 /** Bytes of a frame. */
 const MAX_FRAME_BYTES = 128 * 1024 * 1024;
 
@@ -20,7 +20,7 @@ export async function grabFrame(device: string, signal: AbortSignal): Promise<Bu
     const { stdout } = await run('ffmpeg', [...input, ...output], {
       encoding: 'buffer',
       maxBuffer: MAX_FRAME_BYTES,
-      timeout: FRAME_MILLISECONDS,
+      timeout: FRAME_MS,
       killSignal: 'SIGKILL',
       signal,
     });
@@ -37,5 +37,5 @@ function reasonOf(error: unknown): string {
   if (systemCode(error) === 'ENOENT') return 'no ffmpeg: install it, or name a picture with --source';
   const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim().replace(/\s+/g, ' ') : '';
   if (said !== '') return `'${said.slice(0, 300)}' from ffmpeg`;
-  return `none within ${FRAME_MILLISECONDS / 1000} s`;
+  return `none within ${FRAME_MS / 1000} s`;
 }

@@ -4,11 +4,11 @@ import { Backoff } from '../client/retry.ts';
 import { type CameraSettings, relayAddress } from './config.ts';
 
 /** Milliseconds to open a connection. */
-const HANDSHAKE_MILLISECONDS = 10_000;
+const HANDSHAKE_MS = 10_000;
 /** Milliseconds between two pings; a relay that has not answered one by the next is gone. */
-const PING_MILLISECONDS = 30_000;
+const PING_MS = 30_000;
 /** Milliseconds the relay may take to answer a goodbye. */
-const CLOSING_MILLISECONDS = 2_000;
+const CLOSING_MS = 2_000;
 /** Bytes of one text: twice what Darkroom's own relay takes. */
 const MAX_MESSAGE_BYTES = 128 * 1024;
 
@@ -71,7 +71,7 @@ async function converse(
   const { apiKey } = settings;
   const socket = new WebSocket(relayAddress(settings), {
     headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
-    handshakeTimeout: HANDSHAKE_MILLISECONDS,
+    handshakeTimeout: HANDSHAKE_MS,
     maxPayload: MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
   });
@@ -85,9 +85,9 @@ async function converse(
   let cut: NodeJS.Timeout | undefined;
   const stop = () => {
     socket.close();
-    cut = setTimeout(() => socket.terminate(), CLOSING_MILLISECONDS);
+    cut = setTimeout(() => socket.terminate(), CLOSING_MS);
   };
-  const heartbeat = setInterval(beat, PING_MILLISECONDS);
+  const heartbeat = setInterval(beat, PING_MS);
   signal.addEventListener('abort', stop);
   socket.on('open', () => handlers.onOpen((text) => socket.send(text)));
   socket.on('message', (data) => handlers.onText(String(data)));

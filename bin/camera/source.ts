@@ -8,7 +8,7 @@ import { grabFrame } from './ffmpeg.ts';
 
 const DEFAULT_DEVICE = '/dev/video0';
 /** Milliseconds and bytes of a picture that is fetched. */
-const FETCH_MILLISECONDS = 10_000;
+const FETCH_MS = 10_000;
 const MAX_FETCH_BYTES = 50 * 1024 * 1024;
 const PNG_SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
@@ -51,7 +51,7 @@ function isPicture(name: string): boolean {
 
 async function fetchPicture(url: string, signal: AbortSignal): Promise<Buffer> {
   const { statusCode, body } = await request(url, {
-    signal: AbortSignal.any([signal, AbortSignal.timeout(FETCH_MILLISECONDS)]),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(FETCH_MS)]),
   });
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -12,7 +12,7 @@ import { abortOr } from '../abort.ts';
 import { type CallStatus, toStatus } from './status.ts';
 
 /** The longest a Node timer can be set to, in milliseconds. */
-const MOST_MILLISECONDS = 2 ** 31 - 1;
+const MOST_MS = 2 ** 31 - 1;
 
 /** Sends one message of a stream; resolves when the client's window has taken it. */
 export type Send = (message: object) => Promise<void>;
@@ -30,7 +30,7 @@ export interface CallLimits {
   /** Calls open at once, over all connections. */
   readonly most: number;
   /** Milliseconds a client may take to send a stream of requests. */
-  readonly requestMilliseconds: number;
+  readonly requestMs: number;
 }
 
 /** How a call waits: one that waits for what may never come is cut short when the server closes. */
@@ -81,7 +81,7 @@ export class Calls {
         const requests: AsyncIterator<unknown> = call[Symbol.asyncIterator]();
         respond(null, await answer(requests, state));
       };
-      void this.#run({ call, patience: 'brief', milliseconds: this.#limits.requestMilliseconds, work, fail: respond });
+      void this.#run({ call, patience: 'brief', milliseconds: this.#limits.requestMs, work, fail: respond });
     };
   }
 
@@ -155,7 +155,7 @@ function write(call: ServerWritableStream<unknown, object>, message: object, sig
 }
 
 function leastOf(milliseconds: number, deadline: Date | number): number {
-  return Math.max(0, Math.min(milliseconds, Number(deadline) - Date.now(), MOST_MILLISECONDS));
+  return Math.max(0, Math.min(milliseconds, Number(deadline) - Date.now(), MOST_MS));
 }
 
 function tooLate(): DarkroomError {

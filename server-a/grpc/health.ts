@@ -7,7 +7,7 @@ import { DARKROOM, IMAGE_PROCESSOR } from './protos.ts';
 import { readMessage } from './read-message.ts';
 
 /** Milliseconds between looks for those who watch. */
-const LOOK_MILLISECONDS = 500;
+const LOOK_MS = 500;
 /** The empty name stands for the whole server. */
 const SERVICES: readonly string[] = ['', IMAGE_PROCESSOR, DARKROOM];
 
@@ -47,6 +47,6 @@ async function watch(statusOf: () => string, send: Send, signal: AbortSignal): P
     const now = statusOf();
     if (now !== told) await send({ status: now });
     told = now;
-    await sleep(LOOK_MILLISECONDS, undefined, { signal });
+    await sleep(LOOK_MS, undefined, { signal });
   }
 }

@@ -1,5 +1,6 @@
 import { Server } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
+import { MEBIBYTE } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ServerASettings } from '../config.ts';
 import type { Protocol } from '../protocol.ts';
@@ -14,7 +15,6 @@ import { Listener } from './listener.ts';
 import { paceReflection } from './paced-call.ts';
 import { DARKROOM, HEALTH, IMAGE_PROCESSOR, loadProtos, serviceOf } from './protos.ts';
 
-const MEBIBYTE = 1024 * 1024;
 /** A chunk of 4 MiB, gRPC's usual bound on a message, with the few bytes around it. */
 const MESSAGE_BYTES = 4 * MEBIBYTE + 1024;
 
@@ -46,7 +46,7 @@ export interface GrpcOptions {
 export async function startGrpc({ tasks, settings, readiness, log }: GrpcOptions): Promise<Protocol> {
   const { ip, grpcPort, apiKeys, pathRoot, maxUploadMb, maxConnections, requestSeconds } = settings;
   const protos = await loadProtos();
-  const calls = new Calls({ most: maxConnections, requestMilliseconds: requestSeconds * 1000 }, log);
+  const calls = new Calls({ most: maxConnections, requestMs: requestSeconds * 1000 }, log);
   const isReady = () => {
     const { store, lanes } = readiness();
     return store === 'open' && lanes > 0;

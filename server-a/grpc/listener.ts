@@ -41,13 +41,13 @@ export class Listener {
   }
 
   /** Stops accepting, tells clients to go (GOAWAY), and destroys the connections that are left after the grace. */
-  async close(graceMilliseconds: number): Promise<void> {
+  async close(graceMs: number): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();
     this.#grpc.tryShutdown(() => undefined);
     const grace = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
-    }, graceMilliseconds);
+    }, graceMs);
     await closed;
     clearTimeout(grace);
   }

@@ -1,12 +1,17 @@
 import { z } from 'zod';
 import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
-import { circleFormat, circleSchema, classifySchema, type Operation, resizeSchema } from '../../shared/operations.ts';
+import {
+  circleFormat,
+  circleSchema,
+  classifySchema,
+  DEFAULT_TOP_K,
+  type Operation,
+  resizeSchema,
+} from '../../shared/operations.ts';
 import { taskIdSchema } from '../../shared/task.ts';
+import { keptFilename } from '../filename.ts';
 import { enumSchema, FIT, FORMAT } from './enums.ts';
 import { readMessage } from './read-message.ts';
-
-const DEFAULT_TOP_K = 5;
-const MAX_FILENAME_LENGTH = 255;
 
 // The messages as proto-loader gives them; bounds are the operations' own, in shared/operations.ts.
 
@@ -51,7 +56,7 @@ export function readSubmitOptions(message: unknown): SubmitOptions {
   if (circle !== null) operations.push(toCircle(circle));
   if (classify !== null) operations.push(toClassify(classify));
   if (operations.length === 0) throw invalid('at least one of resize, circle and classify', 'options', 'none');
-  return { filename: [...filename].slice(0, MAX_FILENAME_LENGTH).join('') || null, bytes, operations };
+  return { filename: keptFilename(filename), bytes, operations };
 }
 
 function toResize({ scale_factor, box, encoding }: z.infer<typeof resizeMessage>): Operation {

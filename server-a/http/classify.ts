@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { invalid } from '../../shared/errors.ts';
-import type { Operation } from '../../shared/operations.ts';
+import { DEFAULT_TOP_K, type Operation } from '../../shared/operations.ts';
 import { readUrlList } from '../source/url-list.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import type { HttpContext, HttpRouter } from './http-context.ts';
@@ -8,7 +8,7 @@ import { readJson } from './small-body.ts';
 
 /** Room for the longest list of ordinary URLs. */
 const MOST_BYTES = 8 * 1024 * 1024;
-const OPERATIONS: readonly Operation[] = [{ operation: 'classify', top_k: 5 }];
+const OPERATIONS: readonly Operation[] = [{ operation: 'classify', top_k: DEFAULT_TOP_K }];
 
 const bodySchema = z.looseObject({});
 

@@ -36,7 +36,7 @@ export class Connections {
   }
 
   /** Stops accepting and ends idle connections; destroys those still busy after the grace, in milliseconds. */
-  async close(graceMilliseconds: number): Promise<void> {
+  async close(graceMs: number): Promise<void> {
     this.#closing = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const [socket, response] of this.#owed) {
@@ -44,7 +44,7 @@ export class Connections {
     }
     const grace = setTimeout(() => {
       for (const socket of this.#owed.keys()) socket.destroy();
-    }, graceMilliseconds);
+    }, graceMs);
     await closed;
     clearTimeout(grace);
   }

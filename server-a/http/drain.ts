@@ -6,14 +6,14 @@ export interface DrainBounds {
   /** Milliseconds in all. */
   readonly milliseconds: number;
   /** Milliseconds without a byte. */
-  readonly quietMilliseconds: number;
+  readonly quietMs: number;
 }
 
 /**
  * Bytes: more than twice the default upload limit, so that a picture that is merely too big is read through, but not a
  * disk image. The times are nginx's for the same purpose (lingering_time, lingering_timeout).
  */
-const BOUNDS: DrainBounds = { bytes: 128 * 1024 * 1024, milliseconds: 30_000, quietMilliseconds: 5_000 };
+const BOUNDS: DrainBounds = { bytes: 128 * 1024 * 1024, milliseconds: 30_000, quietMs: 5_000 };
 
 /** True while some of the request's body has not come in yet. */
 export function isBodyPending(request: IncomingMessage): boolean {
@@ -26,7 +26,7 @@ export function drain(request: IncomingMessage, bounds: DrainBounds = BOUNDS): P
   return new Promise((resolve) => {
     if (!isBodyPending(request)) return resolve();
     const deadline = Date.now() + bounds.milliseconds;
-    const quiet = setTimeout(stop, bounds.quietMilliseconds);
+    const quiet = setTimeout(stop, bounds.quietMs);
     let bytes = 0;
     function stop(): void {
       clearTimeout(quiet);

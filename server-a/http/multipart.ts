@@ -2,13 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type multer from '@koa/multer';
 import { DarkroomError, invalid } from '../../shared/errors.ts';
+import { keptFilename } from '../filename.ts';
 import type { ReceivedPicture, Tasks } from '../tasks/tasks.ts';
 import { type FormLimits, parseForm } from './form.ts';
 import type { HttpContext } from './http-context.ts';
 import { declaredBytes } from './request-body.ts';
-
-/** File names longer than file systems allow are cut; they are only shown. */
-const MAX_FILENAME_LENGTH = 255;
 
 /** A form as it came in: text fields, a repeated one as an array and `a[b]` as an object, and the picture. */
 export interface Form {
@@ -98,7 +96,7 @@ class PictureStorage implements multer.StorageEngine {
     const earlier = 'body' in request && typeof request.body === 'object' ? { ...request.body } : {};
     checkFields({ ...earlier, ...this.texts(earlier) });
     const stream = streamOf(file);
-    const filename = [...file.originalname].slice(0, MAX_FILENAME_LENGTH).join('');
+    const filename = keptFilename(file.originalname);
     // The form is not much larger than its picture: better room for that is kept than for the largest upload.
     const bytes = declaredBytes(this.#context.req);
     return tasks.receive(stream, { filename, bytes, signal: this.#context.state.signal });

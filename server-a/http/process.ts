@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DarkroomError } from '../../shared/errors.ts';
+import { MEBIBYTE } from '../../shared/limits.ts';
 import { type CirclePathRequest, circlePath } from '../tasks/circle-path.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { FORM_LIMITS, receiveFields } from './form.ts';
@@ -8,7 +9,6 @@ import { answerEarly } from './problem.ts';
 import { withServerSignal } from './server-signal.ts';
 import { parseJson, parseUrlencoded, readText } from './small-body.ts';
 
-const MEBIBYTE = 1024 * 1024;
 /** A path has at most 4096 bytes (PATH_MAX of Linux), and may be written in escapes. */
 const MOST_BYTES = 64 * 1024;
 /** An existing client sends the file itself beside its path; it is read and forgotten. */

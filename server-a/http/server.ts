@@ -6,13 +6,13 @@ import { Connections } from './connections.ts';
 import { CLOSING, type HttpSettings, type HttpState } from './http-context.ts';
 
 /** Milliseconds for a request's head: a person's network is slower than that only when somebody wants it to be. */
-const HEADERS_MILLISECONDS = 20_000;
+const HEADERS_MS = 20_000;
 /** Milliseconds between looks for requests that take too long. */
-const CHECK_MILLISECONDS = 1_000;
+const CHECK_MS = 1_000;
 /** Milliseconds of silence after which the system looks whether a peer is still there. */
-const KEEPALIVE_MILLISECONDS = 60_000;
+const KEEPALIVE_MS = 60_000;
 /** Milliseconds without a byte in either direction, twice the longest a client may ask to wait for a task. */
-const SILENCE_MILLISECONDS = 120_000;
+const SILENCE_MS = 120_000;
 
 /** A listening HTTP server. */
 export interface HttpServer {
@@ -20,8 +20,8 @@ export interface HttpServer {
   readonly address: string;
   /** For what shares the port: connections upgraded from HTTP. */
   readonly server: Server;
-  /** Stops accepting, closes idle connections, gives the others `graceMilliseconds` to finish, then destroys them. */
-  close(graceMilliseconds: number): Promise<void>;
+  /** Stops accepting, closes idle connections, gives the others `graceMs` to finish, then destroys them. */
+  close(graceMs: number): Promise<void>;
 }
 
 export interface ServeOptions {
@@ -37,15 +37,15 @@ export async function listen(app: Koa<HttpState>, { ip, port, settings, log }: S
   const requestTimeout = settings.requestSeconds * 1000;
   const server = createServer({
     requestTimeout,
-    headersTimeout: Math.min(HEADERS_MILLISECONDS, requestTimeout),
-    connectionsCheckingInterval: CHECK_MILLISECONDS,
+    headersTimeout: Math.min(HEADERS_MS, requestTimeout),
+    connectionsCheckingInterval: CHECK_MS,
     requireHostHeader: false,
     // Finds a peer that has vanished while its answer is waited for in silence.
     keepAlive: true,
-    keepAliveInitialDelay: KEEPALIVE_MILLISECONDS,
+    keepAliveInitialDelay: KEEPALIVE_MS,
   });
   server.maxConnections = settings.maxConnections;
-  server.timeout = SILENCE_MILLISECONDS;
+  server.timeout = SILENCE_MS;
   const connections = new Connections(server);
   const handle = app.callback();
   const serve = (request: IncomingMessage, response: ServerResponse) => {
@@ -59,9 +59,9 @@ export async function listen(app: Koa<HttpState>, { ip, port, settings, log }: S
   return {
     address: `http://${address}`,
     server,
-    close: (graceMilliseconds) => {
+    close: (graceMs) => {
       app.emit(CLOSING);
-      return connections.close(graceMilliseconds);
+      return connections.close(graceMs);
     },
   };
 }

@@ -1,4 +1,5 @@
 import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
+import { MEBIBYTE } from '../../shared/limits.ts';
 import { type Box, boxesSchema, MAX_BOXES, type Snippet, snippetNameSchema } from '../../shared/snippet.ts';
 import type { Label } from '../../shared/task.ts';
 import type { SnippetChange } from '../tasks/snippets.ts';
@@ -11,7 +12,6 @@ import { checkDeclaredBytes, checkEncoding, declaredBytes, inviteBody, unsupport
 import { readUrlencoded, type UrlencodedLimits } from './small-body.ts';
 import { PICTURE_FIELD } from './upload-fields.ts';
 
-const MEBIBYTE = 1024 * 1024;
 const BOXES_FIELD = 'Boxes';
 /** As for uploads, with room for the most boxes, each number written out in full, also as a file. */
 const LIMITS: FormLimits = {

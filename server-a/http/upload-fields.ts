@@ -3,6 +3,7 @@ import { DarkroomError, invalid } from '../../shared/errors.ts';
 import {
   type CircleParameters,
   circleFormat,
+  DEFAULT_TOP_K,
   FITS,
   FORMATS,
   MAX_SCALE_FACTOR,
@@ -13,7 +14,6 @@ import {
 
 /** Name of the multipart part that holds the picture. */
 export const PICTURE_FIELD = 'image';
-const DEFAULT_TOP_K = 5;
 
 /** A number as people write it: no sign, no hexadecimal, no words. */
 const DECIMAL = /^(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;

@@ -1,4 +1,5 @@
 import { DarkroomError, invalid } from '../../shared/errors.ts';
+import { MEBIBYTE } from '../../shared/limits.ts';
 import type { Operation } from '../../shared/operations.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
 import type { ReceivedPicture, Tasks } from '../tasks/tasks.ts';
@@ -9,8 +10,6 @@ import { readWait, waitForEnd } from './prefer.ts';
 import { isRawPicture, receiveRaw } from './raw-picture.ts';
 import { checkDeclaredBytes, checkEncoding, declaredBytes, inviteBody, unsupportedBody } from './request-body.ts';
 import { PICTURE_FIELD, readFields, toOperations } from './upload-fields.ts';
-
-const MEBIBYTE = 1024 * 1024;
 
 interface Upload {
   /** A picture that was sent, or the URL of one. */

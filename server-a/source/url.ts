@@ -1,6 +1,7 @@
 import { pipeline, type Readable } from 'node:stream';
 import { Agent, type Dispatcher } from 'undici';
 import { DarkroomError, expectedMessage, invalid, systemCode } from '../../shared/errors.ts';
+import { keptFilename } from '../filename.ts';
 import { guardedConnector } from './connector.ts';
 import { emptyBody, FetchedBody, payloadTooLarge } from './fetched-body.ts';
 import { PausableTimer } from './pausable-timer.ts';
@@ -31,8 +32,6 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const HEADERS = { 'user-agent': 'Darkroom/0.1', accept: 'image/*, */*;q=0.1', 'accept-encoding': 'identity' };
 /** Most characters of a URL; no server that answers takes more. */
 const LONGEST_URL = 16_384;
-/** As for uploads. */
-const MAX_FILENAME_LENGTH = 255;
 
 /**
  * Opens the picture at an http or https URL. Connects to public hosts only, unless told otherwise, also after a
@@ -176,7 +175,7 @@ function bodyError(error: unknown, maxBytes: number, signal: AbortSignal): Error
 function filenameOf(url: URL): string | null {
   const path = decodeText(url.pathname).replace(/\p{Cc}/gu, '');
   const last = path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
-  return [...last].slice(0, MAX_FILENAME_LENGTH).join('') || null;
+  return keptFilename(last);
 }
 
 /** The text that percent signs stand for (RFC 3986), or as it is where they stand for none. */

@@ -11,7 +11,7 @@ import { inputName, type Spool } from './spool.ts';
 import type { Store } from './store.ts';
 
 /** Milliseconds until another try where there was no room on disk. */
-const PAUSE_MILLISECONDS = 1000;
+const PAUSE_MS = 1000;
 
 export interface FetchingOptions {
   readonly store: Store;
@@ -94,7 +94,7 @@ export class Fetching {
     this.#pause ??= setTimeout(() => {
       this.#pause = null;
       this.wake();
-    }, PAUSE_MILLISECONDS);
+    }, PAUSE_MS);
   }
 
   #start(id: string): void {

@@ -31,7 +31,7 @@ export interface LedgerParts {
   readonly watchers: Watchers;
   readonly outbox: Outbox;
   /** Milliseconds for which outputs are kept after a task's end. */
-  readonly keepMilliseconds: number;
+  readonly keepMs: number;
   readonly log: Logger;
 }
 
@@ -274,7 +274,7 @@ export class TaskLedger implements Ledger {
   }
 
   #expiry(now: number): number {
-    return now + this.#parts.keepMilliseconds;
+    return now + this.#parts.keepMs;
   }
 
   /** What follows from a task's end, once that is on disk. */

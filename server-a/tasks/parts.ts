@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { MEBIBYTE } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Task } from '../../shared/task.ts';
 import { closePart } from '../closing.ts';
@@ -18,8 +19,7 @@ import { Store } from './store.ts';
 import { toTask } from './task-record.ts';
 import { Watchers } from './watchers.ts';
 
-const MEBIBYTE = 1024 * 1024;
-const HOUR_MILLISECONDS = 60 * 60 * 1000;
+const HOUR_MS = 60 * 60 * 1000;
 
 /** Server A's settings that concern tasks. */
 export interface TasksOptions
@@ -124,8 +124,8 @@ function connect(store: Store, spool: Spool, options: TasksOptions, log: Logger)
   const admission = new Admission(limits, spool, { queued: pending - listed, listed });
   const watchers = new Watchers();
   const outbox = new Outbox(store, (id) => readTask(store, id));
-  const keepMilliseconds = Math.round(options.keepHours * HOUR_MILLISECONDS);
-  const ledger = new TaskLedger({ store, spool, admission, watchers, outbox, keepMilliseconds, log });
+  const keepMs = Math.round(options.keepHours * HOUR_MS);
+  const ledger = new TaskLedger({ store, spool, admission, watchers, outbox, keepMs, log });
   const fetching = connectFetching({ store, spool, admission, ledger, log }, options);
   return { admission, watchers, outbox, ledger, fetching, snippets: new Snippets(store, admission) };
 }

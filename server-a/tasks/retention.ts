@@ -8,9 +8,9 @@ import type { Store } from './store.ts';
  * Milliseconds for which a record outlives its outputs, so that its result is told as expired and not as unknown; and
  * for which the boxes of a snippet without a picture are kept.
  */
-const RECORD_MILLISECONDS = 7 * 24 * 60 * 60 * 1000;
+const RECORD_MS = 7 * 24 * 60 * 60 * 1000;
 /** Milliseconds between two looks at the clock: how much later than promised an output may go. */
-const INTERVAL_MILLISECONDS = 60_000;
+const INTERVAL_MS = 60_000;
 /** Rows changed by one write, so that other writes get their turn. */
 const BATCH = 256;
 
@@ -34,7 +34,7 @@ export class Retention {
       this.#running = this.#running
         .then(() => this.run(Date.now()))
         .catch((error: unknown) => this.#log.error({ err: error }, 'expired outputs were not removed'));
-    }, INTERVAL_MILLISECONDS);
+    }, INTERVAL_MS);
     this.#timer.unref();
   }
 
@@ -50,7 +50,7 @@ export class Retention {
     while ((await this.#expireOriginals(now)) === BATCH);
     while ((await this.#purgeSome(now)) === BATCH);
     // All at once: in a minute no more come of age than once came in in one.
-    await this.#store.write({ statement: 'expireBoxes', parameters: { before: now - RECORD_MILLISECONDS } });
+    await this.#store.write({ statement: 'expireBoxes', parameters: { before: now - RECORD_MS } });
   }
 
   /** The record disowns its files first: what a crash leaves in between is swept at the next start. */
@@ -72,7 +72,7 @@ export class Retention {
   }
 
   async #purgeSome(now: number): Promise<number> {
-    const parameters = { before: now - RECORD_MILLISECONDS, most: BATCH };
+    const parameters = { before: now - RECORD_MS, most: BATCH };
     return (await this.#store.write({ statement: 'purge', parameters })).length;
   }
 }

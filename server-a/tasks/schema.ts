@@ -2,7 +2,7 @@ import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite'
 import { MIGRATIONS, SCHEMA_VERSION, TABLES } from './tables.ts';
 
 /** Milliseconds to wait for somebody else's lock on the store, such as a backup tool's. */
-const BUSY_MILLISECONDS = 5000;
+const BUSY_MS = 5000;
 /** `PRAGMA synchronous` as SQLite numbers it: FULL fsyncs the write-ahead log at every commit. */
 const SYNCHRONOUS_FULL = 2;
 
@@ -12,7 +12,7 @@ const SYNCHRONOUS_FULL = 2;
  * not hold, or when the file is of a version that is not known.
  */
 export function openForWriting(path: string): DatabaseSyncInstance {
-  return openWith(new DatabaseSync(path, { timeout: BUSY_MILLISECONDS }), (database) => {
+  return openWith(new DatabaseSync(path, { timeout: BUSY_MS }), (database) => {
     database.exec('PRAGMA journal_mode = WAL');
     database.exec('PRAGMA synchronous = FULL');
     layOut(database);
@@ -24,7 +24,7 @@ export function openForWriting(path: string): DatabaseSyncInstance {
 
 /** Opens the store, which {@link openForWriting} has laid out, for reading only. Throws as that does. */
 export function openForReading(path: string): DatabaseSyncInstance {
-  return openWith(new DatabaseSync(path, { timeout: BUSY_MILLISECONDS, readOnly: true }), (database) => {
+  return openWith(new DatabaseSync(path, { timeout: BUSY_MS, readOnly: true }), (database) => {
     expectPragma(database, 'journal_mode', 'wal');
     expectPragma(database, 'user_version', SCHEMA_VERSION);
   });

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { nanoid } from 'nanoid';
 import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
-import { checkOutputLimits } from '../../shared/limits.ts';
+import { checkOutputLimits, MEBIBYTE } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Operation } from '../../shared/operations.ts';
 import type { Snippet } from '../../shared/snippet.ts';
@@ -17,8 +17,7 @@ import { type TaskRow, toTask } from './task-record.ts';
 
 export type { ReceivedPicture } from './reception.ts';
 
-const MEBIBYTE = 1024 * 1024;
-const HOUR_MILLISECONDS = 60 * 60 * 1000;
+const HOUR_MS = 60 * 60 * 1000;
 
 /** How an upload comes in. */
 export interface ReceiveOptions {
@@ -99,7 +98,7 @@ export class Tasks {
     operations: readonly Operation[],
     options: { readonly keep?: boolean } = {},
   ): Promise<Task> {
-    const until = Date.now() + Math.round(this.#options.keepImageHours * HOUR_MILLISECONDS);
+    const until = Date.now() + Math.round(this.#options.keepImageHours * HOUR_MS);
     return this.#submit(received, operations, options.keep === true ? { until } : null);
   }
 

@@ -18,12 +18,12 @@ const EVENTS_PATH = '/events';
 const MAX_MESSAGE_BYTES = 16 * 1024;
 /** Bytes that may wait for a client to read them: more than one record of each task it may watch. */
 const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
-const CLOSING_MILLISECONDS = 1_000;
+const CLOSING_MS = 1_000;
 /**
  * Milliseconds between two pings. Unlike the relay's, these clients have come to read, and answer as they do; a ping also
  * keeps a proxy from taking a long job's silence for the end.
  */
-const PING_MILLISECONDS = 30_000;
+const PING_MS = 30_000;
 
 export interface EventsOptions {
   readonly tasks: Pick<Tasks, 'watch'>;
@@ -31,7 +31,7 @@ export interface EventsOptions {
   readonly log: Logger;
   /** Takes the WebSockets on every other path. */
   readonly relay?: Relay | null;
-  readonly pingMilliseconds?: number;
+  readonly pingMs?: number;
 }
 
 /** Tasks as they change, over a WebSocket on the HTTP port. */
@@ -48,9 +48,9 @@ export interface Events {
  * path is the relay's, or refused with NOT_FOUND; any other upgrade is ignored (RFC 9110, section 7.8).
  */
 export function attachEvents(server: Server, options: EventsOptions): Events {
-  const { tasks, settings, log, relay, pingMilliseconds } = options;
+  const { tasks, settings, log, relay, pingMs } = options;
   const handshake = openHandshake({ apiKeys: settings.apiKeys, maxMessageBytes: MAX_MESSAGE_BYTES });
-  const clients = new Clients(tasks, log, pingMilliseconds ?? PING_MILLISECONDS);
+  const clients = new Clients(tasks, log, pingMs ?? PING_MS);
   server.on('upgrade', (request, socket, head) => {
     if (!asksForWebSocket(request)) serveWithoutUpgrade(server, request, socket, head);
     else if (relay && pathOf(request) !== EVENTS_PATH) relay.admit(request, socket, head);
@@ -77,14 +77,14 @@ function upgrade(clients: Clients, handshake: Handshake, request: IncomingMessag
 class Clients implements Events {
   readonly #tasks: Pick<Tasks, 'watch'>;
   readonly #log: Logger;
-  readonly #pingMilliseconds: number;
+  readonly #pingMs: number;
   readonly #peers = new Set<Peer>();
   isClosing = false;
 
-  constructor(tasks: Pick<Tasks, 'watch'>, log: Logger, pingMilliseconds: number) {
+  constructor(tasks: Pick<Tasks, 'watch'>, log: Logger, pingMs: number) {
     this.#tasks = tasks;
     this.#log = log;
-    this.#pingMilliseconds = pingMilliseconds;
+    this.#pingMs = pingMs;
   }
 
   get clients(): number {
@@ -102,7 +102,7 @@ class Clients implements Events {
     });
     const peer = new Peer(socket, {
       maxBufferedBytes: MAX_BUFFERED_BYTES,
-      pingMilliseconds: this.#pingMilliseconds,
+      pingMs: this.#pingMs,
       onText: (text) => {
         try {
           obey(readEventRequest(text), subscriptions);
@@ -120,7 +120,7 @@ class Clients implements Events {
 
   async close(): Promise<void> {
     this.isClosing = true;
-    await Promise.all([...this.#peers].map((peer) => peer.close(CLOSING_MILLISECONDS)));
+    await Promise.all([...this.#peers].map((peer) => peer.close(CLOSING_MS)));
   }
 }
 

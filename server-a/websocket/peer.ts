@@ -12,7 +12,7 @@ export interface PeerOptions {
   /** Bytes that may wait for a client to read them; beyond that it is cut off. */
   readonly maxBufferedBytes: number;
   /** Between two pings, where clients must answer them: who has not by the next is gone. */
-  readonly pingMilliseconds?: number;
+  readonly pingMs?: number;
 }
 
 /** One WebSocket client. Texts only: a binary message ends the connection with 1003. */
@@ -24,8 +24,8 @@ export class Peer {
   constructor(socket: WebSocket, options: PeerOptions) {
     this.#socket = socket;
     this.#maxBufferedBytes = options.maxBufferedBytes;
-    const { pingMilliseconds } = options;
-    const heartbeat = pingMilliseconds === undefined ? undefined : setInterval(() => this.#beat(), pingMilliseconds);
+    const { pingMs } = options;
+    const heartbeat = pingMs === undefined ? undefined : setInterval(() => this.#beat(), pingMs);
     // A broken frame or connection: ws closes it, with the code that belongs to it.
     socket.on('error', () => undefined);
     socket.on('pong', () => {

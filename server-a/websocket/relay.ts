@@ -18,14 +18,14 @@ const MAX_BUFFERED_BYTES = 1024 * 1024;
  * Milliseconds of silence after which the system asks a client's system whether it is still there (RFC 9293, section
  * 3.8.4). Pings would not do: a client that only sends, or takes its time between two reads, answers none and is well.
  */
-const KEEP_ALIVE_MILLISECONDS = 30_000;
+const KEEP_ALIVE_MS = 30_000;
 /** Milliseconds for a request's head. */
-const HEADERS_MILLISECONDS = 20_000;
+const HEADERS_MS = 20_000;
 
 export interface RelayOptions {
   readonly settings: Pick<ServerASettings, 'apiKeys'>;
   readonly log: Logger;
-  readonly keepAliveMilliseconds?: number;
+  readonly keepAliveMs?: number;
 }
 
 export interface ListeningRelayOptions extends RelayOptions {
@@ -39,7 +39,7 @@ export interface ListeningRelayOptions extends RelayOptions {
 export async function startRelay(options: ListeningRelayOptions): Promise<Protocol> {
   const { ip, websocketPort, maxConnections } = options.settings;
   const relay = new Relay(options);
-  const server = createServer({ headersTimeout: HEADERS_MILLISECONDS });
+  const server = createServer({ headersTimeout: HEADERS_MS });
   server.maxConnections = maxConnections;
   server.on('request', refuseRequest);
   server.on('upgrade', (request, socket, head) => relay.admit(request, socket, head));
@@ -58,14 +58,14 @@ export async function startRelay(options: ListeningRelayOptions): Promise<Protoc
 /** Those who are connected. Each text goes to all other clients as `Message: <text>`, nothing to its sender. */
 export class Relay {
   readonly #handshake: Handshake;
-  readonly #keepAliveMilliseconds: number;
+  readonly #keepAliveMs: number;
   readonly #log: Logger;
   readonly #peers = new Set<Peer>();
   #isClosing = false;
 
-  constructor({ settings, log, keepAliveMilliseconds = KEEP_ALIVE_MILLISECONDS }: RelayOptions) {
+  constructor({ settings, log, keepAliveMs = KEEP_ALIVE_MS }: RelayOptions) {
     this.#handshake = openHandshake({ apiKeys: settings.apiKeys, maxMessageBytes: MAX_MESSAGE_BYTES });
-    this.#keepAliveMilliseconds = keepAliveMilliseconds;
+    this.#keepAliveMs = keepAliveMs;
     this.#log = log;
   }
 
@@ -74,7 +74,7 @@ export class Relay {
     if (this.#isClosing) refuseSocket(socket, new DarkroomError('DRAINING', 'The server stops'));
     else if (!asksForWebSocket(request)) refuseSocket(socket, upgradeRequired(`'${request.headers.upgrade}'`));
     else {
-      request.socket.setKeepAlive(true, this.#keepAliveMilliseconds);
+      request.socket.setKeepAlive(true, this.#keepAliveMs);
       this.#handshake(request, socket, head, (opened) => this.#join(opened));
     }
   }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { DarkroomError } from '../../shared/errors.ts';
-import type { Operation } from '../../shared/operations.ts';
+import { DEFAULT_TOP_K, type Operation } from '../../shared/operations.ts';
 import { hasEnded } from '../../shared/task.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { pictureAnswer } from './picture-answer.ts';
@@ -13,7 +13,7 @@ const PICTURES_AT_ONCE = 4;
 const RESIZE_SECONDS = 300;
 /** Bytes given to the spool at once. */
 const PIECE_BYTES = 1024 * 1024;
-const CLASSIFY: Operation = { operation: 'classify', top_k: 5 };
+const CLASSIFY: Operation = { operation: 'classify', top_k: DEFAULT_TOP_K };
 
 export interface KeptPicturesOptions {
   readonly tasks: Tasks;

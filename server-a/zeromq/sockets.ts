@@ -1,8 +1,8 @@
 import { isIPv6 } from 'node:net';
 import { Router, type Socket, XPublisher } from 'zeromq';
+import { MEBIBYTE } from '../../shared/limits.ts';
 import type { ServerASettings } from '../config.ts';
 
-const MEBIBYTE = 1024 * 1024;
 /** Connections that the system has accepted and nobody has taken yet. */
 const BACKLOG = 512;
 /** Milliseconds for which messages that are still to be sent may keep a closed socket. */

@@ -12,7 +12,7 @@ const ALLOWED_LOADERS = [
 const UNTOUCHED = 0;
 const UNDER_WAY = 1;
 const DONE = 2;
-const SET_UP_MILLISECONDS = 10_000;
+const SET_UP_MS = 10_000;
 
 /**
  * Bounds libvips for this process: no cache, one thread a picture, and no loaders but {@link ALLOWED_LOADERS}.
@@ -29,7 +29,7 @@ export function setUpLibvips(state: SharedArrayBuffer): void {
     Atomics.store(stage, 0, DONE);
     Atomics.notify(stage, 0);
   }
-  if (Atomics.wait(stage, 0, UNDER_WAY, SET_UP_MILLISECONDS) === 'timed-out') {
+  if (Atomics.wait(stage, 0, UNDER_WAY, SET_UP_MS) === 'timed-out') {
     throw new Error('Expected another thread to set libvips up, it did not');
   }
 }

@@ -4,7 +4,7 @@ import { OPERATIONS, type Operations } from '../../server-b/operations/perform.t
 /** Side in pixels of the square pictures at which an operation misbehaves. */
 export const KILLERS = { abortsProcess: 13, exitsThread: 17, hangs: 19, throws: 23 } as const;
 /** How long a picture of KILLERS.hangs blocks its thread, in milliseconds. */
-const HANG_MILLISECONDS = 60_000;
+const HANG_MS = 60_000;
 
 export const resize: Operations['resize'] = (picture, parameters) => {
   misbehave(picture);
@@ -27,6 +27,6 @@ function misbehave({ width, height }: Picture): void {
   // process.abort() is not to be had in a thread; the signal it raises is.
   if (width === KILLERS.abortsProcess) process.kill(process.pid, 'SIGABRT');
   if (width === KILLERS.exitsThread) process.exit(1);
-  if (width === KILLERS.hangs) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HANG_MILLISECONDS);
+  if (width === KILLERS.hangs) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HANG_MS);
   if (width === KILLERS.throws) throw new Error('thrown by the killer operations');
 }

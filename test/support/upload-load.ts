@@ -7,7 +7,7 @@ import { eventually } from './processes.ts';
 import type { Service } from './service.ts';
 
 const UPLOADERS = 3;
-const PAUSE_MILLISECONDS = 30;
+const PAUSE_MS = 30;
 
 /** A task that was answered 202, and what must come of it. */
 interface Accepted {
@@ -55,7 +55,7 @@ export class UploadLoad {
       if (answer?.status === 202) {
         this.accepted.push({ id: taskOf(answer).task_id, width: width * 3, height: height * 3, color });
       }
-      await sleep(PAUSE_MILLISECONDS);
+      await sleep(PAUSE_MS);
     }
   }
 }

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { drain, isBodyPending } from '../../../server-a/http/drain.ts';
 
-const UNBOUNDED = { bytes: Number.MAX_SAFE_INTEGER, milliseconds: 60_000, quietMilliseconds: 60_000 };
+const UNBOUNDED = { bytes: Number.MAX_SAFE_INTEGER, milliseconds: 60_000, quietMs: 60_000 };
 
 describe('drain', () => {
   let server: Server;
@@ -66,7 +66,7 @@ describe('drain', () => {
 
   it('stops when no bytes come', async () => {
     await open(1_000_000);
-    await drain(request, { ...UNBOUNDED, quietMilliseconds: 20 });
+    await drain(request, { ...UNBOUNDED, quietMs: 20 });
     expect(isBodyPending(request)).equal(true);
   });
 
@@ -81,7 +81,7 @@ describe('drain', () => {
   it('leaves no listener behind', async () => {
     await open(1_000_000);
     const before = ['data', 'end', 'close'].map((event) => request.listenerCount(event));
-    await drain(request, { ...UNBOUNDED, quietMilliseconds: 20 });
+    await drain(request, { ...UNBOUNDED, quietMs: 20 });
     expect(['data', 'end', 'close'].map((event) => request.listenerCount(event))).deep.equal(before);
   });
 });

@@ -18,7 +18,7 @@ describe('GET /events, upgraded', () => {
   /** Watches under way. */
   let watched: number;
 
-  async function start(apiKeys: string[] = [], pingMilliseconds = 30_000): Promise<void> {
+  async function start(apiKeys: string[] = [], pingMs = 30_000): Promise<void> {
     fixture = await startFixture({ apiKeys });
     watched = 0;
     const tasks = {
@@ -31,7 +31,7 @@ describe('GET /events, upgraded', () => {
         }
       },
     };
-    events = attachEvents(fixture.server.server, { tasks, settings: { apiKeys }, log, pingMilliseconds });
+    events = attachEvents(fixture.server.server, { tasks, settings: { apiKeys }, log, pingMs });
     url = `${fixture.address.replace('http', 'ws')}/events`;
   }
 

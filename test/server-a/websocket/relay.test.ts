@@ -25,13 +25,10 @@ describe('WebSocket relay', () => {
   let port = 0;
   let url = '';
 
-  async function start(
-    changes: Partial<ListeningRelayOptions['settings']> = {},
-    keepAliveMilliseconds = 30_000,
-  ): Promise<void> {
+  async function start(changes: Partial<ListeningRelayOptions['settings']> = {}, keepAliveMs = 30_000): Promise<void> {
     port = await freePort();
     const settings = { ip: '127.0.0.1', websocketPort: port, apiKeys: [], maxConnections: 100, ...changes };
-    relay = await startRelay({ settings, log, keepAliveMilliseconds });
+    relay = await startRelay({ settings, log, keepAliveMs });
     url = `ws://127.0.0.1:${port}/`;
   }
 
