@@ -199,6 +199,8 @@ export class JobLane {
   /** From now on B owes something of the outcome; what it gives, each output and its bytes, winds the clock up again. */
   #expectOutcome(current: CurrentJob): void {
     clearTimeout(current.overdue);
+    // The first output may be here, and more than is written at once, before the body is known to be sent.
+    if (this.#lane.isPaused) return;
     const milliseconds = current.deadlineMs + (this.#options.overdueMs ?? OVERDUE_MS);
     current.overdue = setTimeout(() => this.#lane.close(overdue(milliseconds)), milliseconds);
   }

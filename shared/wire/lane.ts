@@ -123,6 +123,11 @@ export class Lane {
     this.#socket.pause();
   }
 
+  /** True while this side has itself stopped reading. */
+  get isPaused(): boolean {
+    return this.#socket.isPaused();
+  }
+
   resume(): void {
     this.#ticksSinceHeard = 0;
     this.#socket.resume();
