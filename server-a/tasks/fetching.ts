@@ -2,7 +2,7 @@ import { DarkroomError, describeError, ERRORS } from '../../shared/errors.ts';
 import { checkOutputLimits } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import { abortOr } from '../abort.ts';
-import { fetchPicture, type UrlLimits } from '../source/url.ts';
+import type { UrlLimits } from '../source/url.ts';
 import type { Admission } from './admission.ts';
 import type { IntakeLimits } from './intake.ts';
 import type { TaskLedger } from './ledger.ts';
@@ -138,6 +138,8 @@ export class Fetching {
     const { spool, admission, intake: limits, url: urlLimits } = this.#options;
     const reservation = admission.reserve(urlLimits.maxBytes);
     try {
+      // Loaded with the first URL: its HTTP client would be a tenth of every start.
+      const { fetchPicture } = await import('../source/url.ts');
       const { body, filename } = await fetchPicture(url, urlLimits, signal);
       try {
         return await receivePicture(body, spool, reservation, { filename, limits, signal });
