@@ -8,7 +8,7 @@ import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { useTasks } from './support.ts';
 
 const CHILD = new URL('./fixtures/busy-counter.js', import.meta.url);
-const ROUNDS = 10;
+const ROUNDS = 8;
 
 /** Starts a process that submits pictures, kills it `milliseconds` after its first yes; gives the ids it accepted. */
 async function submitUntilKilled(folder: string, milliseconds: number): Promise<string[]> {

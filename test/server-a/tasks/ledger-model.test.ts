@@ -153,7 +153,7 @@ describe('ledger, whatever happens to it', () => {
           await rm(folder, { recursive: true });
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 30 },
     );
   });
 });
