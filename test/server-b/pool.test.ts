@@ -90,10 +90,11 @@ describe('Pool', () => {
 
   it('cancels a job that waits, at once, and takes the next one', async () => {
     pool = await open({ jobsPerThread: 1 });
-    const running = pool.run(await jobOf(1000), never);
+    const [large, small, smaller] = [await jobOf(1000), await jobOf(40), await jobOf(42)];
+    const running = pool.run(large, never);
     const cancel = new AbortController();
-    const waiting = pool.run(await jobOf(40), cancel.signal);
-    const next = pool.run(await jobOf(42), never);
+    const waiting = pool.run(small, cancel.signal);
+    const next = pool.run(smaller, never);
     cancel.abort();
     expect(await waiting).to.have.nested.property('error.code', 'CANCELED');
     expect(await running).to.have.property('kind', 'done');
