@@ -7,9 +7,10 @@ import { type Request, readRequest } from './request.ts';
 import { RequestQueue } from './request-queue.ts';
 import { Sender } from './sender.ts';
 
-/** Milliseconds for which an answer waits for room in its connection, and between two looks. */
+/** Milliseconds for which an answer waits for room in its connection, and until the first and later looks. */
 const PATIENCE_MS = 5000;
-const LOOK_MS = 10;
+const FIRST_LOOK_MS = 10;
+const LATER_LOOK_MS = 250;
 
 /** What answers one request; the answer is a JSON value, or its bytes. */
 export type Answerer = (request: Request) => Promise<object>;
@@ -93,20 +94,20 @@ export class Requests {
   }
 
   /**
-   * Sends an answer, or gives it up after some milliseconds in which the client has not read those before it, or when it
-   * is gone. Until then the request is in hand, and nobody else waits for that. Never rejects.
+   * Sends an answer, or gives it up after some milliseconds in which the client has not read those before it, when it is
+   * gone, or when the service stops. Until then the request is in hand, and nobody else waits for that. Never rejects.
    */
   async #send({ envelope }: Incoming, answer: object, patience: number): Promise<void> {
     const message = [...envelope, answer instanceof Uint8Array ? answer : JSON.stringify(answer)];
-    for (let waited = 0; ; waited += LOOK_MS) {
+    for (let waited = 0, look = FIRST_LOOK_MS; ; waited += look, look = Math.min(2 * look, LATER_LOOK_MS)) {
       try {
         return await this.#sender.send(message);
       } catch (error) {
-        if (systemCode(error) !== 'EAGAIN' || waited >= patience) {
+        if (systemCode(error) !== 'EAGAIN' || waited >= patience || this.#isClosing) {
           return this.#options.log.debug({ err: error }, 'an answer was not sent');
         }
       }
-      await sleep(LOOK_MS);
+      await sleep(look);
     }
   }
 }

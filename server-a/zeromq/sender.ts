@@ -1,8 +1,8 @@
 import type { MessageLike, Writable } from 'zeromq';
 
 /**
- * Sends one message after the other: the socket refuses a second one (EBUSY) while it is busy with the first, and every few
- * hundred it is busy for a turn of the event loop.
+ * Sends one message after the other: a socket that may wait refuses a second one (EBUSY) while it is busy with the first,
+ * and every few hundred it is busy for a turn of the event loop.
  */
 export class Sender {
   readonly #socket: Writable;

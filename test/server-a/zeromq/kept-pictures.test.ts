@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import sharp from 'sharp';
+import { Dealer } from 'zeromq';
 import type { Backend } from '../../../server-a/dispatch/lanes.ts';
 import { forever } from '../tasks/support.ts';
 import { ask, type Fixture, openRequest, startFixture, startServerB } from './zeromq-fixture.ts';
@@ -67,6 +68,21 @@ describe('ZeroMQ kept pictures', function () {
     const image_id = await upload(large);
     const answer = await ask(fixture.address, { operation: 'retrieve', image_id });
     expect(answer['image_data']).to.equal(large.toString('base64'));
+  });
+
+  it('that their client does not read keep neither the others nor the end of the service waiting', async function () {
+    this.timeout(20_000);
+    const image_id = await upload(Buffer.concat([picture, randomBytes(3_000_000)]));
+    const idle = new Dealer({ linger: 0, receiveHighWaterMark: 1 });
+    idle.connect(fixture.address);
+    // Eight answers fill the socket, and eight more requests are in hand.
+    for (let count = 0; count < 24; count += 1) {
+      await idle.send(['', JSON.stringify({ operation: 'retrieve', image_id })]);
+      expect(await ask(fixture.address, { operation: 'other' })).to.include({ message: 'Invalid operation' });
+    }
+    await fixture.stop();
+    idle.close();
+    fixture = await startFixture({}, serverB.backend);
   });
 
   it('are resized to a PNG of exactly the size asked for', async () => {
