@@ -5,7 +5,7 @@ export class PausableTimer {
   #since = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  /** Calls `whenUp` once when that many milliseconds have run; it runs from now on. */
+  /** Calls `whenUp` when that many milliseconds have run, from now on; it must not be resumed after that. */
   constructor(milliseconds: number, whenUp: () => void) {
     this.#left = milliseconds;
     this.#whenUp = whenUp;

@@ -10,29 +10,58 @@ export type Resolve = (hostname: string) => Promise<LookupAddress[]>;
  */
 const MAX_LOOKUPS = 2;
 
+/** Lookups under way, by name. */
+const underWay = new Map<string, { readonly resolve: Resolve; readonly answer: Promise<LookupAddress[]> }>();
 let running = 0;
+/** Wakes those who wait for their turn, when a lookup begins or ends. */
 const waiting = new Set<() => void>();
 
 /** Asks the system's resolver, hosts file included. */
 export const resolve: Resolve = (hostname) => lookup(hostname, { all: true });
 
-/** Does a lookup when it has its turn: two at once over the whole process. Rejects with the signal's reason before that. */
-export async function inTurn<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
-  await takeTurn(signal);
+/**
+ * Looks a name up when it has its turn, two names at once over the whole process; whoever asks for a name that is being
+ * looked up is answered with the others. `begun` is called when it is. Rejects with the signal's reason before that.
+ */
+export async function resolveInTurn(
+  hostname: string,
+  resolve: Resolve,
+  signal: AbortSignal,
+  begun: () => void,
+): Promise<LookupAddress[]> {
+  for (;;) {
+    signal.throwIfAborted();
+    const sought = underWay.get(hostname);
+    if (sought?.resolve === resolve) {
+      begun();
+      return sought.answer;
+    }
+    if (running < MAX_LOOKUPS) break;
+    await change(signal);
+  }
+  running += 1;
+  begun();
+  const answer = resolve(hostname);
+  underWay.set(hostname, { resolve, answer });
+  wakeAll();
   try {
-    return await work();
+    return await answer;
   } finally {
+    if (underWay.get(hostname)?.answer === answer) underWay.delete(hostname);
     running -= 1;
-    const [next] = waiting;
-    next?.();
+    wakeAll();
   }
 }
 
-function takeTurn(signal: AbortSignal): Promise<void> {
+function wakeAll(): void {
+  for (const wake of [...waiting]) wake();
+}
+
+/** Resolves when a lookup begins or ends. Rejects with the signal's reason. */
+function change(signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    function start(): void {
+    function wake(): void {
       leave();
-      running += 1;
       resolve();
     }
     function giveUp(): void {
@@ -40,14 +69,10 @@ function takeTurn(signal: AbortSignal): Promise<void> {
       reject(signal.reason);
     }
     function leave(): void {
-      waiting.delete(start);
+      waiting.delete(wake);
       signal.removeEventListener('abort', giveUp);
     }
-    if (signal.aborted) reject(signal.reason);
-    else if (running < MAX_LOOKUPS) start();
-    else {
-      waiting.add(start);
-      signal.addEventListener('abort', giveUp);
-    }
+    waiting.add(wake);
+    signal.addEventListener('abort', giveUp);
   });
 }

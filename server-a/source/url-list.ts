@@ -4,7 +4,7 @@ import { invalid } from '../../shared/errors.ts';
 /** Most URLs of one list (docs/zeromq.md). */
 export const MOST_URLS = 10_000;
 /** Most characters of an entry, be it a URL or not. */
-const LONGEST_ENTRY = 1_048_576;
+const LONGEST_ENTRY = 65_536;
 
 const listSchema = z.array(z.unknown()).max(MOST_URLS);
 const entrySchema = z.string().max(LONGEST_ENTRY);

@@ -5,7 +5,7 @@ import { keptFilename } from '../filename.ts';
 import { guardedConnector } from './connector.ts';
 import { emptyBody, FetchedBody, payloadTooLarge } from './fetched-body.ts';
 import { PausableTimer } from './pausable-timer.ts';
-import { inTurn, type Resolve, resolve as systemResolve } from './resolve.ts';
+import { type Resolve, resolveInTurn, resolve as systemResolve } from './resolve.ts';
 import { sourceError } from './source-error.ts';
 
 /** What bounds a fetch. */
@@ -126,10 +126,7 @@ class Visit {
   #inTurn(resolve: Resolve): Resolve {
     return (hostname) => {
       this.#time.pause();
-      return inTurn(this.signal, () => {
-        this.#time.resume();
-        return resolve(hostname);
-      });
+      return resolveInTurn(hostname, resolve, this.signal, () => this.#time.resume());
     };
   }
 

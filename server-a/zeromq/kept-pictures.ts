@@ -54,8 +54,7 @@ export class KeptPictures {
       if (!hasEnded(task.status)) throw unfinished(signal);
       return await this.#pictureOf(task_id, 'resize');
     } finally {
-      // Nobody else knows its id.
-      await tasks.forget(task_id);
+      await tasks.letGo(task_id);
     }
   }
 

@@ -91,8 +91,8 @@ describe('ZeroMQ lists of URLs', function () {
 
   it('are refused as a whole for an entry that is no text and for more than 10,000', async () => {
     const cases = [
-      [[`${pictures.url}/red`, 5], 'Expected a text of at most 1048576 characters for urls[1], received 5'],
-      [[null], 'Expected a text of at most 1048576 characters for urls[0], received null'],
+      [[`${pictures.url}/red`, 5], 'Expected a text of at most 65536 characters for urls[1], received 5'],
+      [[null], 'Expected a text of at most 65536 characters for urls[0], received null'],
       ['http://127.0.0.1/', "Expected a list of at most 10000 texts for urls, received 'http://127.0.0.1/'"],
       [Array(10_001).fill('x'), "Expected a list of at most 10000 texts for urls, received '10001 entries'"],
     ];

@@ -112,7 +112,7 @@ describe('ZeroMQ requests', () => {
     const statuses: unknown[] = [];
     for (const _ of requests) statuses.push((await answerOf(socket))['message'] ?? 'received');
     expect(statuses.map((text) => String(text).split(',')[0])).to.deep.equal([
-      'Expected a text of at most 1048576 characters for urls[0]',
+      'Expected a text of at most 65536 characters for urls[0]',
       'Invalid operation',
       'received',
       'Expected a JSON object for the request',
