@@ -78,8 +78,7 @@ async function cutOut(
     if (error !== null) throw new DarkroomError(error.code, error.message);
     return await use(await tasks.result(task_id, 'circle'));
   } finally {
-    // Nobody else knows its id.
-    await tasks.forget(task_id);
+    await tasks.letGo(task_id);
   }
 }
 

@@ -212,10 +212,15 @@ export class TaskLedger implements Ledger {
     return true;
   }
 
-  /** Lets go of all pictures of the snippet but the newest. */
+  /** Lets go of all pictures of the snippet but the newest, and of all boxes but those that are drawn in it. */
   async releaseOlder(snippet: number): Promise<void> {
+    const { store } = this.#parts;
     const parameters = { snippet, now: Date.now() };
-    for (const { id, status } of await this.#parts.store.write({ statement: 'releaseOlder', parameters })) {
+    const [released] = await Promise.all([
+      store.write({ statement: 'releaseOlder', parameters }),
+      store.write({ statement: 'removeBoxes', parameters: { snippet } }),
+    ]);
+    for (const { id, status } of released) {
       // One that has not ended still needs its picture, and lets go of it at its end.
       if (hasEnded(status)) await this.#parts.spool.remove(inputName(id));
     }

@@ -63,6 +63,7 @@ interface CommandParameters {
   readonly releaseOlder: { readonly snippet: number; readonly now: number };
   readonly drawBoxes: { readonly snippet: number; readonly boxes: string; readonly now: number };
   readonly putBoxes: { readonly name: number; readonly boxes: string; readonly now: number };
+  readonly removeBoxes: { readonly snippet: number };
   readonly expireBoxes: { readonly before: number };
   readonly forget: { readonly id: string };
   readonly purge: { readonly before: number; readonly most: number };
@@ -143,7 +144,7 @@ export const STATEMENTS: Readonly<Record<Statement, string>> = {
       (SELECT sequence FROM tasks WHERE original_kept = 1 AND original_expires_at <= $now LIMIT $most) ${CHANGED}`,
   acknowledge: `UPDATE tasks SET audience = NULL WHERE id = $id AND finished_at IS NOT NULL ${CHANGED}`,
   releaseOlder: `
-    UPDATE tasks SET original_kept = 0, original_expires_at = $now
+    UPDATE tasks SET original_kept = 0, original_expires_at = $now, boxes = NULL, boxes_at = NULL
     WHERE snippet = $snippet AND original_kept = 1
       AND sequence < (SELECT max(sequence) FROM tasks WHERE snippet = $snippet AND original_kept = 1) ${CHANGED}`,
   drawBoxes: `
@@ -152,6 +153,7 @@ export const STATEMENTS: Readonly<Record<Statement, string>> = {
   putBoxes: `
     INSERT INTO snippets (name, boxes, updated_at) VALUES ($name, $boxes, $now)
     ON CONFLICT (name) DO UPDATE SET boxes = excluded.boxes, updated_at = excluded.updated_at`,
+  removeBoxes: 'DELETE FROM snippets WHERE name = $snippet',
   expireBoxes: 'DELETE FROM snippets WHERE updated_at <= $before',
   forget: `DELETE FROM tasks WHERE id = $id AND finished_at IS NOT NULL AND audience IS NULL ${CHANGED}`,
   purge: `

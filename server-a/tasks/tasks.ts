@@ -165,7 +165,10 @@ export class Tasks {
     if (received !== undefined) {
       const keep = { snippet: name, boxes: boxes ?? [] };
       const task = await this.#submit(received, SNIPPET_OPERATIONS, keep);
-      await ledger.releaseOlder(name);
+      // What was put is stored; a start lets go of what is left over, too.
+      await ledger.releaseOlder(name).catch((error: unknown) => {
+        this.#log.error({ task_id: task.task_id, err: error }, 'older pictures of a snippet could not be let go of');
+      });
       return { name, task, boxes: [...keep.boxes], updated_at: task.created_at };
     }
     if (boxes !== undefined) return snippets.putBoxes(name, boxes);
@@ -243,6 +246,13 @@ export class Tasks {
     }
   }
 
+  /** Forgets an ended task whose id was told nobody. What keeps it from that is logged; the task then expires. */
+  async letGo(id: string): Promise<void> {
+    await this.forget(id).catch((error: unknown) => {
+      this.#log.error({ task_id: id, err: error }, 'a task that nobody knows of could not be forgotten');
+    });
+  }
+
   /** Tasks that wait and run, and bytes in the spool. */
   counts(): { pending: number; processing: number; spool_bytes: number } {
     const { pending, processing } = this.#parts.store.count();
@@ -267,6 +277,7 @@ export class Tasks {
     const id = nanoid();
     try {
       admission.checkOpen();
+      if (keep !== null && 'snippet' in keep) admission.checkRecords(Buffer.byteLength(JSON.stringify(keep.boxes)));
       checkOutputLimits(header, operations, this.#options);
       await file.moveTo(inputName(id));
       await ledger.insert({ id, filename, header, bytes, sha256, operations, keep });

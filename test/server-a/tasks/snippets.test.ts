@@ -57,6 +57,23 @@ describe('snippets', () => {
     expect(again.getSnippet(1).boxes).to.deep.equal([]);
   });
 
+  it('keep no boxes that were drawn before their picture, or in one that is theirs no more', async () => {
+    const tasks = await open();
+    await tasks.putSnippet(1, { boxes: BOXES });
+    const { task } = await tasks.putSnippet(1, { received: await receivePicture(tasks), boxes: BOXES });
+    const older = task?.task_id ?? '';
+    await complete(tasks, older);
+    await tasks.forget(older);
+    expect(await codeOf(() => tasks.getSnippet(1))).to.equal('NOT_FOUND');
+    await tasks.putSnippet(1, { received: await receivePicture(tasks), boxes: BOXES });
+    await put(tasks, 1);
+    await tasks.close();
+    const database = new DatabaseSync(join(folder(), 'store.db'));
+    const rows = database.prepare('SELECT boxes FROM tasks ORDER BY sequence').all();
+    database.close();
+    expect(rows.map((row) => Object(row)['boxes'])).to.deep.equal([null, '[]']);
+  });
+
   it('answer each of many puts at once with its own, and show one of them whole', async () => {
     const tasks = await open();
     const shades = Array.from({ length: 24 }, (_, shade) => shade);
