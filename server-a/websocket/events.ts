@@ -103,6 +103,7 @@ class Clients implements Events {
     const peer = new Peer(socket, {
       maxBufferedBytes: MAX_BUFFERED_BYTES,
       pingMs: this.#pingMs,
+      mustAnswer: true,
       onText: (text) => {
         try {
           obey(readEventRequest(text), subscriptions);

@@ -11,8 +11,10 @@ export interface PeerOptions {
   readonly onClose: () => void;
   /** Bytes that may wait for a client to read them; beyond that it is cut off. */
   readonly maxBufferedBytes: number;
-  /** Between two pings, where clients must answer them: who has not by the next is gone. */
-  readonly pingMs?: number;
+  /** Milliseconds between two pings: whoever sits between knows by them that the connection is in use. */
+  readonly pingMs: number;
+  /** Whether who has not answered a ping by the next is gone. */
+  readonly mustAnswer: boolean;
 }
 
 /** One WebSocket client. Texts only: a binary message ends the connection with 1003. */
@@ -24,8 +26,7 @@ export class Peer {
   constructor(socket: WebSocket, options: PeerOptions) {
     this.#socket = socket;
     this.#maxBufferedBytes = options.maxBufferedBytes;
-    const { pingMs } = options;
-    const heartbeat = pingMs === undefined ? undefined : setInterval(() => this.#beat(), pingMs);
+    const heartbeat = setInterval(() => this.#beat(options.mustAnswer), options.pingMs);
     // A broken frame or connection: ws closes it, with the code that belongs to it.
     socket.on('error', () => undefined);
     socket.on('pong', () => {
@@ -67,8 +68,8 @@ export class Peer {
     });
   }
 
-  #beat(): void {
-    if (!this.#isAlive) {
+  #beat(mustAnswer: boolean): void {
+    if (mustAnswer && !this.#isAlive) {
       this.#socket.terminate();
       return;
     }

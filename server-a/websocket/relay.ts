@@ -16,7 +16,8 @@ const MAX_MESSAGE_BYTES = 64 * 1024;
 const MAX_BUFFERED_BYTES = 1024 * 1024;
 /**
  * Milliseconds of silence after which the system asks a client's system whether it is still there (RFC 9293, section
- * 3.8.4). Pings would not do: a client that only sends, or takes its time between two reads, answers none and is well.
+ * 3.8.4), and between two pings. Those keep proxies from taking silence for the end, and need no answer: a client that
+ * only sends, or takes its time between two reads, gives none and is well.
  */
 const KEEP_ALIVE_MS = 30_000;
 /** Milliseconds for a request's head. */
@@ -88,6 +89,8 @@ export class Relay {
   #join(socket: WebSocket): void {
     const peer = new Peer(socket, {
       maxBufferedBytes: MAX_BUFFERED_BYTES,
+      pingMs: this.#keepAliveMs,
+      mustAnswer: false,
       onText: (text) => this.#relay(peer, text),
       onClose: () => {
         this.#peers.delete(peer);
