@@ -30,7 +30,7 @@ export const serverASettings = z.object({
   websocketPort: port
     .default(8080)
     .meta({ group: 'Addresses' })
-    .describe('port of the WebSocket relay for cameras; 0 turns it off'),
+    .describe('port of the WebSocket relay for cameras; 0 turns it off, that of --port shares it'),
   serverBPort: port
     .default(0)
     .meta({ group: 'Addresses' })
