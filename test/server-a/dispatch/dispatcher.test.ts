@@ -11,24 +11,16 @@ import type { Job, Ledger } from '../../../server-a/dispatch/ledger.ts';
 import { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { DarkroomError } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
-import type { OutputHeader, Task } from '../../../shared/task.ts';
+import type { Task } from '../../../shared/task.ts';
 import { encodeHeader } from '../../../shared/wire/frame.ts';
 import type { LaneTiming } from '../../../shared/wire/lane.ts';
 import { type Behaviour, type FakeLane, FakeServerB, welcome } from '../../support/fake-server-b.ts';
+import { pictureHeader } from '../tasks/support.ts';
 
 const log = createLogger('test', 'silent');
 const never = new AbortController().signal;
 const PICTURE = Buffer.alloc(3 * 1024 * 1024, 7);
-const HEADER: OutputHeader = {
-  kind: 'picture',
-  name: 'resize',
-  operation: 'resize',
-  format: 'jpeg',
-  width: 4,
-  height: 4,
-  frames: 1,
-  bytes: PICTURE.length,
-};
+const HEADER = pictureHeader('resize', PICTURE.length);
 
 /** Gives a job its one output and ends it, unless it is canceled meanwhile. */
 async function finish({ wire }: FakeLane): Promise<void> {
@@ -270,7 +262,7 @@ describe('dispatcher', () => {
         (lane: FakeLane) => lane.socket.write(encodeHeader('DATA', 10)),
         (lane: FakeLane) => lane.socket.write(Buffer.from('HTTP/1.1 200 OK\r\n\r\n')),
         (lane: FakeLane) => {
-          lane.wire.send('OUTPUT', { ...HEADER, bytes: 10 });
+          lane.wire.send('OUTPUT', pictureHeader('resize', 10));
           lane.socket.write(encodeHeader('DONE', 2));
         },
       ];

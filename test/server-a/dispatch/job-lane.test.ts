@@ -6,33 +6,14 @@ import { expect } from 'chai';
 import { JobLane, type JobOutcome } from '../../../server-a/dispatch/job-lane.ts';
 import type { Job, OutputFile } from '../../../server-a/dispatch/ledger.ts';
 import type { OutputStore } from '../../../server-a/dispatch/output-receiver.ts';
-import type { ImageHeader, OutputHeader } from '../../../shared/task.ts';
 import { type Behaviour, type FakeLane, FakeServerB, welcome } from '../../support/fake-server-b.ts';
+import { SMALL_HEADER } from '../../support/wire-client.ts';
+import { pictureHeader } from '../tasks/support.ts';
 
 const BODY = Buffer.alloc(1000, 1);
-const INPUT: ImageHeader = {
-  format: 'jpeg',
-  width: 8,
-  height: 8,
-  frames: 1,
-  channels: 3,
-  depth: 8,
-  alpha: false,
-  progressive: false,
-  orientation: 1,
-};
 /** More than a lane takes before it holds Server B back. */
 const PICTURE = Buffer.alloc(4 * 1024 * 1024, 7);
-const HEADER: OutputHeader = {
-  kind: 'picture',
-  name: 'resize',
-  operation: 'resize',
-  format: 'jpeg',
-  width: 4,
-  height: 4,
-  frames: 1,
-  bytes: PICTURE.length,
-};
+const HEADER = pictureHeader('resize', PICTURE.length);
 /** Together the milliseconds for which nothing of an outcome need come. */
 const DEADLINE_MS = 200;
 const OVERDUE_MS = 800;
@@ -96,7 +77,7 @@ describe('job lane', () => {
       id: 'V1StGXR8_Z5jdHi6B-myT',
       attempt: 1,
       operations: [{ operation: 'resize', scale_factor: 0.5 }],
-      header: INPUT,
+      header: SMALL_HEADER,
       path: join(folder, 'input'),
       bytes: BODY.length,
       sha256: '',

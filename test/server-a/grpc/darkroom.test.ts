@@ -6,6 +6,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { z } from 'zod';
+import { expectNothingLeft } from '../http/http-fixture.ts';
 import {
   beginJob,
   CLASSIFY,
@@ -17,7 +18,7 @@ import {
   submitPicture,
 } from '../tasks/support.ts';
 import { collect, failureOf, type GrpcClient } from './grpc-client.ts';
-import { expectNothingLeft, useFixture } from './grpc-fixture.ts';
+import { useFixture } from './grpc-fixture.ts';
 
 const UNKNOWN_ID = 'V1StGXR8_Z5jdHi6B-myT';
 

@@ -1,7 +1,6 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { PackageDefinition } from '@grpc/proto-loader';
 import { pino } from 'pino';
 import { startGrpc } from '../../../server-a/grpc/index.ts';
@@ -91,14 +90,4 @@ export function useFixture(changes: Partial<typeof settings> = {}): () => Fixtur
     if (fixture === null) throw new Error('Expected a fixture');
     return fixture;
   };
-}
-
-/** Resolves when nothing of an upload is left; rejects when something stays. */
-export async function expectNothingLeft({ spool, tasks }: Fixture): Promise<void> {
-  for (let look = 0; look < 200; look += 1) {
-    const { pending, processing, spool_bytes: bytes } = tasks.counts();
-    if ((await spool()).length === 0 && pending + processing + bytes === 0) return;
-    await sleep(10);
-  }
-  throw new Error(`Expected nothing left, found ${await spool()} and ${JSON.stringify(tasks.counts())}`);
 }

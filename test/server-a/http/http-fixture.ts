@@ -79,7 +79,7 @@ export async function startFixture(changes: Partial<FixtureSettings> = {}, ip = 
 }
 
 /** Resolves when nothing of an upload is left: no file in the spool and no task; rejects when something stays. */
-export async function expectNothingLeft({ spool, tasks }: Fixture): Promise<void> {
+export async function expectNothingLeft({ spool, tasks }: Pick<Fixture, 'spool' | 'tasks'>): Promise<void> {
   for (let look = 0; look < 200; look += 1) {
     const { pending, processing, spool_bytes: bytes } = tasks.counts();
     if ((await spool()).length === 0 && pending + processing + bytes === 0) return;
