@@ -4,22 +4,24 @@ import sharp from 'sharp';
 import { probe } from '../server-a/source/probe.ts';
 import { openRandomAccess } from '../server-a/source/random-access.ts';
 import { jobCost } from '../server-b/cost.ts';
+import { OPERATIONS } from '../server-b/operations/index.ts';
 import { setUpLibvips } from '../server-b/operations/libvips.ts';
-import { OPERATIONS, performJob } from '../server-b/operations/perform.ts';
-import { FORMATS, operationsSchema } from '../shared/operations.ts';
+import { performJob } from '../server-b/operations/perform.ts';
+import { FORMATS } from '../shared/operations/format.ts';
+import { outputSpecsSchema } from '../shared/operations/outputs.ts';
 
 /**
  * One job as a worker does it, in a process of its own, so that its peak is its own. Prints one line of JSON: what
  * server-b/cost.ts predicts and by how much resident memory grew at its highest, in MiB.
  *
- * Arguments: picture, operations as JSON.
+ * Arguments: picture, outputs as JSON.
  */
-const [path = '', operationsText = '[]'] = process.argv.slice(2);
+const [path = '', outputsText = '[]'] = process.argv.slice(2);
 const MEBIBYTE = 1024 * 1024;
 const LIMITS = { maxPixels: 100_000_000, maxSide: 16_384, maxDecodedMb: 400 };
 
 setUpLibvips(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-const operations = operationsSchema.parse(JSON.parse(operationsText));
+const outputs = outputSpecsSchema.parse(JSON.parse(outputsText));
 const file = await open(path);
 const image = await probe(await openRandomAccess(file));
 await file.close();
@@ -29,8 +31,8 @@ const before = memoryOf('VmRSS');
 // Makes the present size the highest so far (proc_pid_clear_refs(5)).
 writeFileSync('/proc/self/clear_refs', '5');
 const body = new Uint8Array(readFileSync(path));
-const predicted = jobCost(body.length, image, operations) / MEBIBYTE;
-const job = { operations, image, body, deadlineMs: 600_000, model: null };
+const predicted = jobCost(body.length, image, outputs) / MEBIBYTE;
+const job = { outputs, image, body, deadlineMs: 600_000, model: null };
 const { outcome } = await performJob(job, LIMITS, OPERATIONS);
 if (outcome.kind === 'failed') throw new Error(outcome.error.message);
 process.stdout.write(`${JSON.stringify({ predicted, measured: memoryOf('VmHWM') - before })}\n`);

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { z } from 'zod';
-import { FORMATS, type Operation } from '../shared/operations.ts';
+import { FORMATS } from '../shared/operations/format.ts';
+import type { OutputSpec } from '../shared/operations/index.ts';
 import { type Kind, makePicture, makeSources } from './memory-pictures.ts';
 
 // What server-b/cost.ts predicts for a job against the memory it takes at its peak, each in a process of its own. The
@@ -18,20 +19,24 @@ const run = promisify(execFile);
 const JOB = fileURLToPath(new URL('./memory-job.js', import.meta.url));
 const replySchema = z.object({ predicted: z.number(), measured: z.number() });
 
-const SCALES = [0.1, 0.5, 1].map((factor): Operation[] => [{ operation: 'resize', scale_factor: factor }]);
-const ENDS = SCALES.filter((_, index) => index !== 1);
-const FORMATS_OUT = FORMATS.map((format): Operation[] => [{ operation: 'resize', scale_factor: 0.7, format }]);
-const CIRCLES = (['png', 'webp', 'avif'] as const).map((format): Operation[] => [
-  { operation: 'circle', size: 2000, format },
+const SCALES = [0.1, 0.5, 1].map((factor): OutputSpec[] => [
+  { name: 'resize', operation: 'resize', scale_factor: factor },
 ]);
-const SHARED: Operation[][] = [
+const ENDS = SCALES.filter((_, index) => index !== 1);
+const FORMATS_OUT = FORMATS.map((format): OutputSpec[] => [
+  { name: 'resize', operation: 'resize', scale_factor: 0.7, format },
+]);
+const CIRCLES = (['png', 'webp', 'avif'] as const).map((format): OutputSpec[] => [
+  { name: 'circle', operation: 'circle', size: 2000, format },
+]);
+const SHARED: OutputSpec[][] = [
   [
-    { operation: 'resize', scale_factor: 0.5 },
-    { operation: 'circle', size: 1000 },
+    { name: 'resize', operation: 'resize', scale_factor: 0.5 },
+    { name: 'circle', operation: 'circle', size: 1000 },
   ],
 ];
 
-const CASES: readonly (readonly [Kind, Operation[][]])[] = [
+const CASES: readonly (readonly [Kind, OutputSpec[][]])[] = [
   ['jpeg', [...SCALES, ...FORMATS_OUT, ...CIRCLES, ...SHARED]],
   ['jpeg progressive', SCALES],
   ['jpeg progressive 4:4:4', SCALES],
@@ -70,21 +75,15 @@ async function measureAll(size: number): Promise<void> {
   const path = join(folder, 'picture');
   for (const [kind, jobs] of CASES) {
     await makePicture(kind, sources, path);
-    for (const operations of jobs) {
-      const { stdout } = await run(process.execPath, [JOB, path, JSON.stringify(operations)]);
+    for (const specs of jobs) {
+      const { stdout } = await run(process.execPath, [JOB, path, JSON.stringify(specs)]);
       const { predicted, measured } = replySchema.parse(JSON.parse(stdout));
-      const columns = [size, kind, describe(operations), Math.round(predicted), Math.round(measured)];
+      const columns = [size, kind, describe(specs), Math.round(predicted), Math.round(measured)];
       console.log([...columns, (predicted / measured).toFixed(2)].join(' | '));
     }
   }
 }
 
-function describe(operations: readonly Operation[]): string {
-  return operations
-    .map((operation) => {
-      if (operation.operation === 'classify') return 'classify';
-      const size = operation.operation === 'circle' ? operation.size : operation.scale_factor;
-      return [operation.operation, size, operation.format ?? ''].join(' ').trim();
-    })
-    .join(', ');
+function describe(specs: readonly OutputSpec[]): string {
+  return specs.map(({ name: _name, ...parameters }) => Object.values(parameters).join(' ')).join(', ');
 }

@@ -4,9 +4,10 @@ import { modelInput } from '../server-b/operations/classify.ts';
 import { Deadline } from '../server-b/operations/deadline.ts';
 import { Picture } from '../server-b/operations/decode.ts';
 import { resize } from '../server-b/operations/resize.ts';
-import type { Format } from '../shared/operations.ts';
+import type { Format } from '../shared/operations/format.ts';
 
-// How much CPU one decode for all operations takes against one for each: the numbers behind server-b/operations/share.ts.
+// How much CPU one decode at full size takes for all outputs against one for each: the numbers behind
+// server-b/decode-plan.ts. Where the decoder shrinks the picture as it loads, one decode is dearer, and worse.
 // Rounds of the two are paired, so that what else the machine does strikes both; the median of the ratios is printed.
 
 const WIDTH = 3000;
@@ -35,11 +36,11 @@ async function draw(body: Uint8Array<ArrayBuffer>, format: Format, scale: number
   const header = { format, width: WIDTH, height: HEIGHT, frames: 1, channels: 3, depth: 8, orientation: 1 } as const;
   const image = { ...header, alpha: false, progressive: false };
   const picture = await Picture.open(body, image, LIMITS, new Deadline(600_000));
-  const size = { width: Math.round(WIDTH * scale), height: Math.round(HEIGHT * scale) };
-  if (shared) await picture.reduce(size);
-  await resize(picture, { operation: 'resize', scale_factor: scale, format: 'jpeg' });
-  await circle(picture, { operation: 'circle', size: Math.round(size.height * 0.8), format: 'webp' });
-  await modelInput(picture);
+  const source = shared ? picture.sharing(await picture.decodeOnce(picture)) : picture;
+  await resize(source, { name: 'resize', operation: 'resize', scale_factor: scale, format: 'jpeg' });
+  const size = Math.round(HEIGHT * scale * 0.8);
+  await circle(source, { name: 'circle', operation: 'circle', size, format: 'webp' });
+  await modelInput(source);
 }
 
 /** Milliseconds of CPU, all threads of the process. */

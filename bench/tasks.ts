@@ -1,13 +1,11 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import sharp from 'sharp';
 import { Pool } from 'undici';
 import { z } from 'zod';
+import { findModel, findPicture } from './inputs.ts';
 import { usageOf } from './processes.ts';
 import { type Service, startService } from './service.ts';
 
@@ -25,20 +23,6 @@ const FACTORS = [0.1, 0.5];
 const resultSchema = z.object({ tasksPerSecond: z.number(), cpuMs: z.number(), peakMib: z.number() });
 type Result = z.infer<typeof resultSchema>;
 const taskSchema = z.object({ status: z.string(), error: z.unknown() });
-
-const shared = process.env['DARKROOM_SHARED'] ?? fileURLToPath(new URL('../../../shared', import.meta.url));
-const folder = await mkdtemp(join(tmpdir(), 'darkroom-bench-'));
-
-async function findPicture(): Promise<string> {
-  const photo = join(shared, 'photos', 'coffee-mug.jpg');
-  if (existsSync(photo)) return photo;
-  const made = join(folder, 'noise.jpg');
-  const noise = { type: 'gaussian', mean: 128, sigma: 30 } as const;
-  await sharp({ create: { width: 3361, height: 2521, channels: 3, background: 'grey', noise } })
-    .blur(3)
-    .toFile(made);
-  return made;
-}
 
 async function bareLoop(picture: string, model: string, factor: number): Promise<Result> {
   const script = fileURLToPath(new URL('./bare-loop.js', import.meta.url));
@@ -86,9 +70,8 @@ function row(name: string, values: readonly number[], unit: string): void {
   console.log(`  ${name.padEnd(34)}${shown.join('')}  ${unit}`);
 }
 
-const picture = await findPicture();
-const modelFile = join(shared, 'models', 'mobilenetv2-12-qdq.onnx');
-const model = existsSync(modelFile) ? modelFile : '';
+const { path: picture, remove } = await findPicture();
+const model = findModel() ?? '';
 const body = readFileSync(picture);
 const service = await startService(model === '' ? ['--no-model-fetch'] : ['--model', model]);
 try {
@@ -149,5 +132,5 @@ try {
   );
 } finally {
   await service.close();
-  await rm(folder, { recursive: true });
+  await remove();
 }

@@ -48,6 +48,9 @@ export const serverASettings = z.object({
     .default(false)
     .meta({ group: 'Access' })
     .describe('fetch URLs of loopback, private and link-local addresses, too'),
+  presets: optionalText
+    .meta({ group: 'Work' })
+    .describe('JSON file of named lists of outputs, which clients ask for by `preset`'),
   ...commonSettings,
   jobSeconds: positive.max(3600).default(30).meta({ group: 'Work' }).describe('seconds a worker may spend on one job'),
   maxUploadMb: positive.default(50).meta({ group: 'Limits' }).describe('size of one upload, in MiB'),

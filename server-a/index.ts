@@ -6,6 +6,7 @@ import type { Backend } from './dispatch/lanes.ts';
 import { createApp } from './http/app.ts';
 import type { Readiness } from './http/health.ts';
 import { listen } from './http/server.ts';
+import { Presets } from './presets.ts';
 import type { Protocol } from './protocol.ts';
 import { Tasks } from './tasks/tasks.ts';
 import { attachEvents } from './websocket/events.ts';
@@ -38,6 +39,7 @@ export interface ServerA {
 /** What every protocol stands on. */
 interface Ground {
   readonly tasks: Tasks;
+  readonly presets: Presets;
   readonly settings: ServerASettings;
   readonly readiness: () => Readiness;
   readonly log: Logger;
@@ -45,11 +47,12 @@ interface Ground {
 
 /**
  * Opens the data folder, the lanes and the protocols, in that order; a protocol whose port is 0 is off, HTTP excepted.
- * Throws BAD_REQUEST when the folder has an owner, and the system's error, with code and port, when a port is taken;
+ * Throws BAD_REQUEST when a preset is not as it should be or the folder has an owner, and the system's error, with code and port, when a port is taken;
  * what was opened before is closed again.
  */
 export async function startServerA(settings: ServerASettings, options: ServerAOptions): Promise<ServerA> {
   const { backend, token, log } = options;
+  const presets = await Presets.load(settings.presets);
   const tasks = await Tasks.open({ ...settings, onFatal: options.onFatal }, log);
   const protocols: Protocol[] = [];
   let dispatcher: Dispatcher | null = null;
@@ -66,7 +69,7 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
     const deadlineMs = settings.jobSeconds * 1000;
     dispatcher = new Dispatcher({ ledger: tasks.ledger, backend, token, deadlineMs, log });
     tasks.attach(dispatcher);
-    const ground = { tasks, settings, readiness: readinessOf(tasks, dispatcher), log };
+    const ground = { tasks, presets, settings, readiness: readinessOf(tasks, dispatcher), log };
     const http = await startHttp(ground);
     protocols.push(http);
     for (const { isOn, start } of BESIDE) if (isOn(settings)) protocols.push(await start(ground));

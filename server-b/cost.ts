@@ -1,7 +1,9 @@
-import { countPixels, decodedBytes, outputSize } from '../shared/limits.ts';
-import { circleFormat, type Format, type Operation, resizedSize, type Size } from '../shared/operations.ts';
-import type { ImageHeader } from '../shared/task.ts';
-import { CLASSIFY_SIDE, MAX_SHARED_JPEG_SCALE } from './scales.ts';
+import type { ImageHeader } from '../shared/image-header.ts';
+import { countPixels, decodedBytes } from '../shared/limits.ts';
+import type { Drawing, Plan } from '../shared/operations/definition.ts';
+import type { Format } from '../shared/operations/format.ts';
+import { type OutputSpec, planOf } from '../shared/operations/index.ts';
+import { planDecode } from './decode-plan.ts';
 
 // Every number here is the peak that bench/memory.ts saw, rounded up; run it after an update of sharp.
 
@@ -29,19 +31,20 @@ const ENCODER_PIXEL_BYTES: Readonly<Record<Format, { readonly opaque: number; re
 const PALETTE_BYTES = 20 * 1024 * 1024;
 /** Bytes for each pixel of an animation's encoded frames, which are kept until the last. */
 const ENCODED_PIXEL_BYTES = 1;
+/** Bytes for each pixel of an output that is encoded, and waits for the job's other outputs. */
+const WAITING_PIXEL_BYTES = 4;
 
 /**
  * Memory in bytes that a job may take at its peak, so that the sum over all running jobs can be bounded: the body as it
- * came, what decoding holds, what lies between decoder and encoder, every output. It is a close upper bound where the
- * picture is hard to compress, and higher where it is not, which no header tells.
+ * came, what decoding holds, what lies between decoder and encoder, and the outputs, which are drawn one after the
+ * other: the largest as it is encoded, and all the others that wait. It is a close upper bound where the picture is
+ * hard to compress, and higher where it is not, which no header tells.
  */
-export function jobCost(bytes: number, image: ImageHeader, operations: readonly Operation[]): number {
-  const scale = Math.max(...operations.map((operation) => scaleOf(image, operation)));
-  const outputs = operations.map((operation) => outputCost(image, operation));
-  const ways = windowCost(image, operations, scale) + turningCost(image, scale) + sharedCost(image, operations, scale);
-  return Math.ceil(
-    FIXED_BYTES + bytes + decodingCost(image, scale) + ways + outputs.reduce((sum, cost) => sum + cost, 0),
-  );
+export function jobCost(bytes: number, image: ImageHeader, specs: readonly OutputSpec[]): number {
+  const plans = specs.map((spec) => planOf(image, spec));
+  const scale = Math.max(...plans.map((plan) => plan.scale));
+  const between = windowCost(image, plans, scale) + turningCost(image, scale) + sharedCost(image, plans);
+  return Math.ceil(FIXED_BYTES + bytes + decodingCost(image, scale) + between + outputsCost(plans));
 }
 
 /** What a decoder holds that does not give its rows one after another. */
@@ -71,15 +74,14 @@ function decodingCost(image: ImageHeader, scale: number): number {
 }
 
 /** Rows of the decoded picture or of the largest output, whichever are longer, on their way to the encoder. */
-function windowCost(image: ImageHeader, operations: readonly Operation[], scale: number): number {
+function windowCost(image: ImageHeader, plans: readonly Plan[], scale: number): number {
   const loaded = loadScale(image, scale);
-  const widths = operations.map((operation) => outputSize(image, operation)?.width ?? 0);
-  const width = Math.max(image.width * loaded, ...widths);
+  const width = Math.max(image.width * loaded, ...plans.map(({ drawing }) => drawing?.width ?? 0));
   const rows = Math.min(WINDOW_ROWS, image.height * image.frames * Math.max(loaded, scale));
   return (width * rows * image.channels * image.depth) / 8;
 }
 
-/** A picture that is to be turned is decoded whole before. */
+/** A picture that is turned by its EXIF orientation is decoded whole before. */
 function turningCost(image: ImageHeader, scale: number): number {
   if (image.orientation === 1) return 0;
   return image.frames > 1
@@ -87,38 +89,37 @@ function turningCost(image: ImageHeader, scale: number): number {
     : decodedBytes(image) * loadScale(image, scale) ** 2;
 }
 
-/** The raster that several operations share, or that a 16-bit picture goes through (operations/share.ts). */
-function sharedCost(image: ImageHeader, operations: readonly Operation[], scale: number): number {
-  const isPossible = operations.length > 1 || image.depth > 8;
-  if (!isPossible || (image.format === 'jpeg' && scale > MAX_SHARED_JPEG_SCALE)) return 0;
-  return Math.min(image.channels, RASTER_PIXEL_BYTES) * image.width * image.height * Math.min(1, scale) ** 2;
+/**
+ * The pixels that several outputs share, or those of a 16-bit picture, which may have to become sRGB before anything is
+ * made of it (`wideProfile` in operations/decode.ts; the header does not tell).
+ */
+function sharedCost(image: ImageHeader, plans: readonly Plan[]): number {
+  const channels = Math.min(image.channels, RASTER_PIXEL_BYTES);
+  const shared = planDecode(image, plans);
+  const sharedBytes = shared === null ? 0 : channels * shared.size.width * shared.size.height;
+  if (image.depth === 8) return sharedBytes;
+  const scale = Math.min(1, Math.max(...plans.map((plan) => plan.scale)));
+  return Math.max(sharedBytes, channels * image.width * image.height * scale ** 2);
 }
 
-function outputCost(image: ImageHeader, operation: Operation): number {
-  const size = outputSize(image, operation);
-  if (size === null || operation.operation === 'classify') return 0;
-  const format = formatOf(image, operation);
-  const { opaque, transparent } = ENCODER_PIXEL_BYTES[format];
-  const pixels = size.width * size.height;
-  if (operation.operation === 'circle') return (RASTER_PIXEL_BYTES + transparent) * pixels;
-  // Padding is transparent where the format allows.
-  const each = image.alpha || operation.fit === 'contain' ? transparent : opaque;
-  const encoded = size.frames > 1 ? ENCODED_PIXEL_BYTES * countPixels(size) : 0;
-  return each * pixels + encoded + (format === 'gif' ? PALETTE_BYTES : 0);
+function outputsCost(plans: readonly Plan[]): number {
+  const drawings = plans.flatMap(({ drawing, workBytes }) =>
+    drawing === null ? [] : [{ encoding: encodingCost(drawing) + workBytes, waiting: waitingCost(drawing) }],
+  );
+  const waiting = drawings.reduce((sum, one) => sum + one.waiting, 0);
+  return Math.max(0, ...drawings.map((one) => one.encoding + waiting - one.waiting));
 }
 
-function formatOf(image: ImageHeader, operation: Exclude<Operation, { operation: 'classify' }>): Format {
-  if (operation.operation === 'resize') return operation.format ?? image.format;
-  return circleFormat(operation.format);
+/** What the encoder of one output holds, its own result included. */
+function encodingCost(drawing: Drawing): number {
+  const { opaque, transparent } = ENCODER_PIXEL_BYTES[drawing.format];
+  const each = drawing.transparent ? transparent : opaque;
+  const encoded = drawing.frames > 1 ? ENCODED_PIXEL_BYTES * countPixels(drawing) : 0;
+  return each * drawing.width * drawing.height + encoded + (drawing.format === 'gif' ? PALETTE_BYTES : 0);
 }
 
-/** How many times its own size the picture is drawn, the larger of both ways. */
-function scaleOf(image: Size, operation: Operation): number {
-  const { width, height } = image;
-  if (operation.operation === 'classify') return CLASSIFY_SIDE / Math.min(width, height);
-  if (operation.operation === 'circle') return operation.size / Math.min(width, height);
-  const size = resizedSize(image, operation);
-  return Math.max(size.width / width, size.height / height);
+function waitingCost(drawing: Drawing): number {
+  return drawing.frames > 1 ? ENCODED_PIXEL_BYTES * countPixels(drawing) : WAITING_PIXEL_BYTES * countPixels(drawing);
 }
 
 /** The scale at which pixels leave the decoder: JPEG shrinks by powers of two as it decodes, a still WebP as asked. */

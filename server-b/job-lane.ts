@@ -130,11 +130,11 @@ export class JobLane {
   }
 
   async #admit(job: CurrentJob): Promise<void> {
-    const { bytes, image, operations, alone } = job.message;
+    const { bytes, image, outputs, alone } = job.message;
     if (this.#context.isDraining()) throw new DarkroomError('DRAINING', 'Server B is closing');
     checkInputLimits(image, this.#context.limits);
-    checkOutputLimits(image, operations, this.#context.limits);
-    const claim = { bytes: jobCost(bytes, image, operations), alone };
+    checkOutputLimits(image, outputs, this.#context.limits);
+    const claim = { bytes: jobCost(bytes, image, outputs), alone };
     const reservation = await this.#context.budget.reserve(claim, job.abandoned.signal);
     if (job.abandoned.signal.aborted) return reservation.release();
     job.reservation = reservation;
@@ -180,7 +180,7 @@ export class JobLane {
 
   /** The pool's outcome. Tells A at the deadline, and asks for the instance's end when the worker stays away. */
   async #runToDeadline(job: CurrentJob): Promise<JobOutcome> {
-    const { id, operations, image, deadline_ms: deadlineMs } = job.message;
+    const { id, outputs, image, deadline_ms: deadlineMs } = job.message;
     let isBack = false;
     const isLate = () => !isBack && !job.abandoned.signal.aborted;
     const late = setTimeout(() => {
@@ -190,7 +190,7 @@ export class JobLane {
     try {
       const { body } = job;
       job.body = new Uint8Array(0);
-      return await this.#context.pool.run({ id, operations, image, body, deadlineMs }, job.abandoned.signal);
+      return await this.#context.pool.run({ id, outputs, image, body, deadlineMs }, job.abandoned.signal);
     } finally {
       isBack = true;
       clearTimeout(late);

@@ -1,23 +1,38 @@
 import { z } from 'zod';
 import type { ErrorCode, ErrorDescription } from '../shared/errors.ts';
-import type { Operation, OperationName } from '../shared/operations.ts';
-import type { ImageHeader, OutputHeader, Timings } from '../shared/task.ts';
+import type { ImageHeader } from '../shared/image-header.ts';
+import type { Format } from '../shared/operations/format.ts';
+import type { OutputSpec } from '../shared/operations/index.ts';
+import type { OutputHeader, Timings } from '../shared/task.ts';
 import type { ModelFiles } from './model.ts';
 
-/** What one operation gave: its header, and the encoded picture where it drew one. */
-export interface PictureOutput {
+/** What one operation gave: an encoded picture and what it is, or data. */
+export type Product =
+  | {
+      readonly kind: 'picture';
+      readonly format: Format;
+      readonly width: number;
+      readonly height: number;
+      readonly frames: number;
+      /** In an ArrayBuffer of its own, so that it can move to another thread. */
+      readonly picture: Uint8Array<ArrayBuffer>;
+    }
+  | { readonly kind: 'data'; readonly data: Readonly<Record<string, unknown>> };
+
+/** An output as it goes onto the socket: its header, and the encoded picture where there is one. */
+export interface JobOutput {
   readonly header: OutputHeader;
   readonly picture: Uint8Array<ArrayBuffer> | null;
 }
 
-/** The one end of a job. Operations fail apart, so a job is `done` even when some of its outputs are failures. */
+/** The one end of a job. Outputs fail apart, so a job is `done` even when some of its outputs are failures. */
 export type JobOutcome =
-  | { readonly kind: 'done'; readonly outputs: PictureOutput[]; readonly timings: Timings }
+  | { readonly kind: 'done'; readonly outputs: JobOutput[]; readonly timings: Timings }
   | { readonly kind: 'failed'; readonly error: ErrorDescription };
 
 /** What the pool sends to a worker thread. The body moves there; it is not copied. */
 export interface WorkerJob {
-  readonly operations: readonly Operation[];
+  readonly outputs: readonly OutputSpec[];
   readonly image: ImageHeader;
   readonly body: Uint8Array<ArrayBuffer>;
   /** Milliseconds from the moment the worker takes the job. */
@@ -25,9 +40,10 @@ export interface WorkerJob {
   readonly model: ModelFiles | null;
 }
 
-/** What went wrong inside in words for the log, never for a client. */
+/** Why a step failed, in words for the log and never for a client. */
 export interface Fault {
-  readonly step: OperationName | 'decode';
+  /** `decode`, or the name of an output. */
+  readonly step: string;
   readonly code: ErrorCode;
   readonly reason: string;
 }

@@ -4,9 +4,9 @@ import { pathToFileURL } from 'node:url';
 import { Piscina } from 'piscina';
 import type { PictureLimits } from '../shared/config.ts';
 import { describeError, type ErrorDescription } from '../shared/errors.ts';
+import type { ImageHeader } from '../shared/image-header.ts';
 import type { Logger } from '../shared/log.ts';
-import type { Operation } from '../shared/operations.ts';
-import type { ImageHeader } from '../shared/task.ts';
+import type { OutputSpec } from '../shared/operations/index.ts';
 import type { JobOutcome, WorkerJob, WorkerReply, WorkerSettings } from './job.ts';
 import type { ModelFiles } from './model.ts';
 
@@ -14,7 +14,7 @@ import type { ModelFiles } from './model.ts';
 export interface PoolJob {
   /** The task's id, for the log. */
   readonly id: string;
-  readonly operations: readonly Operation[];
+  readonly outputs: readonly OutputSpec[];
   readonly image: ImageHeader;
   /** The encoded picture, in an ArrayBuffer of its own: it moves to the worker and is empty here afterwards. */
   readonly body: Uint8Array<ArrayBuffer>;
@@ -104,8 +104,8 @@ export class Pool {
       return failed({ code: 'CANCELED', message: 'The task was canceled before a worker took it' });
     }
     try {
-      const { operations, image, body, deadlineMs } = job;
-      const task = { operations, image, body, deadlineMs, model: this.#model };
+      const { outputs, image, body, deadlineMs } = job;
+      const task = { outputs, image, body, deadlineMs, model: this.#model };
       const { outcome, faults } = await this.#piscina.run(task, { transferList: [body.buffer] });
       for (const { code, ...fault } of faults) {
         this.#log[code === 'INTERNAL' ? 'error' : 'info']({ task_id: job.id, code, ...fault }, 'a step failed');

@@ -1,9 +1,11 @@
 import { workerData } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { z } from 'zod';
+import { OPERATION_NAMES, operationNameSchema } from '../shared/operations/index.ts';
 import { type WorkerJob, type WorkerReply, workerSettingsSchema } from './job.ts';
+import { OPERATIONS, type Operation, type Operations } from './operations/index.ts';
 import { setUpLibvips } from './operations/libvips.ts';
-import { OPERATIONS, type Operations, performJob } from './operations/perform.ts';
+import { performJob } from './operations/perform.ts';
 
 const settings = workerSettingsSchema.parse(workerData);
 setUpLibvips(settings.setUp);
@@ -31,18 +33,10 @@ function moved(reply: WorkerReply) {
 
 async function loadOperations(module: string | undefined): Promise<Operations> {
   if (module === undefined) return OPERATIONS;
-  const isFunction = (value: unknown) => typeof value === 'function';
-  const replacements = z
-    .object({
-      resize: z.custom<Operations['resize']>(isFunction),
-      circle: z.custom<Operations['circle']>(isFunction),
-      classify: z.custom<Operations['classify']>(isFunction),
-    })
-    .partial();
-  const found = replacements.parse({ ...(await import(module)) });
-  return {
-    resize: found.resize ?? OPERATIONS.resize,
-    circle: found.circle ?? OPERATIONS.circle,
-    classify: found.classify ?? OPERATIONS.classify,
-  };
+  const isOperation = (value: unknown) => value instanceof Object && 'perform' in value;
+  const replacements = z.partialRecord(operationNameSchema, z.custom<Operation>(isOperation));
+  const found = Object.entries({ ...(await import(module)) }).filter(([name]) =>
+    OPERATION_NAMES.some((one) => one === name),
+  );
+  return { ...OPERATIONS, ...replacements.parse(Object.fromEntries(found)) };
 }

@@ -1,7 +1,9 @@
 import type { PictureLimits } from './config.ts';
 import { DarkroomError } from './errors.ts';
-import { holdsAnimation, type Operation, resizedSize } from './operations.ts';
-import type { ImageHeader } from './task.ts';
+import type { ImageHeader } from './image-header.ts';
+import type { Drawing } from './operations/definition.ts';
+import type { Size } from './operations/format.ts';
+import { type OutputSpec, planOf } from './operations/index.ts';
 
 /** Bytes in one `Mb` of a setting's name. */
 export const MEBIBYTE = 1024 * 1024;
@@ -9,7 +11,7 @@ export const MEBIBYTE = 1024 * 1024;
 const OUTPUT_PIXEL_BYTES = 4;
 
 /** Pixels over all frames. */
-export function countPixels(picture: Pick<ImageHeader, 'width' | 'height' | 'frames'>): number {
+export function countPixels(picture: Size & { readonly frames: number }): number {
   return picture.width * picture.height * picture.frames;
 }
 
@@ -26,30 +28,33 @@ export function checkInputLimits(header: ImageHeader, limits: PictureLimits): vo
   if (decoded > most) throw tooLarge('the picture', `at most ${most} bytes when decoded`, `${decoded}`);
 }
 
-/** Throws IMAGE_TOO_LARGE when an operation would make a picture beyond the limits that hold for inputs. */
-export function checkOutputLimits(header: ImageHeader, operations: readonly Operation[], limits: PictureLimits): void {
-  for (const operation of operations) {
-    const output = outputSize(header, operation);
-    if (output === null) continue;
-    checkSides(`the ${operation.operation} output`, output, limits);
-    const decoded = countPixels(output) * OUTPUT_PIXEL_BYTES;
-    const most = limits.maxDecodedMb * MEBIBYTE;
-    if (decoded > most) throw tooLarge(`the ${operation.operation} output`, `at most ${most} bytes`, `${decoded}`);
+/**
+ * Throws IMAGE_TOO_LARGE, with the output's name, when an output would be a picture beyond the limits that hold for
+ * inputs, or when the outputs up to that one would be together.
+ */
+export function checkOutputLimits(header: ImageHeader, specs: readonly OutputSpec[], limits: PictureLimits): void {
+  const most = limits.maxDecodedMb * MEBIBYTE;
+  let pixels = 0;
+  for (const spec of specs) {
+    const { drawing } = planOf(header, spec);
+    if (drawing === null) continue;
+    checkDrawing(`the ${spec.name} output`, drawing, limits);
+    pixels += countPixels(drawing);
+    const together = `the outputs up to ${spec.name} together`;
+    if (pixels > limits.maxPixels) throw tooLarge(together, `at most ${limits.maxPixels} pixels`, `${pixels}`);
+    const bytes = pixels * OUTPUT_PIXEL_BYTES;
+    if (bytes > most) throw tooLarge(together, `at most ${most} bytes`, `${bytes}`);
   }
 }
 
-/** Size in pixels and frames of what an operation draws at most; null where it draws nothing. */
-export function outputSize(
-  header: ImageHeader,
-  operation: Operation,
-): { width: number; height: number; frames: number } | null {
-  if (operation.operation === 'classify') return null;
-  if (operation.operation === 'circle') return { width: operation.size, height: operation.size, frames: 1 };
-  const frames = holdsAnimation(operation.format ?? header.format) ? header.frames : 1;
-  return { ...resizedSize(header, operation), frames };
+function checkDrawing(what: string, drawing: Drawing, limits: PictureLimits): void {
+  checkSides(what, drawing, limits);
+  const decoded = countPixels(drawing) * OUTPUT_PIXEL_BYTES;
+  const most = limits.maxDecodedMb * MEBIBYTE;
+  if (decoded > most) throw tooLarge(what, `at most ${most} bytes`, `${decoded}`);
 }
 
-function checkSides(what: string, picture: { width: number; height: number; frames: number }, limits: PictureLimits) {
+function checkSides(what: string, picture: Size & { readonly frames: number }, limits: PictureLimits): void {
   const { width, height, frames } = picture;
   if (Math.max(width, height) > limits.maxSide) {
     throw tooLarge(what, `at most ${limits.maxSide} pixels a side`, `${width}×${height}`);

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { ERROR_CODES } from './errors.ts';
-import { formatSchema, operationNameSchema } from './operations.ts';
+import { outputNameSchema } from './operations/definition.ts';
+import { formatSchema } from './operations/format.ts';
+import { operationNameSchema, operationOf } from './operations/index.ts';
 
 /** A task's id: nanoid's 21 URL-safe characters, 126 random bits, so that it is also the key to its result. */
 export const taskIdSchema = z.string().regex(/^[A-Za-z0-9_-]{21}$/);
@@ -16,46 +18,9 @@ export function hasEnded(status: TaskStatus): boolean {
 const errorSchema = z.object({ code: z.enum(ERROR_CODES), message: z.string() });
 const count = z.int().nonnegative();
 
-/**
- * What a picture's header says, found without decoding. `width` and `height` are upright pixels, after EXIF
- * orientation. frames × width × height × channels × depth / 8 is what decoding gives, in bytes.
- */
-export const imageHeaderSchema = z.object({
-  format: formatSchema,
-  /** Pixels across, upright. */
-  width: z.int().positive(),
-  /** Pixels down one frame, upright. */
-  height: z.int().positive(),
-  /** Pictures in an animated GIF or WebP; 1 for everything else. */
-  frames: z.int().positive(),
-  /** Values per pixel as decoded, 1 to 5: grey, RGB, CMYK, each with or without alpha. */
-  channels: z.int().min(1).max(5),
-  /** Bits per value as decoded: 8, 16 or 32. */
-  depth: z.union([z.literal(8), z.literal(16), z.literal(32)]),
-  alpha: z.boolean(),
-  /** Progressive JPEG, interlaced PNG or GIF, lossless WebP, TIFF in planes: decoding holds the whole picture in memory at once. */
-  progressive: z.boolean(),
-  /** EXIF orientation, 1 to 8 (CIPA DC-008, tag 0x0112); 1 where there is none. */
-  orientation: z.int().min(1).max(8),
-});
-export type ImageHeader = z.infer<typeof imageHeaderSchema>;
+const outputBase = { name: outputNameSchema, operation: operationNameSchema };
 
-/** One class the model named. */
-export const labelSchema = z.object({
-  /** Index in the model's 1000 outputs. */
-  index: z.int().nonnegative(),
-  /** WordNet id, such as n02123045. */
-  wnid: z.string(),
-  /** The class's first name, such as "tabby". */
-  label: z.string(),
-  /** Softmax probability, 0 to 1. */
-  probability: z.number().min(0).max(1),
-});
-export type Label = z.infer<typeof labelSchema>;
-
-const outputBase = { name: operationNameSchema, operation: operationNameSchema };
-
-/** One output as Server B gives it: `bytes` of picture follow it on the socket (0 for labels and failures). */
+/** One output as Server B gives it: `bytes` of picture follow it on the socket (0 for data and failures). */
 export const outputHeaderSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('picture'),
@@ -66,7 +31,9 @@ export const outputHeaderSchema = z.discriminatedUnion('kind', [
     frames: z.int().positive(),
     bytes: z.int().positive(),
   }),
-  z.object({ kind: z.literal('labels'), ...outputBase, model: z.string(), labels: z.array(labelSchema) }),
+  z
+    .object({ kind: z.literal('data'), ...outputBase, data: z.record(z.string(), z.unknown()) })
+    .refine(({ operation, data }) => operationOf(operation).data.safeParse(data).success, "the operation's own data"),
   z.object({ kind: z.literal('failure'), ...outputBase, error: errorSchema }),
 ]);
 export type OutputHeader = z.infer<typeof outputHeaderSchema>;
@@ -93,8 +60,8 @@ export const taskInputSchema = z.object({
 });
 export type TaskInput = z.infer<typeof taskInputSchema>;
 
-/** An output as clients see it. */
-export const taskOutputSchema = z.object({
+/** An output as clients see it; what a `data` operation found stands beside these fields. */
+export const taskOutputSchema = z.looseObject({
   ...outputBase,
   status: z.enum(['completed', 'failed']),
   format: formatSchema.optional(),
@@ -103,8 +70,6 @@ export const taskOutputSchema = z.object({
   frames: count.optional(),
   bytes: count.optional(),
   url: z.string().optional(),
-  model: z.string().optional(),
-  labels: z.array(labelSchema).optional(),
   error: errorSchema.optional(),
 });
 export type TaskOutput = z.infer<typeof taskOutputSchema>;

@@ -7,7 +7,9 @@ import { nanoid } from 'nanoid';
 import { type Dispatcher, FormData } from 'undici';
 import { z } from 'zod';
 import { DarkroomError } from '../../shared/errors.ts';
-import { MEDIA_TYPES } from '../../shared/operations.ts';
+import { MEDIA_TYPES } from '../../shared/operations/format.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
+import { outputSpecsSchema } from '../../shared/operations/outputs.ts';
 import { hasEnded, taskSchema } from '../../shared/task.ts';
 import type { ClientSettings } from './config.ts';
 import { formatOfExtension } from './formats.ts';
@@ -21,6 +23,7 @@ const LEAST_PAUSE_MS = 200;
 /** The task as the server tells it; what a newer server adds is kept. */
 const taskAnswerSchema = taskSchema.loose();
 export type TaskAnswer = z.infer<typeof taskAnswerSchema>;
+const presetsSchema = z.record(z.string(), outputSpecsSchema);
 const snippetAnswerSchema = z.object({ task: taskAnswerSchema.nullable() });
 
 /** Server A's HTTP API, seen from outside. Failures are thrown as DarkroomError with the server's own code and detail. */
@@ -40,6 +43,11 @@ export class Client {
     const type = format === undefined ? 'application/octet-stream' : MEDIA_TYPES[format];
     const headers = { 'content-type': type };
     return readTask(await this.#transport.send({ method: 'POST', path: `/upload?${query}`, headers, file }));
+  }
+
+  /** The server's lists of outputs, by their names. */
+  async presets(): Promise<Readonly<Record<string, readonly OutputSpec[]>>> {
+    return readAnswer(presetsSchema, await this.#transport.send({ method: 'GET', path: '/presets' }));
   }
 
   /** The task as it is now. */

@@ -1,4 +1,4 @@
-import { FORMATS, type Format } from '../../shared/operations.ts';
+import { FORMATS, type Format } from '../../shared/operations/format.ts';
 
 /** File name extensions of each format, in lower case, the customary one first. */
 const EXTENSIONS: Readonly<Record<Format, readonly [string, ...string[]]>> = {

@@ -1,37 +1,67 @@
 import { DarkroomError } from '../../shared/errors.ts';
+import { type OutputSpec, operationOf } from '../../shared/operations/index.ts';
+import type { Client } from './client.ts';
 import type { ClientSettings } from './config.ts';
 import { type Console, openConsole } from './console.ts';
 import { type Destination, planDestinations } from './destinations.ts';
 import { formatOfExtension } from './formats.ts';
 import { findInputs, type Input, type Inputs } from './inputs.ts';
+import { mergeOutputs, readOutputFlags, readOutputsFile } from './output-flags.ts';
 import { taskLine } from './task-line.ts';
 import { type UploadReport, uploadAll } from './upload.ts';
 import { withClient } from './with-client.ts';
 
+/** The field of POST /upload that each flag sets. */
+const FIELDS = {
+  scale: 'scale_factor',
+  width: 'width',
+  height: 'height',
+  fit: 'fit',
+  gravity: 'gravity',
+  background: 'background',
+  rotate: 'rotate',
+  flip: 'flip',
+  flop: 'flop',
+  blur: 'blur',
+  sharpen: 'sharpen',
+  format: 'format',
+  quality: 'quality',
+  grayscale: 'grayscale',
+  lossless: 'lossless',
+  circle: 'circle',
+  classify: 'classify',
+  topK: 'top_k',
+} as const;
+type FieldFlags = { readonly [Flag in keyof typeof FIELDS]?: string | boolean | undefined };
+
 /** The flags of `darkroom upload`; the server checks the values of those that are fields. */
-export interface UploadFlags {
-  readonly scale?: string;
-  readonly width?: string;
-  readonly height?: string;
-  readonly fit?: string;
-  readonly format?: string;
-  readonly quality?: string;
-  readonly grayscale?: boolean;
-  readonly circle?: string;
-  readonly classify?: boolean;
-  readonly topK?: string;
+export interface UploadFlags extends FieldFlags {
+  readonly outputs?: string;
+  readonly preset?: string;
   readonly wait?: boolean;
-  readonly output?: string;
+  readonly output: readonly string[];
   readonly json?: boolean;
   readonly jobs: number;
+}
+
+/** What is to become of each picture, as far as the command line tells. */
+interface Wanted {
+  /** The fields of POST /upload. */
+  readonly query: URLSearchParams;
+  /** Names of the pictures among the outputs, the first one first. */
+  readonly pictures: readonly string[];
 }
 
 /** Uploads files and folders, prints a line for each, and sets the exit code to 1 when any failed. */
 export async function runUpload(paths: readonly string[], flags: UploadFlags, settings: ClientSettings): Promise<void> {
   const inputs = await findInputs(paths);
-  const destinations = await destinationsOf(inputs, flags);
-  const query = queryOf(flags, destinations);
+  const { path, specs } = readOutputFlags(flags.output);
+  const listed = mergeOutputs(specs, flags.outputs === undefined ? [] : await readOutputsFile(flags.outputs));
   await withClient(settings, async (client, signal) => {
+    const presets = flags.preset === undefined || path === undefined ? [] : await findPresets(client, flags.preset);
+    const wanted = wantedOf(flags, listed, presets);
+    const destinations = await destinationsOf(inputs, path, wanted.pictures);
+    const query = withFormat(wanted.query, destinations);
     const options = { query, wait: flags.wait === true, destinations, jobs: flags.jobs, signal };
     const console = await openConsole(inputs.files.length);
     try {
@@ -46,44 +76,55 @@ export async function runUpload(paths: readonly string[], flags: UploadFlags, se
   });
 }
 
-function isResize(flags: UploadFlags): boolean {
-  return flags.scale !== undefined || flags.width !== undefined || flags.height !== undefined;
+/** The outputs of the presets named, to plan where they are saved; the server refuses unknown names. */
+async function findPresets(client: Client, names: string): Promise<OutputSpec[]> {
+  const presets = await client.presets();
+  return names.split(',').flatMap((name) => presets[name.trim()] ?? []);
 }
 
-async function destinationsOf(inputs: Inputs, flags: UploadFlags): Promise<ReadonlyMap<Input, Destination>> {
-  if (flags.output === undefined) return new Map();
-  const hasCircle = flags.circle !== undefined;
-  if (!isResize(flags) && !hasCircle) {
-    const expected = 'Expected --scale, --width, --height or --circle with --output';
-    throw new DarkroomError('BAD_REQUEST', `${expected}, received nothing that makes a picture`);
-  }
-  return planDestinations(inputs, flags.output, isResize(flags) && hasCircle ? ['circle'] : []);
-}
-
-/** The fields of POST /upload. A task must have an operation: without any other it is the classification. */
-function queryOf(flags: UploadFlags, destinations: ReadonlyMap<Input, Destination>): URLSearchParams {
-  const isClassifyOnly = !isResize(flags) && flags.circle === undefined;
-  const fields = {
-    scale_factor: flags.scale,
-    width: flags.width,
-    height: flags.height,
-    fit: flags.fit,
-    format: flags.format ?? spelledFormat(destinations),
-    quality: flags.quality,
-    grayscale: flags.grayscale,
-    circle: flags.circle,
-    classify: flags.classify ?? (isClassifyOnly ? true : undefined),
-    top_k: flags.topK,
-  };
+function wantedOf(flags: UploadFlags, listed: readonly OutputSpec[], presets: readonly OutputSpec[]): Wanted {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(fields)) if (value !== undefined) query.set(name, String(value));
-  return query;
+  if (listed.length === 0 && flags.preset === undefined) return flatWanted(flags, query);
+  if (listed.length > 0) query.set('outputs', JSON.stringify(listed));
+  if (flags.preset !== undefined) query.set('preset', flags.preset);
+  // A flag of the other kind is the server's to refuse, in its own words.
+  setFields(query, flags);
+  const drawing = [...presets, ...listed].filter(({ operation }) => operationOf(operation).gives === 'picture');
+  return { query, pictures: drawing.map(({ name }) => name) };
 }
 
-/** The format that `-o small.webp` asks for. */
-function spelledFormat(destinations: ReadonlyMap<Input, Destination>): string | undefined {
+/** Without a list, a task must have an operation: without any other it is the classification. */
+function flatWanted(flags: UploadFlags, query: URLSearchParams): Wanted {
+  const isResize = flags.scale !== undefined || flags.width !== undefined || flags.height !== undefined;
+  const pictures = [...(isResize ? ['resize'] : []), ...(flags.circle === undefined ? [] : ['circle'])];
+  setFields(query, { ...flags, classify: flags.classify ?? (pictures.length === 0 ? true : undefined) });
+  return { query, pictures };
+}
+
+function setFields(query: URLSearchParams, flags: FieldFlags): void {
+  for (const [flag, field] of Object.entries(FIELDS)) {
+    const value = Reflect.get(flags, flag);
+    if (value !== undefined) query.set(field, String(value));
+  }
+}
+
+async function destinationsOf(
+  inputs: Inputs,
+  path: string | undefined,
+  [first, ...others]: readonly string[],
+): Promise<ReadonlyMap<Input, Destination>> {
+  if (path === undefined) return new Map();
+  if (first !== undefined) return planDestinations(inputs, path, others);
+  const expected = 'Expected --scale, --width, --height, --circle or an output that is a picture with --output';
+  throw new DarkroomError('BAD_REQUEST', `${expected}, received nothing that makes a picture`);
+}
+
+/** The format that `-o small.webp` asks for, where neither a flag nor a list says another. */
+function withFormat(query: URLSearchParams, destinations: ReadonlyMap<Input, Destination>): URLSearchParams {
   const [destination] = destinations.values();
-  return destination?.extension === undefined ? undefined : formatOfExtension(destination.extension);
+  const isSaid = ['format', 'outputs', 'preset'].some((field) => query.has(field));
+  const format = destination?.extension === undefined || isSaid ? undefined : formatOfExtension(destination.extension);
+  return format === undefined ? query : new URLSearchParams([...query, ['format', format]]);
 }
 
 function print(console: Console, report: UploadReport, asJson: boolean): void {

@@ -1,3 +1,4 @@
+import { readClassification } from '../../shared/operations/classify.ts';
 import type { TaskOutput } from '../../shared/task.ts';
 import type { TaskAnswer } from './client.ts';
 
@@ -9,7 +10,8 @@ export function taskLine(task: TaskAnswer): string {
 
 function outputText(output: TaskOutput): string {
   if (output.error !== undefined) return `${output.name} failed: ${output.error.message} (${output.error.code})`;
-  const [best] = output.labels ?? [];
+  const [best] = readClassification(output)?.labels ?? [];
   if (best !== undefined) return `${best.label} ${Math.round(best.probability * 100)} %`;
+  if (output.url === undefined) return output.name;
   return `${output.name} ${output.width}×${output.height}`;
 }

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { resolveSettings } from '../../shared/config.ts';
-import { MAX_SIDE } from '../../shared/operations.ts';
+import { MAX_SIDE } from '../../shared/operations/bounds.ts';
 import { CLIENT_PREFIX } from '../client/config.ts';
 import { addSettings, readEnvironment } from '../settings.ts';
 import { taskIdArgument } from '../task-id.ts';

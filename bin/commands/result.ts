@@ -7,7 +7,7 @@ export function resultCommand(): Command {
   const command = new Command('result')
     .description('save what a task gave')
     .addArgument(taskIdArgument())
-    .argument('[name]', 'resize, circle or classify; the first picture when left out')
+    .argument('[name]', 'the name of an output; the first picture when left out')
     .requiredOption('-o, --output <file>', 'where to');
   return addClientSettings(command).action(
     async (id: string, name: string | undefined, flags: Record<string, unknown> & { output: string }) => {

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { FITS, FORMATS } from '../../shared/operations.ts';
+import { FITS, GRAVITIES } from '../../shared/operations/bounds.ts';
+import { FORMATS } from '../../shared/operations/format.ts';
 import { addClientSettings, resolveClientSettings } from '../client/config.ts';
 import type { UploadFlags } from '../client/run-upload.ts';
 
@@ -18,15 +19,31 @@ export function uploadCommand(): Command {
     .addOption(
       new Option('--format <format>', 'format of the new pictures; else as -o or the input says').choices(FORMATS),
     )
+    .addOption(new Option('--gravity <where>', 'what --fit cover keeps').choices(GRAVITIES))
+    .option('--background <colour>', 'colour of the padding, and behind transparency where the format has none')
+    .option('--rotate <degrees>', 'turn clockwise by 90, 180 or 270')
+    .option('--flip', 'mirror top to bottom')
+    .option('--flop', 'mirror left to right')
+    .option('--blur <sigma>', 'blur, 0.3 to 1000')
+    .option('--sharpen [sigma]', 'sharpen, mildly or by sigma')
+    .option('--lossless', 'WebP and AVIF without loss')
     .option('--quality <1-100>', 'quality of the new pictures')
     .option('--grayscale', 'without colours')
     .option('--circle <pixels>', 'cut the centred circle and scale it to this diameter')
     .option('--classify', 'name what is in the picture (default, and failing then is no failure)')
     .option('--no-classify', 'do not name what is in the picture')
     .option('--top-k <1-100>', 'how many names')
+    .optionsGroup('Named outputs, in place of the above:')
+    .option('--outputs <file>', 'a JSON file with a list of outputs')
+    .option('--preset <names>', "outputs that the server's operator has defined, comma-separated")
     .optionsGroup('Results:')
     .option('--wait', 'follow each task to its end')
-    .option('-o, --output <path>', 'save the pictures: to this file, or to this folder when there are several')
+    .option(
+      '-o, --output <path-or-output>',
+      'save the pictures: to this file, or to this folder when there are several; name:parameter=value,… asks for an output instead, and may be repeated',
+      (value: string, earlier: string[]) => [...earlier, value],
+      [],
+    )
     .option('--json', 'one JSON line a file: { file, task, saved, error }')
     .option('--jobs <number>', 'uploads in hand at once', parseJobs, 4)
     .addHelpText('after', '\nThe exit code is 1 when any file failed.');

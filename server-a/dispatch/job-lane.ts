@@ -162,7 +162,7 @@ export class JobLane {
       this.#lane.send('JOB', {
         id: job.id,
         attempt: job.attempt,
-        operations: [...job.operations],
+        outputs: [...job.specs],
         bytes: job.bytes,
         image: job.header,
         deadline_ms: deadlineMs,

@@ -1,6 +1,7 @@
 import type { ErrorDescription } from '../../shared/errors.ts';
-import type { Operation, OperationName } from '../../shared/operations.ts';
-import type { ImageHeader, OutputHeader, Timings } from '../../shared/task.ts';
+import type { ImageHeader } from '../../shared/image-header.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
+import type { OutputHeader, Timings } from '../../shared/task.ts';
 
 /** A task as it waits in the queue. */
 export interface QueuedTask {
@@ -13,7 +14,7 @@ export interface QueuedTask {
 export interface Job {
   readonly id: string;
   readonly attempt: number;
-  readonly operations: readonly Operation[];
+  readonly specs: readonly OutputSpec[];
   readonly header: ImageHeader;
   /** Absolute path of the input file. */
   readonly path: string;
@@ -49,7 +50,7 @@ export interface OutputFile {
 /** An output that came out, or did not. */
 export interface StoredOutput {
   readonly header: OutputHeader;
-  /** Of the picture's bytes; null for labels and failures. */
+  /** Of the picture's bytes; null for data and failures. */
   readonly sha256: string | null;
 }
 
@@ -66,7 +67,7 @@ export interface Ledger {
    */
   begin(id: string): Promise<Job | null>;
   /** A new output file, once for each name of an attempt. Rejects with STORAGE_FULL when the disk is full. */
-  createOutput(job: Job, name: OperationName): Promise<OutputFile>;
+  createOutput(job: Job, name: string): Promise<OutputFile>;
   /** processing → completed, or failed when no output came out. */
   complete(job: Job, outputs: readonly StoredOutput[], timings: Timings): Promise<boolean>;
   /** processing → failed. */

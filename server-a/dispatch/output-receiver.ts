@@ -17,7 +17,7 @@ const MOST_UNWRITTEN_BYTES = 2 * 1024 * 1024;
 
 interface ReceivedOutput {
   readonly header: OutputHeader;
-  /** Null for labels and failures, which have no bytes. */
+  /** Null for data and failures, which have no bytes. */
   file: OutputFile | null;
 }
 

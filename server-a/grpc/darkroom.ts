@@ -2,19 +2,28 @@ import { Readable } from 'node:stream';
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
 import { hasEnded } from '../../shared/task.ts';
+import type { Presets } from '../presets.ts';
 import { openPicture, type PictureResult } from '../tasks/open-picture.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import type { CallState, Calls, Send } from './calls.ts';
 import { readChunk, readOutputName, readSubmitOptions, readTaskId } from './requests.ts';
-import { labelsMessage, pictureHeaderMessage, taskMessage } from './translate.ts';
+import { dataMessage, pictureHeaderMessage, taskMessage } from './translate.ts';
 
 /** Bytes in one chunk of a result: a quarter of what a client takes at least (4 MiB), and few enough to hold for many. */
 const CHUNK_BYTES = 256 * 1024;
 
+/** What the service works on. */
+export interface ServiceParts {
+  readonly tasks: Tasks;
+  readonly presets: Presets;
+  readonly maxUploadBytes: number;
+}
+
 /** `darkroom.v1.Darkroom`: the task API, method by method. */
-export function darkroomService(tasks: Tasks, maxUploadBytes: number, calls: Calls): UntypedServiceImplementation {
+export function darkroomService(parts: ServiceParts, calls: Calls): UntypedServiceImplementation {
+  const { tasks } = parts;
   return {
-    Submit: calls.clientStream((requests, state) => submit(tasks, maxUploadBytes, requests, state)),
+    Submit: calls.clientStream((requests, state) => submit(parts, requests, state)),
     Get: calls.unary('brief', (request, state) => taskMessage(tasks.get(idOf(request, state)))),
     Watch: calls.serverStream('waits', (request, send, state) =>
       watch(tasks, idOf(request, state), send, state.signal),
@@ -34,14 +43,13 @@ function idOf(request: unknown, state: CallState): string {
 }
 
 async function submit(
-  tasks: Tasks,
-  maxUploadBytes: number,
+  { tasks, presets, maxUploadBytes }: ServiceParts,
   requests: AsyncIterator<unknown>,
   state: CallState,
 ): Promise<object> {
   const first = await requests.next();
   if (first.done) throw invalid('options', 'the first message', undefined);
-  const { filename, bytes, operations } = readSubmitOptions(first.value);
+  const { filename, bytes, specs } = readSubmitOptions(first.value, presets);
   checkDeclared(bytes, maxUploadBytes);
   tasks.checkRoom(bytes);
   const body = Readable.from(chunksOf(requests), { objectMode: false });
@@ -51,7 +59,7 @@ async function submit(
       await tasks.discard(received);
       throw invalid(`${bytes} bytes, as declared,`, 'the picture', received.bytes);
     }
-    const task = await tasks.submit(received, operations);
+    const task = await tasks.submit(received, specs);
     state.taskId = task.task_id;
     return taskMessage(task);
   } finally {
@@ -81,7 +89,7 @@ async function watch(tasks: Tasks, id: string, send: Send, signal: AbortSignal):
 async function sendResult(tasks: Tasks, id: string, name: string | undefined, send: Send): Promise<void> {
   const result = await tasks.result(id, name);
   if (result.kind === 'picture') await sendPicture(result, send);
-  else await send({ labels: labelsMessage(result.output) });
+  else await send(dataMessage(result.output));
 }
 
 async function sendPicture(picture: PictureResult, send: Send): Promise<void> {

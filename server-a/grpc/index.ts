@@ -3,6 +3,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { MEBIBYTE } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { ServerASettings } from '../config.ts';
+import type { Presets } from '../presets.ts';
 import type { Protocol } from '../protocol.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { requireApiKey } from './access.ts';
@@ -33,6 +34,7 @@ const CHANNEL_OPTIONS = {
 
 export interface GrpcOptions {
   readonly tasks: Tasks;
+  readonly presets: Presets;
   readonly settings: Pick<
     ServerASettings,
     'ip' | 'grpcPort' | 'apiKeys' | 'pathRoot' | 'maxUploadMb' | 'maxConnections' | 'requestSeconds'
@@ -43,7 +45,7 @@ export interface GrpcOptions {
 }
 
 /** Serves gRPC, port 0 on a free one. Throws the system's error, with its code and port, when the address cannot be had. */
-export async function startGrpc({ tasks, settings, readiness, log }: GrpcOptions): Promise<Protocol> {
+export async function startGrpc({ tasks, presets, settings, readiness, log }: GrpcOptions): Promise<Protocol> {
   const { ip, grpcPort, apiKeys, pathRoot, maxUploadMb, maxConnections, requestSeconds } = settings;
   const protos = await loadProtos();
   const calls = new Calls({ most: maxConnections, requestMs: requestSeconds * 1000 }, log);
@@ -53,7 +55,10 @@ export async function startGrpc({ tasks, settings, readiness, log }: GrpcOptions
   };
   const server = new Server({ ...CHANNEL_OPTIONS, interceptors: [requireApiKey(apiKeys), paceReflection] });
   server.addService(serviceOf(protos, IMAGE_PROCESSOR), imageProcessorService(tasks, pathRoot, calls));
-  server.addService(serviceOf(protos, DARKROOM), darkroomService(tasks, maxUploadMb * MEBIBYTE, calls));
+  server.addService(
+    serviceOf(protos, DARKROOM),
+    darkroomService({ tasks, presets, maxUploadBytes: maxUploadMb * MEBIBYTE }, calls),
+  );
   server.addService(serviceOf(protos, HEALTH), healthService(isReady, calls));
   new ReflectionService(soundDescriptors(protos)).addToServer(server);
   const listener = await Listener.listen(server, { ip, port: grpcPort, maxConnections, log });

@@ -1,6 +1,8 @@
+import { readClassification } from '../../shared/operations/classify.ts';
 import type { Task, TaskInput, TaskOutput } from '../../shared/task.ts';
 import type { PictureResult } from '../tasks/open-picture.ts';
-import { enumValue, FORMAT, OPERATION, TASK_STATUS } from './enums.ts';
+import { enumValue, FORMAT, knownEnumValue, OPERATION, TASK_STATUS } from './enums.ts';
+import { toStruct } from './struct.ts';
 
 /** The record as a `darkroom.v1.Task`. Null stands for what is not there. */
 export function taskMessage(task: Task): object {
@@ -25,9 +27,12 @@ export function pictureHeaderMessage({ mediaType, bytes, sha256 }: PictureResult
   return { picture: { media_type: mediaType, bytes, sha256 } };
 }
 
-/** The labels of an output as a `Labels`. */
-export function labelsMessage({ model, labels }: TaskOutput): object {
-  return { model, labels };
+/** What an output that is no picture gave, as the member of a message: `labels` for a classification, else `data`. */
+export function dataMessage(output: TaskOutput): object {
+  const classification = readClassification(output);
+  if (classification !== null) return { labels: classification };
+  const { name: _name, operation: _operation, status: _status, ...data } = output;
+  return { data: toStruct(data) };
 }
 
 function inputMessage({ format, ...input }: TaskInput): object {
@@ -36,12 +41,12 @@ function inputMessage({ format, ...input }: TaskInput): object {
 
 function outputMessage(output: TaskOutput): object {
   const { name, operation } = output;
-  return { name, operation: enumValue(OPERATION, operation), ...outcome(output) };
+  return { name, operation: knownEnumValue(OPERATION, operation), operation_name: operation, ...outcome(output) };
 }
 
 function outcome(output: TaskOutput): object {
   if (output.error !== undefined) return { error: output.error };
-  if (output.labels !== undefined) return { labels: labelsMessage(output) };
+  if (output.url === undefined) return dataMessage(output);
   const { format = null, width, height, frames, bytes, url } = output;
   return { picture: { format: enumValue(FORMAT, format), width, height, frames, bytes, url } };
 }

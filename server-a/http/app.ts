@@ -5,10 +5,12 @@ import type { Logger } from '../../shared/log.ts';
 import { abortOr, isCut } from '../abort.ts';
 import { apiKeyCheck, keysInHeaders } from '../api-keys.ts';
 import { checkOrigin } from '../origin.ts';
+import type { Presets } from '../presets.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { routeClassify } from './classify.ts';
 import { HEALTH_PATHS, type Readiness, routeHealth } from './health.ts';
 import type { HttpContext, HttpRouter, HttpSettings, HttpState } from './http-context.ts';
+import { routePresets } from './presets.ts';
 import { answerProblem } from './problem.ts';
 import { routeProcess } from './process.ts';
 import { routeSnippets } from './snippets.ts';
@@ -21,16 +23,18 @@ const READING_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 /** What the HTTP protocol stands on. */
 export interface AppOptions {
   readonly tasks: Tasks;
+  readonly presets: Presets;
   readonly settings: HttpSettings;
   readonly readiness: () => Readiness;
   readonly log: Logger;
 }
 
 /** The Koa application: every route, each error as a problem, one access line a request at debug. */
-export function createApp({ tasks, settings, readiness, log }: AppOptions): Koa<HttpState> {
+export function createApp({ tasks, presets, settings, readiness, log }: AppOptions): Koa<HttpState> {
   const router: HttpRouter = new Router<HttpState>({ sensitive: true });
   routeHealth(router, readiness);
-  routeUpload(router, tasks, settings);
+  routeUpload(router, { tasks, presets, settings });
+  routePresets(router, presets);
   routeTasks(router, tasks);
   routeClassify(router, tasks);
   routeProcess(router, tasks, settings);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { invalid } from '../../shared/errors.ts';
-import { DEFAULT_TOP_K, type Operation } from '../../shared/operations.ts';
+import { DEFAULT_TOP_K } from '../../shared/operations/classify.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
 import { readUrlList } from '../source/url-list.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import type { HttpContext, HttpRouter } from './http-context.ts';
@@ -8,7 +9,7 @@ import { readJson } from './small-body.ts';
 
 /** Room for the longest list of ordinary URLs. */
 const MOST_BYTES = 8 * 1024 * 1024;
-const OPERATIONS: readonly Operation[] = [{ operation: 'classify', top_k: DEFAULT_TOP_K }];
+const OUTPUTS: readonly OutputSpec[] = [{ name: 'classify', operation: 'classify', top_k: DEFAULT_TOP_K }];
 
 const bodySchema = z.looseObject({});
 
@@ -16,7 +17,7 @@ const bodySchema = z.looseObject({});
 export function routeClassify(router: HttpRouter, tasks: Tasks): void {
   router.post('/classify', async (context) => {
     const urls = await readUrls(context);
-    const listed = await tasks.submitUrls(urls, OPERATIONS);
+    const listed = await tasks.submitUrls(urls, OUTPUTS);
     context.status = 202;
     context.body = { status: 'received', num_urls: listed.length, tasks: listed };
   });

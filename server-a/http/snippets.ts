@@ -1,7 +1,7 @@
 import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
 import { MEBIBYTE } from '../../shared/limits.ts';
+import { type Label, readClassification } from '../../shared/operations/classify.ts';
 import { type Box, boxesSchema, MAX_BOXES, type Snippet, snippetNameSchema } from '../../shared/snippet.ts';
-import type { Label } from '../../shared/task.ts';
 import type { SnippetChange } from '../tasks/snippets.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { FORM_LIMITS, type FormLimits, overheadBytes } from './form.ts';
@@ -99,5 +99,6 @@ function parseJson(text: string): unknown {
 }
 
 function show(snippet: Snippet): ShownSnippet {
-  return { ...snippet, labels: snippet.task?.outputs.find((output) => output.labels !== undefined)?.labels ?? [] };
+  const [classification] = snippet.task?.outputs.flatMap((output) => readClassification(output) ?? []) ?? [];
+  return { ...snippet, labels: classification?.labels ?? [] };
 }

@@ -1,15 +1,11 @@
-import { z } from 'zod';
 import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
-import { operationNameSchema } from '../../shared/operations.ts';
+import { outputNameSchema } from '../../shared/operations/definition.ts';
+import { ORIGINAL } from '../../shared/operations/outputs.ts';
 import { hasEnded, type Task, taskIdSchema } from '../../shared/task.ts';
-import { ORIGINAL } from '../tasks/result.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import type { HttpContext, HttpRouter } from './http-context.ts';
 import { answerPicture } from './picture.ts';
 import { readWait, waitForEnd } from './prefer.ts';
-
-const resultNameSchema = z.union([operationNameSchema, z.literal(ORIGINAL)]);
-type ResultName = z.infer<typeof resultNameSchema>;
 
 /** `/status/<id>` and `/result/<id>[/<name>]`. */
 export function routeTasks(router: HttpRouter, tasks: Tasks): void {
@@ -42,12 +38,12 @@ function findTask(context: HttpContext, tasks: Tasks): Task {
   return task;
 }
 
-/** Labels as JSON, a picture as its bytes. Throws what `Tasks.result` throws. */
+/** Data as JSON, a picture as its bytes. Throws what `Tasks.result` throws. */
 async function answerResult(context: HttpContext, tasks: Tasks): Promise<void> {
   const { task_id, input, outputs } = findTask(context, tasks);
   const name = outputName(context);
   const result = await tasks.result(task_id, name);
-  if (result.kind === 'labels') {
+  if (result.kind === 'data') {
     context.body = result.output;
     return;
   }
@@ -62,9 +58,9 @@ async function answerResult(context: HttpContext, tasks: Tasks): Promise<void> {
 }
 
 /** The output the path names, if it does. Throws NOT_FOUND for what no output is called. */
-function outputName(context: HttpContext): ResultName | undefined {
+function outputName(context: HttpContext): string | undefined {
   const { name } = context['params'];
-  const parsed = resultNameSchema.optional().safeParse(name);
+  const parsed = outputNameSchema.optional().safeParse(name);
   if (parsed.success) return parsed.data;
   throw new DarkroomError('NOT_FOUND', expectedMessage("the name of one of the task's outputs", 'name', name));
 }

@@ -1,7 +1,8 @@
 import { DarkroomError, invalid } from '../../shared/errors.ts';
 import { MEBIBYTE } from '../../shared/limits.ts';
-import type { Operation } from '../../shared/operations.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
+import type { Presets } from '../presets.ts';
 import type { ReceivedPicture, Tasks } from '../tasks/tasks.ts';
 import { FORM_LIMITS, overheadBytes } from './form.ts';
 import type { HttpContext, HttpRouter, HttpSettings } from './http-context.ts';
@@ -9,20 +10,32 @@ import { receiveForm } from './multipart.ts';
 import { readWait, waitForEnd } from './prefer.ts';
 import { isRawPicture, receiveRaw } from './raw-picture.ts';
 import { checkDeclaredBytes, checkEncoding, declaredBytes, inviteBody, unsupportedBody } from './request-body.ts';
-import { PICTURE_FIELD, readFields, toOperations } from './upload-fields.ts';
+import { PICTURE_FIELD, readFields, toOutputs } from './upload-fields.ts';
 
 interface Upload {
   /** A picture that was sent, or the URL of one. */
   readonly source: ReceivedPicture | string;
-  readonly operations: readonly Operation[];
+  readonly specs: readonly OutputSpec[];
+}
+
+/** What uploads need to be read and made into tasks. */
+export interface UploadParts {
+  readonly tasks: Tasks;
+  readonly presets: Presets;
+  readonly settings: HttpSettings;
+}
+
+interface Reading extends Omit<UploadParts, 'settings'> {
+  /** Bytes the picture may have. */
+  readonly maxBytes: number;
 }
 
 /** `POST /upload`: a form, or a raw picture or a URL with its fields in the query, becomes a task. */
-export function routeUpload(router: HttpRouter, tasks: Tasks, settings: HttpSettings): void {
-  const maxBytes = settings.maxUploadMb * MEBIBYTE;
+export function routeUpload(router: HttpRouter, { tasks, presets, settings }: UploadParts): void {
+  const reading = { tasks, presets, maxBytes: settings.maxUploadMb * MEBIBYTE };
   router.post('/upload', async (context) => {
     const wait = readWait(context);
-    const accepted = await submit(tasks, await receiveUpload(context, tasks, maxBytes));
+    const accepted = await submit(tasks, await receiveUpload(context, reading));
     context.state.taskId = accepted.task_id;
     const task = await waitForEnd(context, tasks, accepted, wait);
     context.set('Location', `/status/${task.task_id}`);
@@ -36,28 +49,29 @@ export function routeUpload(router: HttpRouter, tasks: Tasks, settings: HttpSett
   });
 }
 
-async function submit(tasks: Tasks, { source, operations }: Upload): Promise<Task> {
-  if (typeof source !== 'string') return tasks.submit(source, operations);
-  const [task] = await tasks.submitUrls([source], operations);
+async function submit(tasks: Tasks, { source, specs }: Upload): Promise<Task> {
+  if (typeof source !== 'string') return tasks.submit(source, specs);
+  const [task] = await tasks.submitUrls([source], specs);
   if (task === undefined) throw new DarkroomError('INTERNAL', 'Expected a task for the URL, received none');
   return task;
 }
 
 /** Picks the reader by the declared media type of the request. */
-async function receiveUpload(context: HttpContext, tasks: Tasks, maxBytes: number): Promise<Upload> {
+async function receiveUpload(context: HttpContext, reading: Reading): Promise<Upload> {
+  const { tasks, presets, maxBytes } = reading;
   const type = context.request.type.trim().toLowerCase();
   checkEncoding(context);
-  if (context.query['url'] !== undefined) return readUrlQuery(context);
-  if (type === 'multipart/form-data') return receiveMultipart(context, tasks, maxBytes);
+  if (context.query['url'] !== undefined) return readUrlQuery(context, presets);
+  if (type === 'multipart/form-data') return receiveMultipart(context, reading);
   if (isRawPicture(context)) {
-    const operations = toOperations(readFields(queryFields(context)));
-    return { source: await receiveRaw(context, tasks, maxBytes), operations };
+    const specs = toOutputs(readFields(queryFields(context)), presets);
+    return { source: await receiveRaw(context, tasks, maxBytes), specs };
   }
   if (type === '' && declaredBytes(context.req) === 0) throw noPicture();
   throw unsupportedBody('multipart/form-data, image/* or application/octet-stream', type);
 }
 
-async function receiveMultipart(context: HttpContext, tasks: Tasks, maxBytes: number): Promise<Upload> {
+async function receiveMultipart(context: HttpContext, { tasks, presets, maxBytes }: Reading): Promise<Upload> {
   const misplaced = Object.keys(queryFields(context))[0];
   if (misplaced !== undefined) throw invalid('only wait', 'the query beside a form', misplaced);
   checkDeclaredBytes(context.req, maxBytes + overheadBytes(FORM_LIMITS));
@@ -67,11 +81,11 @@ async function receiveMultipart(context: HttpContext, tasks: Tasks, maxBytes: nu
   const { fields, picture } = await receiveForm(context, options);
   try {
     const known = readFields(fields);
-    const operations = toOperations(known);
+    const specs = toOutputs(known, presets);
     if (picture !== null && known.url !== undefined) throw bothSources();
     const source = picture ?? known.url;
     if (source === undefined) throw noPicture();
-    return { source, operations };
+    return { source, specs };
   } catch (error) {
     if (picture !== null) await tasks.discard(picture);
     throw error;
@@ -84,10 +98,10 @@ function checkFields(fields: Readonly<Record<string, unknown>>): void {
 }
 
 /** A URL stands for the body. */
-function readUrlQuery(context: HttpContext): Upload {
+function readUrlQuery(context: HttpContext, presets: Presets): Upload {
   const { url, ...fields } = readFields(queryFields(context));
   if (url === undefined || declaredBytes(context.req) !== 0) throw bothSources();
-  return { source: url, operations: toOperations(fields) };
+  return { source: url, specs: toOutputs(fields, presets) };
 }
 
 function queryFields(context: HttpContext): Record<string, unknown> {

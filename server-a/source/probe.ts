@@ -1,6 +1,6 @@
 import { DarkroomError } from '../../shared/errors.ts';
-import type { Format } from '../../shared/operations.ts';
-import type { ImageHeader } from '../../shared/task.ts';
+import type { ImageHeader } from '../../shared/image-header.ts';
+import type { Format } from '../../shared/operations/format.ts';
 import { ByteReader } from './byte-reader.ts';
 import { describeForeign } from './foreign-formats.ts';
 import { readAvif } from './formats/avif.ts';

@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { basename, dirname, join, parse } from 'node:path';
 import { DarkroomError, type ErrorCode, invalid } from '../../shared/errors.ts';
-import { circleSchema, MAX_SIDE } from '../../shared/operations.ts';
+import { MAX_SIDE } from '../../shared/operations/bounds.ts';
+import { side } from '../../shared/operations/parameters.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
 import { type OpenedFile, openBelow, writeBelow } from '../source/path.ts';
 import type { Result } from './result.ts';
@@ -40,7 +41,7 @@ export async function circlePath(
   const size = asked <= 0 ? DEFAULT_SIZE : asked;
   const file = await openBelow(pathRoot, path);
   if (file === null) return { status: false, path: '', size: 0 };
-  if (!circleSchema.shape.size.safeParse(size).success) {
+  if (!side.safeParse(size).success) {
     await file.handle.close();
     throw invalid(`at most ${MAX_SIDE} pixels`, 'size', asked);
   }
@@ -71,7 +72,7 @@ async function cutOut(
   signal: AbortSignal,
   use: (circle: Result) => Promise<string>,
 ): Promise<string> {
-  const { task_id } = await tasks.submit(received, [{ operation: 'circle', size, format: 'png' }]);
+  const { task_id } = await tasks.submit(received, [{ name: 'circle', operation: 'circle', size, format: 'png' }]);
   const { status, error } = await endOf(tasks, task_id, signal);
   try {
     if (status === 'canceled') signal.throwIfAborted();
@@ -92,8 +93,7 @@ async function endOf(tasks: Tasks, id: string, signal: AbortSignal): Promise<Tas
 }
 
 async function writeCircle(root: string | undefined, target: string, circle: Result): Promise<string> {
-  if (circle.kind !== 'picture')
-    throw new DarkroomError('INTERNAL', 'Expected a picture of the circle, received labels');
+  if (circle.kind !== 'picture') throw new DarkroomError('INTERNAL', 'Expected a picture of the circle, received data');
   // A stream of the handle that does not close it would keep it from ever being closed.
   return writeBelow(root, target, async (handle) => {
     for await (const chunk of createReadStream(circle.path)) await handle.appendFile(chunk);

@@ -125,7 +125,7 @@ export class Fetching {
     if (row === undefined) return;
     const received = await this.#receive(row.source_url ?? '', signal);
     try {
-      checkOutputLimits(received.header, row.operations, intake);
+      checkOutputLimits(received.header, row.specs, intake);
       await received.file.moveTo(inputName(id));
       if (await ledger.makeReady(id, received)) this.#enqueue(id);
     } finally {

@@ -1,8 +1,8 @@
 import { addAbortSignal, type Readable } from 'node:stream';
 import type { PictureLimits } from '../../shared/config.ts';
 import { DarkroomError, invalid } from '../../shared/errors.ts';
+import type { ImageHeader } from '../../shared/image-header.ts';
 import { checkInputLimits } from '../../shared/limits.ts';
-import type { ImageHeader } from '../../shared/task.ts';
 import { abortOr } from '../abort.ts';
 import { probe, SNIFF_BYTES, sniff } from '../source/probe.ts';
 import { openRandomAccess } from '../source/random-access.ts';

@@ -1,9 +1,10 @@
 import { nanoid } from 'nanoid';
 import type { ErrorDescription } from '../../shared/errors.ts';
+import type { ImageHeader } from '../../shared/image-header.ts';
 import type { Logger } from '../../shared/log.ts';
-import type { Operation, OperationName } from '../../shared/operations.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
 import type { Box } from '../../shared/snippet.ts';
-import { hasEnded, type ImageHeader, type Task, type TaskStatus, type Timings } from '../../shared/task.ts';
+import { hasEnded, type Task, type TaskStatus, type Timings } from '../../shared/task.ts';
 import type { Job, Ledger, OutputFile, QueuedTask, StoredOutput } from '../dispatch/ledger.ts';
 import type { Admission } from './admission.ts';
 import { AttemptFiles } from './attempt-files.ts';
@@ -42,7 +43,7 @@ export interface NewTask {
   readonly header: ImageHeader;
   readonly bytes: number;
   readonly sha256: string;
-  readonly operations: readonly Operation[];
+  readonly specs: readonly OutputSpec[];
   readonly keep: Keep | null;
 }
 
@@ -77,29 +78,25 @@ export class TaskLedger implements Ledger {
   async insert(task: NewTask): Promise<void> {
     const { id, filename, bytes, sha256, keep } = task;
     const header = JSON.stringify(task.header);
-    const operations = JSON.stringify(task.operations);
+    const specs = JSON.stringify(task.specs);
     const original_kept = keep === null ? 0 : 1;
     const original_expires_at = keep !== null && 'until' in keep ? keep.until : null;
     const snippet = keep !== null && 'snippet' in keep ? keep.snippet : null;
     const boxes = keep !== null && 'snippet' in keep ? JSON.stringify(keep.boxes) : null;
     const kept = { original_kept, original_expires_at, snippet, boxes } as const;
-    const parameters = { id, filename, header, bytes, sha256, operations, ...kept, now: Date.now() };
+    const parameters = { id, filename, header, bytes, sha256, specs, ...kept, now: Date.now() };
     await this.#parts.store.write({ statement: 'insert', parameters });
   }
 
   /** Writes down a task for each URL, all or none. Throws QUEUE_FULL, STORAGE_FULL and DRAINING. */
-  async insertListed(
-    urls: readonly string[],
-    operations: readonly Operation[],
-    audience: string | null,
-  ): Promise<Task[]> {
+  async insertListed(urls: readonly string[], specs: readonly OutputSpec[], audience: string | null): Promise<Task[]> {
     const { admission, store } = this.#parts;
     const listed = urls.map((url) => ({ id: nanoid(), url }));
     const tasks = JSON.stringify(listed.map(({ id, url }) => [id, url]));
     const now = Date.now();
     admission.list(listed.length, Buffer.byteLength(tasks));
     try {
-      const parameters = { tasks, operations: JSON.stringify(operations), audience, now };
+      const parameters = { tasks, specs: JSON.stringify(specs), audience, now };
       await store.write({ statement: 'insertListed', parameters });
     } catch (error) {
       admission.unlist(listed.length);
@@ -142,10 +139,10 @@ export class TaskLedger implements Ledger {
     if (changed === undefined) return null;
     this.#tell(id);
     const path = spool.path(inputName(id));
-    return { id, attempt: changed.attempt, operations: row.operations, header, path, bytes, sha256 };
+    return { id, attempt: changed.attempt, specs: row.specs, header, path, bytes, sha256 };
   }
 
-  async createOutput(job: Job, name: OperationName): Promise<OutputFile> {
+  async createOutput(job: Job, name: string): Promise<OutputFile> {
     if (this.#files.has(job, name)) throw new Error(`Expected one ${name} output an attempt, received a second`);
     const file = await this.#parts.spool.create();
     this.#files.add(job, name, file);
@@ -254,7 +251,7 @@ export class TaskLedger implements Ledger {
   }
 
   /** Ends the attempt, and keeps those of its files that the end names when it was the attempt's to give. */
-  async #endAttempt(job: Job, end: End, pictures: readonly OperationName[]): Promise<boolean> {
+  async #endAttempt(job: Job, end: End, pictures: readonly string[]): Promise<boolean> {
     const parameters = { ...this.#endParameters(job.id, end), attempt: job.attempt };
     const [changed] = await this.#parts.store.write({ statement: 'endAttempt', parameters });
     // Files first: of two ends that race, the one the store took is told first, and must have its files by then.

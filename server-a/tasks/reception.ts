@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { ImageHeader } from '../../shared/task.ts';
+import type { ImageHeader } from '../../shared/image-header.ts';
 import type { Reservation } from './admission.ts';
 import { type IntakeLimits, takeIn } from './intake.ts';
 import type { Spool } from './spool.ts';

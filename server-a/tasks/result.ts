@@ -1,5 +1,7 @@
 import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
-import { MEDIA_TYPES } from '../../shared/operations.ts';
+import { MEDIA_TYPES } from '../../shared/operations/format.ts';
+import { operationOf } from '../../shared/operations/index.ts';
+import { ORIGINAL } from '../../shared/operations/outputs.ts';
 import type { OutputHeader, TaskOutput } from '../../shared/task.ts';
 import type { StoredOutput } from '../dispatch/ledger.ts';
 import { inputName, outputName, type Spool } from './spool.ts';
@@ -16,10 +18,7 @@ export type Result =
       /** Of the bytes, in hexadecimal. */
       readonly sha256: string;
     }
-  | { readonly kind: 'labels'; readonly output: TaskOutput };
-
-/** What a result may be called beside the names of outputs: the picture itself, where it is kept. */
-export const ORIGINAL = 'original';
+  | { readonly kind: 'data'; readonly output: TaskOutput };
 
 /**
  * The output called `name`, or the first picture, which is the original where none was to be made; `original` is there
@@ -43,7 +42,7 @@ export async function findResult(row: TaskRow, name: string | undefined, spool: 
   checkExpiry(row);
   return output.header.kind === 'picture'
     ? openPicture(row, output.header, output.sha256, spool)
-    : { kind: 'labels', output: toTaskOutput(row.id, output.header) };
+    : { kind: 'data', output: toTaskOutput(row.id, output.header) };
 }
 
 /** The picture as it came in. Throws NOT_FOUND where it is not kept, and EXPIRED where it was. */
@@ -86,7 +85,7 @@ function expired(milliseconds: number): DarkroomError {
 
 /** The first picture; where none came out, the first that should have, for its error. */
 function firstPicture({ outputs }: TaskRow): StoredOutput | undefined {
-  const drawn = outputs.filter((output) => output.header.operation !== 'classify');
+  const drawn = outputs.filter((output) => operationOf(output.header.operation).gives === 'picture');
   return drawn.find((output) => output.header.kind === 'picture') ?? drawn[0];
 }
 

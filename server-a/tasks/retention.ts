@@ -1,8 +1,9 @@
+import { z } from 'zod';
 import type { Logger } from '../../shared/log.ts';
-import { OPERATION_NAMES } from '../../shared/operations.ts';
 import { hasEnded } from '../../shared/task.ts';
 import { inputName, outputName, type Spool } from './spool.ts';
 import type { Store } from './store.ts';
+import { json, storedOutputSchema } from './task-record.ts';
 
 /**
  * Milliseconds for which a record outlives its outputs, so that its result is told as expired and not as unknown; and
@@ -13,6 +14,8 @@ const RECORD_MS = 7 * 24 * 60 * 60 * 1000;
 const INTERVAL_MS = 60_000;
 /** Rows changed by one write, so that other writes get their turn. */
 const BATCH = 256;
+
+const outputsText = json(z.array(storedOutputSchema));
 
 /** Lets go of outputs and kept pictures that have expired, a week later of their records, and of boxes in no picture. */
 export class Retention {
@@ -56,8 +59,8 @@ export class Retention {
   /** The record disowns its files first: what a crash leaves in between is swept at the next start. */
   async #expireSome(now: number): Promise<number> {
     const rows = await this.#store.write({ statement: 'expire', parameters: { now, most: BATCH } });
-    for (const { id, attempt } of rows) {
-      for (const name of OPERATION_NAMES) await this.#spool.remove(outputName(id, attempt, name));
+    for (const { id, attempt, outputs } of rows) {
+      for (const name of picturesOf(outputs)) await this.#spool.remove(outputName(id, attempt, name));
     }
     return rows.length;
   }
@@ -75,4 +78,10 @@ export class Retention {
     const parameters = { before: now - RECORD_MS, most: BATCH };
     return (await this.#store.write({ statement: 'purge', parameters })).length;
   }
+}
+
+/** Names of the outputs that have files, of a row's JSON; none where it is damaged: a start sweeps those. */
+function picturesOf(outputs: string | undefined): string[] {
+  const stored = outputsText.safeParse(outputs).data ?? [];
+  return stored.flatMap(({ header }) => (header.kind === 'picture' ? [header.name] : []));
 }

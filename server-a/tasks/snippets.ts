@@ -1,5 +1,6 @@
 import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
-import { DEFAULT_TOP_K, type Operation } from '../../shared/operations.ts';
+import { DEFAULT_TOP_K } from '../../shared/operations/classify.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
 import { type Box, boxesSchema, type Snippet } from '../../shared/snippet.ts';
 import type { Task } from '../../shared/task.ts';
 import type { Admission } from './admission.ts';
@@ -9,8 +10,10 @@ import { json, toTask } from './task-record.ts';
 
 const boxesText = json(boxesSchema).nullable();
 
-/** What is done to every picture of a snippet. */
-export const SNIPPET_OPERATIONS: readonly Operation[] = [{ operation: 'classify', top_k: DEFAULT_TOP_K }];
+/** The outputs of every picture of a snippet. */
+export const SNIPPET_OUTPUTS: readonly OutputSpec[] = [
+  { name: 'classify', operation: 'classify', top_k: DEFAULT_TOP_K },
+];
 
 /** What a snippet gets: a picture, boxes for it or, without one, for the newest there is. */
 export interface SnippetChange {

@@ -4,14 +4,14 @@ import { basename, join, resolve } from 'node:path';
 import { nanoid } from 'nanoid';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
-import { type OperationName, operationNameSchema } from '../../shared/operations.ts';
+import { outputNameSchema } from '../../shared/operations/definition.ts';
 import { FolderSync } from './folder-sync.ts';
 import { type Removal, SpoolFile, type SpoolFolder, tellFull } from './spool-file.ts';
 
 /** Whose a file in the spool is, as its name says. */
 export type SpoolName =
   | { readonly kind: 'input'; readonly id: string }
-  | { readonly kind: 'output'; readonly id: string; readonly attempt: number; readonly output: OperationName }
+  | { readonly kind: 'output'; readonly id: string; readonly attempt: number; readonly output: string }
   | { readonly kind: 'other' };
 
 /** The name of a task's input file. */
@@ -20,7 +20,7 @@ export function inputName(id: string): string {
 }
 
 /** The name of an output file: the attempt keeps what a lost attempt left apart from what the next one gives. */
-export function outputName(id: string, attempt: number, output: OperationName): string {
+export function outputName(id: string, attempt: number, output: string): string {
   return `${id}.${attempt}.${output}`;
 }
 
@@ -28,7 +28,7 @@ export function outputName(id: string, attempt: number, output: OperationName): 
 export function parseSpoolName(name: string): SpoolName {
   const [id = '', second = '', third = ''] = name.split('.');
   if (name === inputName(id)) return { kind: 'input', id };
-  const output = operationNameSchema.safeParse(third);
+  const output = outputNameSchema.safeParse(third);
   const attempt = Number(second);
   if (!output.success || name !== outputName(id, attempt, output.data)) return { kind: 'other' };
   return { kind: 'output', id, attempt, output: output.data };

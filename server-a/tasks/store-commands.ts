@@ -22,7 +22,7 @@ interface CommandParameters {
     readonly header: string;
     readonly bytes: number;
     readonly sha256: string;
-    readonly operations: string;
+    readonly specs: string;
     readonly original_kept: 0 | 1;
     readonly original_expires_at: number | null;
     readonly snippet: number | null;
@@ -32,7 +32,7 @@ interface CommandParameters {
   /** `tasks` is a JSON list of pairs: id and URL. */
   readonly insertListed: {
     readonly tasks: string;
-    readonly operations: string;
+    readonly specs: string;
     readonly audience: string | null;
     readonly now: number;
   };
@@ -84,6 +84,8 @@ export interface ChangedRow {
   readonly attempt: number;
   readonly original_kept: 0 | 1;
   readonly audience: string | null;
+  /** JSON; of the statement `expire` only. */
+  readonly outputs?: string;
 }
 
 /** How one command of a group went: its rows, or why SQLite would not do it, and whether for want of room on disk. */
@@ -110,13 +112,13 @@ const CHANGED = 'RETURNING id, status, stage, attempt, original_kept, audience';
 /** The SQL of every write there is. Each is one statement and returns the tasks it changed. */
 export const STATEMENTS: Readonly<Record<Statement, string>> = {
   insert: `
-    INSERT INTO tasks (id, status, stage, filename, header, bytes, sha256, operations, original_kept,
+    INSERT INTO tasks (id, status, stage, filename, header, bytes, sha256, specs, original_kept,
       original_expires_at, snippet, boxes, created_at)
-    VALUES ($id, 'pending', 'ready', $filename, $header, $bytes, $sha256, $operations, $original_kept,
+    VALUES ($id, 'pending', 'ready', $filename, $header, $bytes, $sha256, $specs, $original_kept,
       $original_expires_at, $snippet, $boxes, $now) ${CHANGED}`,
   insertListed: `
-    INSERT INTO tasks (id, status, stage, source_url, operations, audience, created_at)
-    SELECT value ->> 0, 'pending', 'listed', value -> 1, $operations, $audience, $now
+    INSERT INTO tasks (id, status, stage, source_url, specs, audience, created_at)
+    SELECT value ->> 0, 'pending', 'listed', value -> 1, $specs, $audience, $now
     FROM json_each($tasks) ORDER BY key ${CHANGED}`,
   makeReady: `
     UPDATE tasks SET stage = 'ready', filename = $filename, header = $header, bytes = $bytes, sha256 = $sha256
@@ -138,7 +140,7 @@ export const STATEMENTS: Readonly<Record<Statement, string>> = {
   recover: `UPDATE tasks SET status = 'pending' WHERE finished_at IS NULL AND status = 'processing' ${CHANGED}`,
   expire: `
     UPDATE tasks SET outputs_kept = 0 WHERE sequence IN
-      (SELECT sequence FROM tasks WHERE outputs_kept = 1 AND expires_at <= $now LIMIT $most) ${CHANGED}`,
+      (SELECT sequence FROM tasks WHERE outputs_kept = 1 AND expires_at <= $now LIMIT $most) ${CHANGED}, outputs`,
   expireOriginals: `
     UPDATE tasks SET original_kept = 0 WHERE sequence IN
       (SELECT sequence FROM tasks WHERE original_kept = 1 AND original_expires_at <= $now LIMIT $most) ${CHANGED}`,

@@ -1,8 +1,8 @@
 /** Raised whenever the tables change; kept in the file as `user_version`. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /**
- * One row a task. `sequence` is the order of submission. Times are milliseconds since 1970; header, operations,
+ * One row a task. `sequence` is the order of submission. Times are milliseconds since 1970; header, specs,
  * outputs, error and timings are JSON in the shapes of task-record.ts, as is source_url, since a list of URLs may hold
  * what SQLite would not store as text.
  * `stage`: a `listed` task is a URL that has not been fetched; a `ready` one has its picture.
@@ -24,7 +24,7 @@ const TASKS = `
     header TEXT,
     bytes INTEGER,
     sha256 TEXT,
-    operations TEXT NOT NULL,
+    specs TEXT NOT NULL,
     outputs TEXT NOT NULL DEFAULT '[]',
     outputs_kept INTEGER NOT NULL DEFAULT 0,
     original_kept INTEGER NOT NULL DEFAULT 0,
@@ -67,7 +67,8 @@ const SNIPPETS_INDEX = 'CREATE INDEX snippets_updated ON snippets (updated_at);'
 /** Lays out an empty file. */
 export const TABLES = `${TASKS} ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX}`;
 
-const COLUMNS_OF_1 = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, operations, outputs,
+/** Columns that every version has under the same name. */
+const COLUMNS_OF_1 = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, outputs,
   outputs_kept, error, timings, created_at, started_at, finished_at, expires_at`;
 
 /** Moves the boxes of each snippet to its newest picture. */
@@ -78,18 +79,35 @@ const BOXES_TO_PICTURES = `
   WHERE name IN (SELECT snippet FROM tasks WHERE snippet IS NOT NULL AND original_kept = 1);
 `;
 
+/** Up to version 3 an output had its operation for a name, and labels were the only data there was. */
+const NAME_OUTPUTS = `
+  UPDATE tasks SET specs = (
+    SELECT json_group_array(json_set(value, '$.name', value ->> 'operation') ORDER BY key) FROM json_each(specs));
+  UPDATE tasks SET outputs = (
+    SELECT json_group_array(
+      iif(value ->> '$.header.kind' = 'labels',
+        json_object('header', json_object('kind', 'data', 'name', value ->> '$.header.name',
+          'operation', value ->> '$.header.operation',
+          'data', json_object('model', value ->> '$.header.model', 'labels', json(value -> '$.header.labels'))),
+          'sha256', NULL),
+        json(value)) ORDER BY key) FROM json_each(outputs))
+  WHERE outputs <> '[]';
+`;
+
+const VERSION_2_TO_3 = `ALTER TABLE tasks ADD COLUMN boxes TEXT; ALTER TABLE tasks ADD COLUMN boxes_at INTEGER;
+  ${BOXES_TO_PICTURES} ${SNIPPETS_INDEX}`;
+const VERSION_3_TO_4 = `ALTER TABLE tasks RENAME COLUMN operations TO specs; ${NAME_OUTPUTS}`;
+
 /** What brings a file of each older version to this one. SQLite cannot lift NOT NULL, so the rows of 1 move over. */
 export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
   [
     1,
     `ALTER TABLE tasks RENAME TO tasks_1;
     ${TASKS}
-    INSERT INTO tasks (stage, ${COLUMNS_OF_1}) SELECT 'ready', ${COLUMNS_OF_1} FROM tasks_1;
+    INSERT INTO tasks (stage, specs, ${COLUMNS_OF_1}) SELECT 'ready', operations, ${COLUMNS_OF_1} FROM tasks_1;
     DROP TABLE tasks_1;
-    ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX}`,
+    ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX} ${NAME_OUTPUTS}`,
   ],
-  [
-    2,
-    `ALTER TABLE tasks ADD COLUMN boxes TEXT; ALTER TABLE tasks ADD COLUMN boxes_at INTEGER; ${BOXES_TO_PICTURES} ${SNIPPETS_INDEX}`,
-  ],
+  [2, `${VERSION_2_TO_3} ${VERSION_3_TO_4}`],
+  [3, VERSION_3_TO_4],
 ]);

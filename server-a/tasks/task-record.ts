@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { ERROR_CODES } from '../../shared/errors.ts';
-import { operationsSchema } from '../../shared/operations.ts';
+import { type ImageHeader, imageHeaderSchema } from '../../shared/image-header.ts';
+import { outputSpecsSchema } from '../../shared/operations/outputs.ts';
 import {
-  type ImageHeader,
-  imageHeaderSchema,
   type OutputHeader,
   outputHeaderSchema,
   TASK_STATUSES,
@@ -29,7 +28,8 @@ export function json<Schema extends z.ZodType>(schema: Schema) {
     .pipe(schema);
 }
 
-const storedOutputSchema = z.object({ header: outputHeaderSchema, sha256: z.string().nullable() });
+/** An output with the sha256 of its picture, as a row keeps it. */
+export const storedOutputSchema = z.object({ header: outputHeaderSchema, sha256: z.string().nullable() });
 const count = z.int().nonnegative();
 const flag = z.union([z.literal(0), z.literal(1)]).transform((value) => value === 1);
 
@@ -46,7 +46,7 @@ export const taskRowSchema = z.object({
   header: json(imageHeaderSchema).nullable(),
   bytes: count.nullable(),
   sha256: z.string().nullable(),
-  operations: json(operationsSchema),
+  specs: json(outputSpecsSchema),
   outputs: json(z.array(storedOutputSchema)),
   outputs_kept: flag,
   original_kept: flag,
@@ -138,8 +138,8 @@ export function toTaskOutput(id: string, header: OutputHeader): TaskOutput {
       const url = `/result/${id}/${name}`;
       return { name, operation, status: 'completed', format, width, height, frames, bytes, url };
     }
-    case 'labels':
-      return { name, operation, status: 'completed', model: header.model, labels: header.labels };
+    case 'data':
+      return { name, operation, status: 'completed', ...header.data };
     case 'failure':
       return { name, operation, status: 'failed', error: header.error };
   }

@@ -3,7 +3,7 @@ import { nanoid } from 'nanoid';
 import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
 import { checkOutputLimits, MEBIBYTE } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
-import type { Operation } from '../../shared/operations.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
 import type { Snippet } from '../../shared/snippet.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
 import type { Dispatch, Ledger } from '../dispatch/ledger.ts';
@@ -11,7 +11,7 @@ import type { Keep } from './ledger.ts';
 import { closeParts, openParts, type Parts, type TasksOptions } from './parts.ts';
 import { discardPicture, type ReceivedPicture, receivePicture } from './reception.ts';
 import { checkOriginal, findResult, type Result } from './result.ts';
-import { SNIPPET_OPERATIONS, type SnippetChange } from './snippets.ts';
+import { SNIPPET_OUTPUTS, type SnippetChange } from './snippets.ts';
 import { inputName } from './spool.ts';
 import { type TaskRow, toTask } from './task-record.ts';
 
@@ -95,24 +95,24 @@ export class Tasks {
    */
   submit(
     received: ReceivedPicture,
-    operations: readonly Operation[],
+    specs: readonly OutputSpec[],
     options: { readonly keep?: boolean } = {},
   ): Promise<Task> {
     const until = Date.now() + Math.round(this.#options.keepImageHours * HOUR_MS);
-    return this.#submit(received, operations, options.keep === true ? { until } : null);
+    return this.#submit(received, specs, options.keep === true ? { until } : null);
   }
 
   /**
    * Makes a task of the picture that another task keeps. Throws TASK_NOT_FOUND, NOT_FOUND (not kept), EXPIRED,
    * SPOOL_CORRUPT, and as {@link receive} and {@link submit} do.
    */
-  async submitKept(id: string, operations: readonly Operation[]): Promise<Task> {
+  async submitKept(id: string, specs: readonly OutputSpec[]): Promise<Task> {
     const { admission, spool, ledger } = this.#parts;
     const row = this.#find(id);
     const picture = checkOriginal(row);
-    checkOutputLimits(picture.header, operations, this.#options);
+    checkOutputLimits(picture.header, specs, this.#options);
     const reservation = admission.reserve(picture.bytes);
-    const task = { id: nanoid(), filename: row.filename, ...picture, operations, keep: null };
+    const task = { id: nanoid(), filename: row.filename, ...picture, specs, keep: null };
     try {
       await spool.link(inputName(id), inputName(task.id));
       reservation.consume(picture.bytes);
@@ -134,10 +134,10 @@ export class Tasks {
    */
   async submitUrls(
     urls: readonly string[],
-    operations: readonly Operation[],
+    specs: readonly OutputSpec[],
     audience: string | null = null,
   ): Promise<Task[]> {
-    const listed = await this.#parts.ledger.insertListed(urls, operations, audience);
+    const listed = await this.#parts.ledger.insertListed(urls, specs, audience);
     this.#parts.fetching.wake();
     return listed;
   }
@@ -164,7 +164,7 @@ export class Tasks {
     const { ledger, snippets } = this.#parts;
     if (received !== undefined) {
       const keep = { snippet: name, boxes: boxes ?? [] };
-      const task = await this.#submit(received, SNIPPET_OPERATIONS, keep);
+      const task = await this.#submit(received, SNIPPET_OUTPUTS, keep);
       // What was put is stored; a start lets go of what is left over, too.
       await ledger.releaseOlder(name).catch((error: unknown) => {
         this.#log.error({ task_id: task.task_id, err: error }, 'older pictures of a snippet could not be let go of');
@@ -271,16 +271,16 @@ export class Tasks {
     await closeParts(this.#parts, this.#log);
   }
 
-  async #submit(received: ReceivedPicture, operations: readonly Operation[], keep: Keep | null): Promise<Task> {
+  async #submit(received: ReceivedPicture, specs: readonly OutputSpec[], keep: Keep | null): Promise<Task> {
     const { admission, ledger } = this.#parts;
     const { filename, header, bytes, sha256, file, reservation } = received;
     const id = nanoid();
     try {
       admission.checkOpen();
       if (keep !== null && 'snippet' in keep) admission.checkRecords(Buffer.byteLength(JSON.stringify(keep.boxes)));
-      checkOutputLimits(header, operations, this.#options);
+      checkOutputLimits(header, specs, this.#options);
       await file.moveTo(inputName(id));
-      await ledger.insert({ id, filename, header, bytes, sha256, operations, keep });
+      await ledger.insert({ id, filename, header, bytes, sha256, specs, keep });
       file.keep();
       reservation.handOver();
     } catch (error) {

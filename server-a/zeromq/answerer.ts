@@ -1,5 +1,5 @@
 import { DarkroomError } from '../../shared/errors.ts';
-import type { Operation } from '../../shared/operations.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
 import { apiKeyCheck } from '../api-keys.ts';
 import { readUrlList } from '../source/url-list.ts';
 import type { Tasks } from '../tasks/tasks.ts';
@@ -8,7 +8,7 @@ import { AUDIENCE, type Publisher } from './publisher.ts';
 import type { Request } from './request.ts';
 import type { Answerer } from './requests.ts';
 
-const CLASSIFY: Operation = { operation: 'classify', top_k: 1 };
+const CLASSIFY: OutputSpec = { name: 'classify', operation: 'classify', top_k: 1 };
 
 export interface AnswererOptions {
   readonly tasks: Pick<Tasks, 'submitUrls'>;

@@ -1,5 +1,6 @@
 import type { Logger } from '../../shared/log.ts';
 import type { ServerASettings } from '../config.ts';
+import type { Presets } from '../presets.ts';
 import type { Protocol } from '../protocol.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { createAnswerer } from './answerer.ts';
@@ -13,6 +14,7 @@ const LARGEST_AT_ONCE = 4;
 
 export interface ZeromqOptions {
   readonly tasks: Tasks;
+  readonly presets: Presets;
   readonly settings: SocketSettings & Pick<ServerASettings, 'apiKeys'>;
   readonly log: Logger;
 }
@@ -21,11 +23,11 @@ export interface ZeromqOptions {
  * The REP-compatible socket and the one that publishes (docs/zeromq.md). Without a port for publications no list is taken. Throws the system's error, with code and port, when
  * it cannot listen; nothing stays open then.
  */
-export async function startZeromq({ tasks, settings, log }: ZeromqOptions): Promise<Protocol> {
+export async function startZeromq({ tasks, presets, settings, log }: ZeromqOptions): Promise<Protocol> {
   const { router, xpub } = await bindSockets(settings);
   const publisher = xpub === null ? null : new Publisher({ tasks, socket: xpub, log });
   const stop = new AbortController();
-  const pictures = new KeptPictures({ tasks, signal: stop.signal });
+  const pictures = new KeptPictures({ tasks, presets, signal: stop.signal });
   const requests = new Requests({
     socket: router,
     answer: createAnswerer({ tasks, pictures, publisher, apiKeys: settings.apiKeys }),

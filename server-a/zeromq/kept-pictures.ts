@@ -1,11 +1,14 @@
 import { Readable } from 'node:stream';
-import { DarkroomError } from '../../shared/errors.ts';
-import { DEFAULT_TOP_K, type Operation } from '../../shared/operations.ts';
+import { DarkroomError, invalid } from '../../shared/errors.ts';
+import { DEFAULT_TOP_K } from '../../shared/operations/classify.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
+import { ORIGINAL } from '../../shared/operations/outputs.ts';
 import { hasEnded } from '../../shared/task.ts';
+import type { Presets } from '../presets.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { pictureAnswer } from './picture-answer.ts';
 import { Places } from './places.ts';
-import { type Request, readImageData, readImageId, readSide } from './request.ts';
+import { type Request, readImageData, readImageId, readName, readSide, readSpecs } from './request.ts';
 
 /** Pictures whose bytes are in memory at once, as they come in and as they go out. */
 const PICTURES_AT_ONCE = 4;
@@ -13,10 +16,12 @@ const PICTURES_AT_ONCE = 4;
 const RESIZE_SECONDS = 300;
 /** Bytes given to the spool at once. */
 const PIECE_BYTES = 1024 * 1024;
-const CLASSIFY: Operation = { operation: 'classify', top_k: DEFAULT_TOP_K };
+const CLASSIFY: OutputSpec = { name: 'classify', operation: 'classify', top_k: DEFAULT_TOP_K };
+const RESIZE = 'resize';
 
 export interface KeptPicturesOptions {
   readonly tasks: Tasks;
+  readonly presets: Presets;
   /** When it aborts, pictures that come in are given up, and resizes are waited for no longer. */
   readonly signal: AbortSignal;
 }
@@ -32,13 +37,14 @@ export class KeptPictures {
 
   /** Throws BAD_REQUEST and what {@link Tasks.receive} and {@link Tasks.submit} throw. */
   async upload(request: Request): Promise<object> {
-    const { task_id } = await this.#places.use(() => this.#keep(readImageData(request)));
+    const specs = readSpecs(request, this.#options.presets) ?? [CLASSIFY];
+    const { task_id } = await this.#places.use(() => this.#keep(readImageData(request), specs));
     return { status: 'success', message: 'Image uploaded successfully', image_id: task_id };
   }
 
   /** Throws BAD_REQUEST and what {@link Tasks.result} throws. */
   retrieve(request: Request): Promise<object> {
-    return this.#pictureOf(readImageId(request), 'original');
+    return this.#pictureOf(readImageId(request), readName(request) ?? ORIGINAL);
   }
 
   /** Throws BAD_REQUEST, TIMEOUT, and what {@link Tasks.submitKept} and {@link Tasks.result} throw. */
@@ -46,28 +52,28 @@ export class KeptPictures {
     const id = readImageId(request);
     const [width, height] = [readSide(request, 'width'), readSide(request, 'height')];
     const { tasks, signal } = this.#options;
-    const resize: Operation = { operation: 'resize', width, height, fit: 'fill', format: 'png' };
+    const resize: OutputSpec = { name: RESIZE, operation: 'resize', width, height, fit: 'fill', format: 'png' };
     const { task_id } = await tasks.submitKept(id, [resize]);
     const task = await tasks.wait(task_id, RESIZE_SECONDS * 1000, signal);
     if (!hasEnded(task.status)) await tasks.cancel(task_id);
     try {
       if (!hasEnded(task.status)) throw unfinished(signal);
-      return await this.#pictureOf(task_id, 'resize');
+      return await this.#pictureOf(task_id, RESIZE);
     } finally {
       await tasks.letGo(task_id);
     }
   }
 
-  async #keep(bytes: Buffer) {
+  async #keep(bytes: Buffer, specs: readonly OutputSpec[]) {
     const { tasks, signal } = this.#options;
     const source = Readable.from(pieces(bytes));
     const received = await tasks.receive(source, { filename: null, bytes: bytes.length, signal });
-    return tasks.submit(received, [CLASSIFY], { keep: true });
+    return tasks.submit(received, specs, { keep: true });
   }
 
   async #pictureOf(id: string, name: string): Promise<object> {
     const result = await this.#options.tasks.result(id, name);
-    if (result.kind !== 'picture') throw new Error(`Expected a picture for ${name}, received ${result.kind}`);
+    if (result.kind !== 'picture') throw invalid('the name of a picture', 'name', name);
     return this.#places.use(() => pictureAnswer(result.path, result.bytes));
   }
 }

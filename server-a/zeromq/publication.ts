@@ -1,4 +1,5 @@
 import type { ErrorDescription } from '../../shared/errors.ts';
+import { readClassification } from '../../shared/operations/classify.ts';
 import type { Task } from '../../shared/task.ts';
 
 /** What is published of a listed URL that has ended (docs/zeromq.md). */
@@ -10,7 +11,7 @@ export type Publication =
 export function publicationOf(task: Task): Publication {
   const url = task.input.source_url ?? '';
   const output = task.outputs.find(({ operation }) => operation === 'classify');
-  const [best] = output?.labels ?? [];
+  const [best] = output === undefined ? [] : (readClassification(output)?.labels ?? []);
   if (best !== undefined) return { url, class: className(best.label) };
   return { url, error: (task.error ?? output?.error ?? unended(task)).message };
 }

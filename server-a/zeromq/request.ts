@@ -1,8 +1,11 @@
 import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
 import { invalid } from '../../shared/errors.ts';
-import { MAX_SIDE } from '../../shared/operations.ts';
+import { MAX_SIDE } from '../../shared/operations/bounds.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
+import { readOutputs } from '../../shared/operations/outputs.ts';
 import { taskIdSchema } from '../../shared/task.ts';
+import type { Presets } from '../presets.ts';
 
 const requestSchema = z.looseObject({});
 const sideSchema = z.int().min(1).max(MAX_SIDE);
@@ -45,6 +48,20 @@ export function readSide(request: Request, name: 'width' | 'height'): number {
   const side = sideSchema.safeParse(request[name]);
   if (side.success) return side.data;
   throw invalid(`a whole number in [1, ${MAX_SIDE}]`, name, sizeOf(request[name]));
+}
+
+/** The outputs asked for by `outputs`, a list, and `preset`, or null for neither. Throws BAD_REQUEST. */
+export function readSpecs({ outputs, preset }: Request, presets: Presets): OutputSpec[] | null {
+  if (outputs === undefined && preset === undefined) return null;
+  if (preset !== undefined && typeof preset !== 'string')
+    throw invalid('the name of a preset', 'preset', sizeOf(preset));
+  return presets.resolve(preset, outputs === undefined ? [] : readOutputs(outputs, sizeOf(outputs)));
+}
+
+/** The output that is wanted in place of the picture itself, or undefined. Throws BAD_REQUEST. */
+export function readName({ name }: Request): string | undefined {
+  if (name === undefined || typeof name === 'string') return name;
+  throw invalid('the name of an output', 'name', sizeOf(name));
 }
 
 function parse(frame: Buffer): unknown {

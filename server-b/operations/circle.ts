@@ -1,7 +1,8 @@
-import { type CircleParameters, circleFormat } from '../../shared/operations.ts';
-import type { PictureOutput } from '../job.ts';
+import type { CircleSpec } from '../../shared/operations/circle.ts';
+import type { Product } from '../job.ts';
+import { cover } from './cover.ts';
 import { openRaster, type Picture, rasterize } from './decode.ts';
-import { checkFormatHolds, encode } from './encode.ts';
+import { checkFormatHolds, encode, WHITE } from './encode.ts';
 
 const CHANNELS = 4;
 
@@ -10,15 +11,14 @@ const CHANNELS = 4;
  * edge anti-aliased, transparency of the picture kept inside. PNG unless webp or avif is asked for; the first frame of
  * an animation. Throws IMAGE_TOO_LARGE when the format cannot hold the size, else what sharp throws.
  */
-export async function circle(picture: Picture, parameters: CircleParameters): Promise<PictureOutput> {
-  const { size, quality, grayscale = false } = parameters;
-  const format = circleFormat(parameters.format);
+export async function circle(picture: Picture, parameters: CircleSpec): Promise<Product> {
+  const { size, format = 'png', quality, grayscale = false, lossless = false } = parameters;
   const square = { width: size, height: size };
   checkFormatHolds(format, square);
-  const raster = await rasterize(picture.firstCovering(square).ensureAlpha());
+  const raster = await rasterize((await cover(picture, square)).ensureAlpha());
   picture.deadline.check();
   cutCircle(raster.pixels, size);
-  return encode(openRaster(raster, picture.deadline), 'circle', { format, quality, grayscale });
+  return encode(openRaster(raster, picture.deadline), { format, quality, grayscale, lossless, background: WHITE });
 }
 
 /**

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import type { Label } from '../../shared/task.ts';
+import type { Label } from '../../shared/operations/classify.ts';
 import { MODEL_CLASSES, parseSynset, type SynsetClass } from '../synset.ts';
 
 /** The side in pixels of the square picture the model takes. */

@@ -1,9 +1,9 @@
 import { DarkroomError } from '../../shared/errors.ts';
-import type { ClassifyParameters } from '../../shared/operations.ts';
-import type { PictureOutput } from '../job.ts';
+import { CLASSIFY_SIDE, type Classification, type ClassifySpec } from '../../shared/operations/classify.ts';
+import type { Product } from '../job.ts';
 import type { ModelFiles } from '../model.ts';
-import { CLASSIFY_SIDE } from '../scales.ts';
 import { Classifier, MODEL_SIDE } from './classifier.ts';
+import { cover } from './cover.ts';
 import { type Picture, rasterize } from './decode.ts';
 
 /** Mean and standard deviation of ImageNet's red, green and blue, of values from 0 to 1 (the model's page in the zoo). */
@@ -17,27 +17,21 @@ let loaded: { readonly key: string; readonly classifier: Promise<Classifier> } |
  * The `top_k` most probable ImageNet classes of the first frame, flattened on white. Throws MODEL_UNAVAILABLE when
  * there is no model or it cannot be loaded, else what sharp throws.
  */
-export async function classify(
-  picture: Picture,
-  parameters: ClassifyParameters,
-  model: ModelFiles | null,
-): Promise<PictureOutput> {
+export async function classify(picture: Picture, parameters: ClassifySpec, model: ModelFiles | null): Promise<Product> {
   if (model === null) throw unavailable('there is none');
   const classifier = await classifierOf(model);
   picture.deadline.check();
   const labels = await classifier.classify(await modelInput(picture), parameters.top_k);
-  return {
-    header: { kind: 'labels', name: 'classify', operation: 'classify', model: model.name, labels },
-    picture: null,
-  };
+  const data: Classification = { model: model.name, labels };
+  return { kind: 'data', data };
 }
 
 /** The picture as the model takes it: short side 256, centre 224 × 224, normalized, channel after channel (CHW). */
 export async function modelInput(picture: Picture): Promise<Float32Array> {
   const margin = (CLASSIFY_SIDE - MODEL_SIDE) / 2;
+  const covering = await cover(picture, { width: CLASSIFY_SIDE, height: CLASSIFY_SIDE });
   const { pixels } = await rasterize(
-    picture
-      .firstCovering({ width: CLASSIFY_SIDE, height: CLASSIFY_SIDE })
+    covering
       .extract({ left: margin, top: margin, width: MODEL_SIDE, height: MODEL_SIDE })
       .flatten({ background: '#ffffff' }),
   );

@@ -1,9 +1,9 @@
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp';
 import type { PictureLimits } from '../../shared/config.ts';
 import { DarkroomError } from '../../shared/errors.ts';
+import type { ImageHeader } from '../../shared/image-header.ts';
 import { checkInputLimits, countPixels } from '../../shared/limits.ts';
-import type { Format, Size } from '../../shared/operations.ts';
-import type { ImageHeader } from '../../shared/task.ts';
+import { type Format, type Size, scaledSize } from '../../shared/operations/format.ts';
 import type { Deadline } from './deadline.ts';
 
 /** Decoded pixels: sRGB, 8 bits a channel, upright; alpha, where there is one, not premultiplied. */
@@ -13,11 +13,6 @@ export interface Raster extends Size {
   /** Height of one frame where several lie below each other. */
   readonly pageHeight?: number;
 }
-
-/** A picture that would be longer than this when scaled is cropped first: libvips' resampler cannot address it. */
-const MAX_SCALED_SIDE = 1_000_000;
-/** Scales of outputs that differ by no more than rounding to whole pixels, relative to each other. */
-const ROUNDING = 0.002;
 
 /** A pipeline that starts from pixels in memory and ends with the job's deadline. */
 export function openRaster(raster: Raster, deadline: Deadline): Sharp {
@@ -34,9 +29,19 @@ export async function rasterize(pipeline: Sharp): Promise<Raster> {
   return { pixels: data, width: info.width, height: info.height, channels: info.channels };
 }
 
+/** Where a picture's pixels come from. */
+interface Source {
+  /** The encoded picture. */
+  readonly body: Uint8Array<ArrayBuffer>;
+  /** The frame that is taken for the first one. */
+  readonly page: number;
+  /** Pixels of that frame, decoded before; null where each pipeline decodes for itself. */
+  readonly raster: Raster | null;
+}
+
 /**
  * One input picture, from which every operation starts its own pipeline. Decoding is left to the pipelines, so that
- * JPEG and WebP shrink while they load; {@link Picture.reduce} decodes once for all where that is cheaper.
+ * JPEG and WebP shrink while they load; {@link Picture.sharing} gives a picture that is decoded already.
  */
 export class Picture implements Size {
   readonly format: Format;
@@ -55,21 +60,22 @@ export class Picture implements Size {
    */
   readonly wideProfile: boolean;
   readonly deadline: Deadline;
-  readonly #body: Uint8Array<ArrayBuffer>;
+  readonly #source: Source;
+  readonly #header: ImageHeader;
+  readonly #metadata: Metadata;
   readonly #limits: PictureLimits;
-  readonly #oriented: boolean;
-  #reduced: Raster | null = null;
 
   private constructor(
-    body: Uint8Array<ArrayBuffer>,
+    source: Source,
     header: ImageHeader,
     metadata: Metadata,
     limits: PictureLimits,
     deadline: Deadline,
   ) {
-    this.#body = body;
+    this.#source = source;
+    this.#header = header;
+    this.#metadata = metadata;
     this.#limits = limits;
-    this.#oriented = header.orientation !== 1;
     this.format = header.format;
     this.width = header.width;
     this.height = header.height;
@@ -101,7 +107,12 @@ export class Picture implements Size {
     if (header.frames !== announced.frames || countPixels(header) > countPixels(announced)) {
       throw mismatch(describe(announced), describe(header));
     }
-    return new Picture(body, header, metadata, limits, deadline);
+    return new Picture({ body, page: 0, raster: null }, header, metadata, limits, deadline);
+  }
+
+  /** What the decoder read from the header. */
+  get header(): ImageHeader {
+    return this.#header;
   }
 
   /** The shorter side in pixels. */
@@ -109,56 +120,62 @@ export class Picture implements Size {
     return Math.min(this.width, this.height);
   }
 
-  /** A pipeline from the first frame, upright, for an output that is `scale` times the picture. */
-  first(scale: number): Sharp {
-    const reduced = this.#reduced;
-    if (reduced !== null) {
-      const most = Math.max(reduced.width / this.width, reduced.height / this.height);
-      if (scale <= most * (1 + ROUNDING) || this.wideProfile) return openRaster(reduced, this.deadline);
-    }
-    return this.#open({ page: 0, pages: 1 }).autoOrient();
+  /** The same picture, its first frame made from pixels of {@link decodeOnce}. */
+  sharing(raster: Raster): Picture {
+    return this.#from({ ...this.#source, raster });
   }
 
-  /** The first frame scaled to cover `box` and cropped to it about the centre. */
-  firstCovering(box: Size): Sharp {
-    const scale = Math.max(box.width / this.width, box.height / this.height);
-    if (Math.max(this.width, this.height) * scale <= MAX_SCALED_SIDE) {
-      return this.first(scale).resize({ ...box, fit: 'cover', position: 'centre' });
-    }
-    const width = Math.min(this.width, Math.max(1, Math.round(box.width / scale)));
-    const height = Math.min(this.height, Math.max(1, Math.round(box.height / scale)));
-    const left = Math.floor((this.width - width) / 2);
-    const top = Math.floor((this.height - height) / 2);
-    return this.first(scale)
-      .extract({ left, top, width, height })
-      .resize({ ...box, fit: 'fill' });
+  /** Decodes the first frame, scaled to `size`: sRGB, 8 bits, upright. */
+  async decodeOnce({ width, height }: Size): Promise<Raster> {
+    const upright = this.#open(this.#firstFrame).autoOrient();
+    const isWhole = width === this.width && height === this.height;
+    const scaled = isWhole ? upright : upright.resize({ width, height, fit: 'fill' });
+    return rasterize(this.wideProfile ? scaled.withIccProfile('srgb', { attach: false }) : scaled);
+  }
+
+  /**
+   * A pipeline from the first frame, upright, for an output that is `scale` times the picture; `size` says so exactly,
+   * in pixels, where the whole picture is scaled to it.
+   */
+  async first(scale: number, size: Size = scaledSize(this, scale)): Promise<Sharp> {
+    const { raster } = this.#source;
+    if (raster !== null) return openRaster(raster, this.deadline);
+    if (!this.wideProfile) return this.#open(this.#firstFrame).autoOrient();
+    return openRaster(await this.decodeOnce(scale < 1 ? size : this), this.deadline);
   }
 
   /** A pipeline from all frames, upright. */
   async all(): Promise<Sharp> {
-    if (!this.#oriented) return this.#open({ animated: true });
-    // libvips keeps frames as one tall strip, which cannot be turned: each frame is turned by itself.
-    const { width, height: pageHeight, frames } = this;
-    const strip = new Uint8Array(width * pageHeight * 4 * frames);
-    for (let page = 0; page < frames; page += 1) {
-      const frame = await rasterize(this.#open({ page, pages: 1 }).autoOrient().ensureAlpha());
-      strip.set(frame.pixels, page * frame.pixels.byteLength);
-      this.deadline.check();
-    }
-    return openRaster({ pixels: strip, width, height: pageHeight * frames, channels: 4, pageHeight }, this.deadline);
+    if (!this.#isTurned) return this.#open({ animated: true });
+    const strip = new Strip(this, this.frames);
+    for await (const frame of this.eachFrame()) strip.add(await rasterize((await frame.first(1)).ensureAlpha()));
+    return openRaster(strip.raster, this.deadline);
   }
 
-  /** Decodes the first frame once, scaled to `size`, for the outputs that can be made from that without loss. */
-  async reduce(size: Size): Promise<void> {
-    const { width, height } = size;
-    const pipeline = this.#open({ page: 0, pages: 1 }).autoOrient().resize({ width, height, fit: 'fill' });
-    this.#reduced = await rasterize(this.wideProfile ? pipeline.withIccProfile('srgb', { attach: false }) : pipeline);
+  /** Each frame as a picture of its own, decoded, upright. Throws TIMEOUT between two frames. */
+  async *eachFrame(): AsyncGenerator<Picture> {
+    if (this.#isTurned) {
+      // libvips keeps frames as one tall strip, which cannot be turned.
+      for (let page = 0; page < this.frames; page += 1) {
+        yield this.#from({ ...this.#source, page });
+        this.deadline.check();
+      }
+      return;
+    }
+    const { pixels, channels } = await rasterize(this.#open({ animated: true }).ensureAlpha());
+    const { width, height } = this;
+    const bytes = width * height * channels;
+    for (let page = 0; page < this.frames; page += 1) {
+      const frame = pixels.subarray(page * bytes, (page + 1) * bytes);
+      yield this.sharing({ pixels: frame, width, height, channels });
+      this.deadline.check();
+    }
   }
 
   /** Decodes without making anything of it: the IMAGE_CORRUPT that comes of it, or null when the picture is whole. */
   async findCorruption(frames: 'first' | 'all'): Promise<DarkroomError | null> {
     try {
-      const options = frames === 'all' ? { animated: true } : { page: 0, pages: 1 };
+      const options = frames === 'all' ? { animated: true } : this.#firstFrame;
       await this.#open(options).resize({ width: 1, height: 1, fit: 'fill' }).raw().toBuffer();
       return null;
     } catch (error) {
@@ -166,10 +183,47 @@ export class Picture implements Size {
     }
   }
 
+  get #firstFrame(): SharpOptions {
+    return { page: this.#source.page, pages: 1 };
+  }
+
+  get #isTurned(): boolean {
+    return this.#header.orientation !== 1;
+  }
+
+  #from(source: Source): Picture {
+    return new Picture(source, this.#header, this.#metadata, this.#limits, this.deadline);
+  }
+
   #open(options: SharpOptions): Sharp {
-    return sharp(this.#body, { ...options, limitInputPixels: this.#limits.maxPixels }).timeout({
+    return sharp(this.#source.body, { ...options, limitInputPixels: this.#limits.maxPixels }).timeout({
       seconds: this.deadline.secondsLeft(),
     });
+  }
+}
+
+/** Frames of one size below each other, RGBA: how libvips holds an animation. */
+export class Strip {
+  readonly #size: Size;
+  readonly #pixels: Uint8Array;
+  #filled = 0;
+
+  constructor({ width, height }: Size, frames: number) {
+    this.#size = { width, height };
+    this.#pixels = new Uint8Array(width * height * 4 * frames);
+  }
+
+  /** The next frame, which has four channels. */
+  add({ pixels }: Raster): void {
+    this.#pixels.set(pixels, this.#filled);
+    this.#filled += pixels.byteLength;
+  }
+
+  /** All frames as one raster. */
+  get raster(): Raster {
+    const { width, height: pageHeight } = this.#size;
+    const height = this.#pixels.byteLength / (width * 4);
+    return { pixels: this.#pixels, width, height, channels: 4, pageHeight };
   }
 }
 

@@ -1,130 +1,114 @@
 import type { PictureLimits } from '../../shared/config.ts';
 import { DarkroomError, describeError, type ErrorDescription } from '../../shared/errors.ts';
 import { checkOutputLimits } from '../../shared/limits.ts';
-import {
-  type CircleParameters,
-  type ClassifyParameters,
-  holdsAnimation,
-  type Operation,
-  type OperationName,
-  type ResizeParameters,
-} from '../../shared/operations.ts';
+import { type OutputSpec, planOf } from '../../shared/operations/index.ts';
 import type { Timings } from '../../shared/task.ts';
-import type { Fault, PictureOutput, WorkerJob, WorkerReply } from '../job.ts';
-import type { ModelFiles } from '../model.ts';
-import { circle } from './circle.ts';
-import { classify } from './classify.ts';
+import { planDecode } from '../decode-plan.ts';
+import type { Fault, JobOutput, WorkerJob, WorkerReply } from '../job.ts';
 import { Deadline } from './deadline.ts';
 import { isTimeout, Picture } from './decode.ts';
-import { resize } from './resize.ts';
-import { sharedSize } from './share.ts';
+import type { Operations } from './index.ts';
 
-/** What performs each operation. Each throws a DarkroomError a client may read, or what sharp or the model throw. */
-export interface Operations {
-  resize(picture: Picture, parameters: ResizeParameters): Promise<PictureOutput>;
-  circle(picture: Picture, parameters: CircleParameters): Promise<PictureOutput>;
-  classify(picture: Picture, parameters: ClassifyParameters, model: ModelFiles | null): Promise<PictureOutput>;
-}
-
-/** The operations Darkroom has. */
-export const OPERATIONS: Operations = { resize, circle, classify };
+/** The step before the outputs. */
+const DECODE = 'decode';
 
 /**
- * Does one job. Never rejects: operations fail apart, each with its own output, and only a picture that cannot be
- * decoded (IMAGE_CORRUPT, IMAGE_TOO_LARGE) or a deadline that passed (TIMEOUT) fails the job.
+ * Does one job. Never rejects: outputs fail apart, and only a picture that cannot be decoded (IMAGE_CORRUPT,
+ * IMAGE_TOO_LARGE) or a deadline that passed (TIMEOUT) fails the job.
  */
 export async function performJob(job: WorkerJob, limits: PictureLimits, operations: Operations): Promise<WorkerReply> {
   const faults: Fault[] = [];
-  const timings: Timings = {};
+  const timings: Timings = { [`${DECODE}_ms`]: 0 };
   const deadline = new Deadline(job.deadlineMs);
   try {
-    const picture = await timed(timings, 'decode', () => openPicture(job, limits, deadline));
-    const outputs: PictureOutput[] = [];
-    for (const operation of job.operations) {
+    const started = performance.now();
+    const pictures = await openPictures(job, limits, deadline);
+    const decodeMs = since(started);
+    const outputs: JobOutput[] = [];
+    for (const [index, spec] of job.outputs.entries()) {
       deadline.check();
-      const perform = () => performOne(picture, operation, job, limits, operations);
-      const output = await timed(timings, operation.operation, perform).catch(async (thrown: unknown) => {
-        const { cause, endsJob } = await findCause(picture, operation, thrown);
+      const picture = pictures[index];
+      if (picture === undefined) throw new Error(`Expected a picture for the output ${spec.name}, received none`);
+      const begun = performance.now();
+      const perform = performOne(picture, spec, job, limits, operations).catch(async (thrown: unknown) => {
+        const { cause, endsJob } = await findCause(picture, spec, thrown);
         if (endsJob) throw cause;
-        noteFault(faults, operation.operation, cause);
-        return failure(operation.operation, describeError(cause));
+        noteFault(faults, spec.name, cause);
+        return failure(spec, describeError(cause));
       });
-      outputs.push(output);
+      outputs.push(await perform);
+      timings[`${spec.name}_ms`] = since(begun);
     }
+    // An output may be called `decode`, too; the step comes first and keeps its name.
+    Object.assign(timings, { [`${DECODE}_ms`]: decodeMs });
     return { outcome: { kind: 'done', outputs, timings }, faults };
   } catch (error) {
     const cause = isTimeout(error) ? deadline.error() : error;
-    noteFault(faults, 'decode', cause);
+    noteFault(faults, DECODE, cause);
     return { outcome: { kind: 'failed', error: describeError(cause) }, faults };
   }
 }
 
-async function openPicture(job: WorkerJob, limits: PictureLimits, deadline: Deadline): Promise<Picture> {
+/** The picture as each output sees it: decoded once for those that share that, and not decoded yet for the others. */
+async function openPictures(job: WorkerJob, limits: PictureLimits, deadline: Deadline): Promise<Picture[]> {
   const picture = await Picture.open(job.body, job.image, limits, deadline);
-  const shared = sharedSize(picture, job.operations);
-  if (shared === null) return picture;
+  const plans = job.outputs.map((spec) => planOf(picture.header, spec));
+  const shared = planDecode(picture.header, plans);
+  if (shared === null) return plans.map(() => picture);
   try {
-    await picture.reduce(shared);
+    const sharing = picture.sharing(await picture.decodeOnce(shared.size));
+    return plans.map((_, index) => (shared.users.has(index) ? sharing : picture));
   } catch (error) {
     if (isTimeout(error)) throw deadline.error();
     throw (await picture.findCorruption('first')) ?? error;
   }
-  return picture;
 }
 
 async function performOne(
   picture: Picture,
-  operation: Operation,
+  spec: OutputSpec,
   job: WorkerJob,
   limits: PictureLimits,
   operations: Operations,
-): Promise<PictureOutput> {
-  checkOutputLimits({ ...job.image, width: picture.width, height: picture.height }, [operation], limits);
-  switch (operation.operation) {
-    case 'resize':
-      return operations.resize(picture, operation);
-    case 'circle':
-      return operations.circle(picture, operation);
-    case 'classify':
-      return operations.classify(picture, operation, job.model);
-  }
+): Promise<JobOutput> {
+  checkOutputLimits(picture.header, [spec], limits);
+  const product = await operations[spec.operation].perform(picture, spec, job.model);
+  const { name, operation } = spec;
+  if (product.kind === 'data') return { header: { kind: 'data', name, operation, data: product.data }, picture: null };
+  const { picture: encoded, ...facts } = product;
+  return { header: { ...facts, name, operation, bytes: encoded.byteLength }, picture: encoded };
 }
 
 /**
- * Why an operation failed, and whether that is the whole job's end. Pipelines decode as they go, so an error that is not
+ * Why an output failed, and whether that is the whole job's end. Pipelines decode as they go, so an error that is not
  * ours may come from the picture or from the operation: decoding once more, only then, tells which. An animation that
  * is broken further on may still have a whole first frame.
  */
 async function findCause(
   picture: Picture,
-  operation: Operation,
+  spec: OutputSpec,
   thrown: unknown,
 ): Promise<{ cause: unknown; endsJob: boolean }> {
   if (isTimeout(thrown)) return { cause: picture.deadline.error(), endsJob: true };
   if (thrown instanceof DarkroomError) return { cause: thrown, endsJob: thrown.code === 'TIMEOUT' };
   const corruption = await picture.findCorruption('first');
   if (corruption !== null) return { cause: corruption, endsJob: true };
-  const animates = operation.operation === 'resize' && holdsAnimation(operation.format ?? picture.format);
-  const later = picture.frames > 1 && animates ? await picture.findCorruption('all') : null;
+  const later = planOf(picture.header, spec).animated ? await picture.findCorruption('all') : null;
   return { cause: later ?? thrown, endsJob: false };
 }
 
-function failure(name: OperationName, error: ErrorDescription): PictureOutput {
-  return { header: { kind: 'failure', name, operation: name, error }, picture: null };
+function failure({ name, operation }: OutputSpec, error: ErrorDescription): JobOutput {
+  return { header: { kind: 'failure', name, operation, error }, picture: null };
 }
 
 /** Keeps the reason behind an error for the log: the whole stack where it is not one of ours. */
-function noteFault(faults: Fault[], step: Fault['step'], error: unknown): void {
+function noteFault(faults: Fault[], step: string, error: unknown): void {
   const reason = error instanceof DarkroomError ? (error.cause ?? error.message) : error;
   const { code } = describeError(error);
   faults.push({ step, code, reason: reason instanceof Error ? (reason.stack ?? reason.message) : String(reason) });
 }
 
-async function timed<Result>(timings: Timings, step: Fault['step'], work: () => Promise<Result>): Promise<Result> {
-  const start = performance.now();
-  try {
-    return await work();
-  } finally {
-    timings[`${step}_ms`] = Math.round((performance.now() - start) * 10) / 10;
-  }
+/** Milliseconds, to a tenth. */
+function since(start: number): number {
+  return Math.round((performance.now() - start) * 10) / 10;
 }

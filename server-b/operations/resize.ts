@@ -1,48 +1,120 @@
 import type { Sharp } from 'sharp';
-import { holdsAnimation, type ResizeParameters, resizedSize, type Size } from '../../shared/operations.ts';
-import type { PictureOutput } from '../job.ts';
-import type { Picture } from './decode.ts';
-import { checkFormatHolds, encode, holdsAlpha } from './encode.ts';
+import { holdsAlpha, holdsAnimation, type Size, scaledSize } from '../../shared/operations/format.ts';
+import {
+  boxFit,
+  isQuarterTurn,
+  type ResizeParameters,
+  type ResizeSpec,
+  resizedSize,
+  scaleOfResize,
+  transpose,
+  worksByFrame,
+} from '../../shared/operations/resize.ts';
+import type { Product } from '../job.ts';
+import { cover, coverScale, cropFirst, isTooLongToScale } from './cover.ts';
+import { openRaster, type Picture, rasterize, Strip } from './decode.ts';
+import { checkFormatHolds, encode, WHITE } from './encode.ts';
+import { anchorBeforeTurn, turn } from './turn.ts';
 
-const WHITE = { r: 255, g: 255, b: 255 };
+/** Where the box lies in a turned and scaled picture, in pixels from its corner. */
+interface Offset {
+  readonly left: number;
+  readonly top: number;
+}
 
 /**
- * The picture at exactly `resizedSize` pixels. `cover` crops about the centre; `contain` pads, transparent where the
- * format has alpha, else white. An animation stays one in gif and webp; any other format gets its first frame.
+ * The picture at exactly `resizedSize` pixels, mirrored and turned first. `cover` crops by `gravity`, about the centre
+ * unless told otherwise; `contain` pads with `background`, else transparent where the format has alpha, else white.
+ * Then it is blurred and sharpened. An animation stays one in GIF and WebP; any other format gets its first frame.
  * Throws IMAGE_TOO_LARGE when the format cannot hold the size, else what sharp throws.
  */
-export async function resize(picture: Picture, parameters: ResizeParameters): Promise<PictureOutput> {
-  const { format = picture.format, quality, grayscale = false } = parameters;
+export async function resize(picture: Picture, parameters: ResizeSpec): Promise<Product> {
+  const { format = picture.format, quality, grayscale = false, lossless = false } = parameters;
+  const { background = WHITE } = parameters;
   const size = resizedSize(picture, parameters);
   checkFormatHolds(format, size);
-  const animated = picture.frames > 1 && holdsAnimation(format);
-  const encoding = { format, quality, grayscale };
-  if (!animated) return encode(still(picture, parameters, size), 'resize', encoding);
-  const box = { ...size, fit: fitOf(parameters), background: paddingOf(picture, parameters) };
-  const animation = { delays: picture.delays, loop: picture.loop };
-  return encode((await picture.all()).resize(box), 'resize', { ...encoding, animation });
+  const encoding = { format, quality, grayscale, lossless, background };
+  if (picture.frames === 1 || !holdsAnimation(format)) {
+    return encode(filter(await still(picture, parameters, size), parameters), encoding);
+  }
+  // Grey and a background are colours that the input's palette may not have.
+  const keepsPalette = !grayscale && parameters.background === undefined;
+  const animation = { delays: picture.delays, loop: picture.loop, keepsPalette };
+  return encode(await animate(picture, parameters, size), { ...encoding, animation });
 }
 
-/** How many times the picture's own size a resize draws it, the larger of both ways. */
-export function scaleOfResize(picture: Size, parameters: ResizeParameters): number {
-  const { width, height } = resizedSize(picture, parameters);
-  const [across, down] = [width / picture.width, height / picture.height];
-  return fitOf(parameters) === 'contain' ? Math.min(across, down) : Math.max(across, down);
+/** The first frame, turned, scaled and cropped or padded. */
+async function still(picture: Picture, parameters: ResizeParameters, size: Size): Promise<Sharp> {
+  const fit = boxFit(parameters);
+  if (fit === 'fill') {
+    const target = isQuarterTurn(parameters) ? transpose(size) : size;
+    const pipeline = await picture.first(scaleOfResize(picture, parameters), target);
+    return turn(pipeline.resize({ ...target, fit }), parameters);
+  }
+  if (isQuarterTurn(parameters)) return quarterTurned(picture, parameters, size);
+  const box = { ...size, fit, background: paddingOf(picture, parameters) };
+  if (fit === 'contain') return turn((await picture.first(scaleOfResize(picture, parameters))).resize(box), parameters);
+  return turn(await cover(picture, size, parameters.gravity, anchorBeforeTurn(parameters)), parameters);
 }
 
-function still(picture: Picture, parameters: ResizeParameters, size: Size): Sharp {
-  const fit = fitOf(parameters);
-  if (fit === 'cover') return picture.firstCovering(size);
+/**
+ * Scaled first, so that a JPEG shrinks as it loads, and turned then: sharp crops to the box that it scales by, and
+ * that box lies on its side here.
+ */
+async function quarterTurned(picture: Picture, parameters: ResizeParameters, size: Size): Promise<Sharp> {
+  const scale = scaleOfResize(picture, parameters);
+  const pipeline = await picture.first(scale);
+  if (boxFit(parameters) === 'cover' && isTooLongToScale(picture, scale)) {
+    return turn(cropFirst(pipeline, picture, transpose(size), anchorBeforeTurn(parameters)), parameters);
+  }
+  const scaled = await rasterize(pipeline.resize({ ...scaledSize(picture, scale), fit: 'fill' }));
   const background = paddingOf(picture, parameters);
-  return picture.first(scaleOfResize(picture, parameters)).resize({ ...size, fit, background });
+  const box = { ...size, fit: boxFit(parameters), position: parameters.gravity ?? 'centre', background };
+  return turn(openRaster(scaled, picture.deadline), parameters).resize(box);
 }
 
-/** Only a whole box can crop or pad; everything else is drawn to the computed size, so that its rounding holds. */
-function fitOf({ width, height, fit }: ResizeParameters): 'cover' | 'contain' | 'fill' {
-  const boxed = width !== undefined && height !== undefined;
-  return boxed && (fit === 'cover' || fit === 'contain') ? fit : 'fill';
+/** All frames. Where they lie below each other, what reads or moves rows would mix them: each is made by itself then. */
+async function animate(picture: Picture, parameters: ResizeParameters, size: Size): Promise<Sharp> {
+  if (!worksByFrame(parameters)) {
+    const fit = boxFit(parameters);
+    const box = { ...size, fit, position: parameters.gravity ?? 'centre', background: paddingOf(picture, parameters) };
+    return (await picture.all()).resize(box).flop(parameters.flop ?? false);
+  }
+  const offset = await findOffset(picture, parameters, size);
+  const strip = new Strip(size, picture.frames);
+  for await (const frame of picture.eachFrame()) {
+    const made = offset === null ? await still(frame, parameters, size) : await cutAt(frame, parameters, size, offset);
+    strip.add(await rasterize(filter(made, parameters).ensureAlpha()));
+  }
+  return openRaster(strip.raster, picture.deadline);
 }
 
-function paddingOf(picture: Picture, { format = picture.format }: ResizeParameters) {
-  return { ...WHITE, alpha: holdsAlpha(format) ? 0 : 1 };
+/** What sharp finds most interesting in the first frame, so that the crop does not jump; null for a fixed gravity. */
+async function findOffset(picture: Picture, parameters: ResizeParameters, size: Size): Promise<Offset | null> {
+  const { gravity } = parameters;
+  if (gravity !== 'attention' && gravity !== 'entropy') return null;
+  const { info } = await (await still(picture, parameters, size)).raw().toBuffer({ resolveWithObject: true });
+  return { left: -(info.cropOffsetLeft ?? 0), top: -(info.cropOffsetTop ?? 0) };
+}
+
+async function cutAt(frame: Picture, parameters: ResizeParameters, size: Size, offset: Offset): Promise<Sharp> {
+  const turned = isQuarterTurn(parameters) ? transpose(size) : size;
+  const scale = coverScale(frame, turned);
+  const pipeline = (await frame.first(scale)).resize({ ...scaledSize(frame, scale), fit: 'fill' });
+  const whole = await rasterize(turn(pipeline, parameters));
+  const { width, height } = size;
+  const left = Math.min(offset.left, whole.width - width);
+  const top = Math.min(offset.top, whole.height - height);
+  return openRaster(whole, frame.deadline).extract({ left, top, width, height });
+}
+
+/** libvips blurs, then sharpens, after all of the above. */
+function filter(pipeline: Sharp, { blur, sharpen = false }: ResizeParameters): Sharp {
+  const blurred = blur === undefined ? pipeline : pipeline.blur(blur);
+  if (sharpen === false) return blurred;
+  return sharpen === true ? blurred.sharpen() : blurred.sharpen({ sigma: sharpen });
+}
+
+function paddingOf(picture: Picture, { format = picture.format, background }: ResizeParameters) {
+  return background ?? (holdsAlpha(format) ? { r: 255, g: 255, b: 255, alpha: 0 } : WHITE);
 }

@@ -1,7 +1,7 @@
 import { invalid } from '../errors.ts';
 
 /** The number both sides must name in their greeting. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 /** kind u8, then length u32 big-endian. */
 export const HEADER_BYTES = 5;
 /** Longest JSON payload, in bytes. */

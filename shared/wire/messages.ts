@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
 import { type DarkroomError, ERROR_CODES, invalid } from '../errors.ts';
-import { formatSchema, operationNameSchema, operationsSchema } from '../operations.ts';
-import { imageHeaderSchema, outputHeaderSchema, taskIdSchema, timingsSchema } from '../task.ts';
+import { imageHeaderSchema } from '../image-header.ts';
+import { formatSchema } from '../operations/format.ts';
+import { outputSpecsSchema } from '../operations/outputs.ts';
+import { outputHeaderSchema, taskIdSchema, timingsSchema } from '../task.ts';
 import type { MessageKind } from './frame.ts';
 
 const problemSchema = z.object({ code: z.enum(ERROR_CODES), message: z.string() });
@@ -15,14 +17,14 @@ export const MESSAGE_SCHEMAS = {
     protocol: z.int(),
     instance: z.string().min(1).max(64),
     slots: z.int().min(1).max(1024),
-    operations: z.array(operationNameSchema),
+    operations: z.array(z.string().max(40)).max(100),
     formats: z.array(formatSchema),
     model: z.string().max(200).nullable(),
   }),
   JOB: z.object({
     id: taskIdSchema,
     attempt: z.int().positive(),
-    operations: operationsSchema,
+    outputs: outputSpecsSchema,
     /** Length of the body that follows GO. */
     bytes: z.int().positive(),
     image: imageHeaderSchema,

@@ -242,7 +242,9 @@ describe('darkroom upload', () => {
       const several = await upload('a.jpg', 'b.jpg', '--scale', '1', '-o', 'file.txt');
       expect(several.stderr).to.equal("darkroom: Expected a folder for --output, received 'file.txt'\n");
       const none = await upload('a.jpg', '-o', 'out.jpg');
-      expect(none.stderr).to.match(/^darkroom: Expected --scale, --width, --height or --circle with --output/);
+      expect(none.stderr).to.match(
+        /^darkroom: Expected --scale, --width, --height, --circle or an output that is a picture with --output/,
+      );
       expect([several.code, none.code, server.uploads.length]).to.deep.equal([1, 1, 0]);
     });
   });

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { jobCost } from '../../server-b/cost.ts';
-import type { Operation } from '../../shared/operations.ts';
-import type { ImageHeader } from '../../shared/task.ts';
+import type { ImageHeader } from '../../shared/image-header.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
+import type { ResizeParameters } from '../../shared/operations/resize.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -18,12 +19,12 @@ const PHOTO: ImageHeader = {
   orientation: 1,
 };
 
-function resize(scale_factor: number, more: Omit<Extract<Operation, { operation: 'resize' }>, 'operation'> = {}) {
-  return { operation: 'resize', scale_factor, ...more } as const;
+function resize(scale_factor: number, more: ResizeParameters = {}) {
+  return { name: 'resize', operation: 'resize', scale_factor, ...more } as const;
 }
 
-/** Header, operations, MiB of body, MiB at the peak: of runs of bench/memory.ts and its like on Linux, sharp 0.35.5. */
-const MEASURED: readonly (readonly [string, Partial<ImageHeader>, Operation[], number, number])[] = [
+/** Header, outputs, MiB of body, MiB at the peak: of runs of bench/memory.ts and its like on Linux, sharp 0.35.5. */
+const MEASURED: readonly (readonly [string, Partial<ImageHeader>, OutputSpec[], number, number])[] = [
   ['JPEG to a tenth', {}, [resize(0.1)], 5.6, 15],
   ['JPEG to half', {}, [resize(0.5)], 5.6, 71],
   ['JPEG', {}, [resize(1)], 5.6, 168],
@@ -45,14 +46,14 @@ const MEASURED: readonly (readonly [string, Partial<ImageHeader>, Operation[], n
   ['JPEG to AVIF', {}, [resize(1, { format: 'avif' })], 5.6, 786],
   ['JPEG to GIF', {}, [resize(1, { format: 'gif' })], 5.6, 339],
   ['JPEG to TIFF', {}, [resize(1, { format: 'tiff' })], 5.6, 147],
-  ['circle', {}, [{ operation: 'circle', size: 3000 }], 5.6, 103],
-  ['two operations', {}, [resize(0.5), { operation: 'circle', size: 2000 }], 5.6, 83],
+  ['circle', {}, [{ name: 'circle', operation: 'circle', size: 3000 }], 5.6, 103],
+  ['two outputs', {}, [resize(0.5), { name: 'circle', operation: 'circle', size: 2000 }], 3.3, 124],
 ];
 
 describe('cost of a job', () => {
-  for (const [what, changes, operations, body, measured] of MEASURED) {
+  for (const [what, changes, specs, body, measured] of MEASURED) {
     it(`is close to what was measured, or above: ${what}`, () => {
-      const predicted = jobCost(body * MEBIBYTE, { ...PHOTO, ...changes }, operations) / MEBIBYTE;
+      const predicted = jobCost(body * MEBIBYTE, { ...PHOTO, ...changes }, specs) / MEBIBYTE;
       expect(predicted / measured).within(0.95, 2);
     });
   }
@@ -65,7 +66,14 @@ describe('cost of a job', () => {
   });
 
   it('counts the transparency that padding brings', () => {
-    const box: Operation = { operation: 'resize', width: 2000, height: 2000, format: 'webp', fit: 'cover' };
+    const box: OutputSpec = {
+      name: 'resize',
+      operation: 'resize',
+      width: 2000,
+      height: 2000,
+      format: 'webp',
+      fit: 'cover',
+    };
     expect(jobCost(0, PHOTO, [{ ...box, fit: 'contain' }])).above(jobCost(0, PHOTO, [box]));
   });
 
@@ -75,8 +83,8 @@ describe('cost of a job', () => {
       [1, 16_384],
       [1, 1],
     ] as const) {
-      const operations: Operation[] = [resize(1), { operation: 'classify', top_k: 5 }];
-      const cost = jobCost(100, { ...PHOTO, width, height }, operations);
+      const specs: OutputSpec[] = [resize(1), { name: 'classify', operation: 'classify', top_k: 5 }];
+      const cost = jobCost(100, { ...PHOTO, width, height }, specs);
       expect(cost)
         .satisfy(Number.isSafeInteger)
         .within(4 * MEBIBYTE, 100 * MEBIBYTE);

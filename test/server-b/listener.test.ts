@@ -7,7 +7,8 @@ import { Listener } from '../../server-b/listener.ts';
 import type { PoolJob } from '../../server-b/pool.ts';
 import { ERRORS } from '../../shared/errors.ts';
 import { createLogger } from '../../shared/log.ts';
-import { FORMATS, OPERATION_NAMES } from '../../shared/operations.ts';
+import { FORMATS } from '../../shared/operations/format.ts';
+import { OPERATION_NAMES } from '../../shared/operations/index.ts';
 import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
 import type { LaneTiming } from '../../shared/wire/lane.ts';
 import { jobMessage, SMALL_HEADER, WireClient } from '../support/wire-client.ts';
@@ -130,15 +131,17 @@ describe('listener', () => {
       clients.push(a);
       a.lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: '' });
       const { message } = await a.next('WELCOME');
-      expect(message).to.include({ protocol: 1, instance: 'one-life', slots: 3, model: null });
-      expect(message.operations).to.deep.equal(['resize', 'circle', 'classify']);
+      expect(message).to.include({ protocol: PROTOCOL_VERSION, instance: 'one-life', slots: 3, model: null });
+      expect(message.operations).to.deep.equal(OPERATION_NAMES);
     });
 
     it('refuses another protocol number and says which it speaks (rule 7)', async () => {
       await open();
       const a = new WireClient(listener.address);
-      a.lane.send('HELLO', { protocol: 2, token: '' });
-      expect((await a.next('REFUSE')).message.message).to.equal('Expected protocol 1, received 2');
+      a.lane.send('HELLO', { protocol: PROTOCOL_VERSION + 1, token: '' });
+      expect((await a.next('REFUSE')).message.message).to.equal(
+        `Expected protocol ${PROTOCOL_VERSION}, received ${PROTOCOL_VERSION + 1}`,
+      );
       await a.next('closed');
     });
 
@@ -241,7 +244,7 @@ describe('listener', () => {
       const a = await client();
       a.lane.send('JOB', jobMessage({ image: { ...SMALL_HEADER, width: 2001 } }));
       expect((await a.next('REFUSE')).message.message).to.contain('at most 2000 pixels a side');
-      a.lane.send('JOB', jobMessage({ operations: [{ operation: 'circle', size: 2001 }] }));
+      a.lane.send('JOB', jobMessage({ outputs: [{ name: 'circle', operation: 'circle', size: 2001 }] }));
       expect((await a.next('REFUSE')).message.code).to.equal('IMAGE_TOO_LARGE');
     });
 
@@ -394,7 +397,7 @@ describe('listener', () => {
         header.writeUInt32BE(payload.length, 1);
         return Buffer.concat([header, payload]);
       };
-      socket.write(frame(1, Buffer.from(JSON.stringify({ protocol: 1, token: '' }))));
+      socket.write(frame(1, Buffer.from(JSON.stringify({ protocol: PROTOCOL_VERSION, token: '' }))));
       socket.write(frame(3, Buffer.from(JSON.stringify(jobMessage()))));
       await sleep(50);
       socket.on('error', () => {});
@@ -407,7 +410,7 @@ describe('listener', () => {
     it('is closed after six silent seconds, in the proportions of its clock (rule 2)', async () => {
       await open({ timing: { beatMs: 20, deadMs: 60 } });
       const socket = connect(listener.address.port, listener.address.host);
-      const hello = Buffer.from(JSON.stringify({ protocol: 1, token: '' }));
+      const hello = Buffer.from(JSON.stringify({ protocol: PROTOCOL_VERSION, token: '' }));
       socket.write(Buffer.concat([Buffer.from([1, 0, 0, 0, hello.length]), hello]));
       socket.resume();
       await new Promise((resolve) => socket.once('close', resolve));

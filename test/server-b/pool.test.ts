@@ -8,14 +8,15 @@ import { expect } from 'chai';
 import { findModel } from '../../server-b/model.ts';
 import { Pool } from '../../server-b/pool.ts';
 import { createLogger } from '../../shared/log.ts';
-import { FORMATS, type Operation } from '../../shared/operations.ts';
+import { FORMATS } from '../../shared/operations/format.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
 import { KILLERS } from '../support/killer-operations.ts';
 import { headerOf, LIMITS, own, plain } from '../support/pictures.ts';
 import { writeTinyModel } from '../support/tiny-model.ts';
 
 const killers = fileURLToPath(new URL('../support/killer-operations.js', import.meta.url));
-const resize: Operation = { operation: 'resize', scale_factor: 0.5 };
-const classify: Operation = { operation: 'classify', top_k: 1 };
+const resize: OutputSpec = { name: 'resize', operation: 'resize', scale_factor: 0.5 };
+const classify: OutputSpec = { name: 'classify', operation: 'classify', top_k: 1 };
 const quiet = createLogger('test', 'silent');
 const never = new AbortController().signal;
 
@@ -26,9 +27,9 @@ async function open(
   return Pool.open({ threads, jobsPerThread, limits: LIMITS, operationsModule, log: quiet });
 }
 
-async function jobOf(side: number, operations: Operation[] = [resize]) {
+async function jobOf(side: number, outputs: OutputSpec[] = [resize]) {
   const body = own(await plain(side, side, '#00ff00'));
-  return { id: 'V1StGXR8_Z5jdHi6B-myT', operations, image: await headerOf(body), body, deadlineMs: 30_000 };
+  return { id: 'V1StGXR8_Z5jdHi6B-myT', outputs, image: await headerOf(body), body, deadlineMs: 30_000 };
 }
 
 describe('Pool', () => {
@@ -74,7 +75,7 @@ describe('Pool', () => {
     pool.useModel(model);
     expect(pool.model).to.equal(model);
     const labelled = await pool.run(await job(), never);
-    expect(labelled).to.have.nested.property('outputs[1].header.labels[0].label', 'green');
+    expect(labelled).to.have.nested.property('outputs[1].header.data.labels[0].label', 'green');
   });
 
   it('survives a model that was broken after it had been found', async () => {

@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { serverBSettings } from '../../server-b/config.ts';
 import type { ListenAddress } from '../../server-b/listener.ts';
 import { Supervisor } from '../../server-b/supervisor.ts';
+import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
 import { headerOf, waves } from '../support/pictures.ts';
 import { eventually, isRunning } from '../support/processes.ts';
 import { jobMessage, WireClient } from '../support/wire-client.ts';
@@ -59,7 +60,7 @@ describe('supervisor', function () {
   /** The random name of the instance that answers now. */
   async function instance(): Promise<string> {
     const client = new WireClient(livingAddress());
-    client.lane.send('HELLO', { protocol: 1, token: '' });
+    client.lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: '' });
     const { message } = await client.next('WELCOME');
     client.close();
     return message.instance;
@@ -124,10 +125,10 @@ describe('supervisor', function () {
     const pid = livingPid();
     const client = await WireClient.greeted(livingAddress());
     const body = await waves(500, 400).png().toBuffer();
-    const operations = [{ operation: 'resize', scale_factor: 1, format: 'avif' } as const];
+    const outputs = [{ name: 'resize', operation: 'resize', scale_factor: 1, format: 'avif' } as const];
     client.lane.send(
       'JOB',
-      jobMessage({ bytes: body.length, image: await headerOf(body), operations, deadline_ms: 30_000 }),
+      jobMessage({ bytes: body.length, image: await headerOf(body), outputs, deadline_ms: 30_000 }),
     );
     await client.next('GO');
     await client.lane.sendData(body);

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ERRORS, type ErrorCode } from '../../shared/errors.ts';
-import { MEDIA_TYPES } from '../../shared/operations.ts';
+import { MEDIA_TYPES } from '../../shared/operations/format.ts';
 import { hasEnded, type Task, type TaskOutput } from '../../shared/task.ts';
 
 /** A refusal that the next upload gets. */

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { FORMATS, OPERATION_NAMES } from '../../shared/operations.ts';
+import { FORMATS } from '../../shared/operations/format.ts';
+import { OPERATION_NAMES } from '../../shared/operations/index.ts';
 import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
 import { LANE_TIMING, Lane, type LaneHandlers, type LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';

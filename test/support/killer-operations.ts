@@ -1,25 +1,24 @@
 import type { Picture } from '../../server-b/operations/decode.ts';
-import { OPERATIONS, type Operations } from '../../server-b/operations/perform.ts';
+import { OPERATIONS, type Operation } from '../../server-b/operations/index.ts';
 
 /** Side in pixels of the square pictures at which an operation misbehaves. */
 export const KILLERS = { abortsProcess: 13, exitsThread: 17, hangs: 19, throws: 23 } as const;
 /** How long a picture of KILLERS.hangs blocks its thread, in milliseconds. */
 const HANG_MS = 60_000;
 
-export const resize: Operations['resize'] = (picture, parameters) => {
-  misbehave(picture);
-  return OPERATIONS.resize(picture, parameters);
-};
+export const resize = misbehaving(OPERATIONS.resize);
+export const circle = misbehaving(OPERATIONS.circle);
+export const classify = misbehaving(OPERATIONS.classify);
+export const placeholder = misbehaving(OPERATIONS.placeholder);
 
-export const circle: Operations['circle'] = (picture, parameters) => {
-  misbehave(picture);
-  return OPERATIONS.circle(picture, parameters);
-};
-
-export const classify: Operations['classify'] = (picture, parameters, model) => {
-  misbehave(picture);
-  return OPERATIONS.classify(picture, parameters, model);
-};
+function misbehaving({ perform }: Operation): Operation {
+  return {
+    perform: (picture, spec, model) => {
+      misbehave(picture);
+      return perform(picture, spec, model);
+    },
+  };
+}
 
 /** Does what native code at fault does, for pictures of certain sizes. */
 function misbehave({ width, height }: Picture): void {

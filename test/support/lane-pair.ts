@@ -1,13 +1,14 @@
 import type { Socket } from 'node:net';
+import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
 import type { LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
 import { type ExtraHandlers, RecordingLane } from './recording-lane.ts';
 import { openSocketPair } from './socket-pair.ts';
 
-export const HELLO: Message<'HELLO'> = { protocol: 1, token: 'secret' };
+export const HELLO: Message<'HELLO'> = { protocol: PROTOCOL_VERSION, token: 'secret' };
 
 export const WELCOME: Message<'WELCOME'> = {
-  protocol: 1,
+  protocol: PROTOCOL_VERSION,
   instance: 'k3Jd',
   slots: 2,
   operations: ['resize'],
@@ -20,7 +21,7 @@ export function jobOf(bytes: number): Message<'JOB'> {
   return {
     id: 'V1StGXR8_Z5jdHi6B-myT',
     attempt: 1,
-    operations: [{ operation: 'resize', scale_factor: 0.5 }],
+    outputs: [{ name: 'resize', operation: 'resize', scale_factor: 0.5 }],
     bytes,
     image: {
       format: 'jpeg',

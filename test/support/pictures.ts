@@ -1,9 +1,10 @@
 import sharp, { type Sharp } from 'sharp';
+import type { Product } from '../../server-b/job.ts';
 import { Deadline } from '../../server-b/operations/deadline.ts';
 import { Picture, type Raster, rasterize } from '../../server-b/operations/decode.ts';
 import type { PictureLimits } from '../../shared/config.ts';
-import { FORMATS, type Format } from '../../shared/operations.ts';
-import type { ImageHeader } from '../../shared/task.ts';
+import type { ImageHeader } from '../../shared/image-header.ts';
+import { FORMATS, type Format } from '../../shared/operations/format.ts';
 
 /** The default limits. */
 export const LIMITS: PictureLimits = { maxPixels: 100_000_000, maxSide: 16_384, maxDecodedMb: 400 };
@@ -33,6 +34,12 @@ export async function headerOf(body: Uint8Array): Promise<ImageHeader> {
 /** A picture as operations get it. */
 export async function openPicture(body: Uint8Array, seconds = 30): Promise<Picture> {
   return Picture.open(own(body), await headerOf(body), LIMITS, new Deadline(seconds * 1000));
+}
+
+/** The picture that an operation gave. */
+export function drawn(product: Product): Extract<Product, { kind: 'picture' }> {
+  if (product.kind !== 'picture') throw new Error('Expected a picture, received data');
+  return product;
 }
 
 /** The pixels of an encoded picture, its first frame, in sRGB. */

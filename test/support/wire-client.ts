@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import type { ImageHeader } from '../../shared/task.ts';
+import type { ImageHeader } from '../../shared/image-header.ts';
 import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
 import { Lane, type LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
@@ -96,7 +96,7 @@ export function jobMessage(overrides: Partial<Message<'JOB'>> = {}): Message<'JO
   return {
     id: `job-${jobNumber}`.padEnd(21, '_'),
     attempt: 1,
-    operations: [{ operation: 'resize', scale_factor: 0.5 }],
+    outputs: [{ name: 'resize', operation: 'resize', scale_factor: 0.5 }],
     bytes: 5,
     image: SMALL_HEADER,
     deadline_ms: 5000,

@@ -2,6 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
+import { readClassification } from '../../shared/operations/classify.ts';
 import { hasEnded, type Task, taskSchema } from '../../shared/task.ts';
 import { requireCurl, runLine } from '../support/curl.ts';
 import { decode, pixelAt, plain, quarters } from '../support/pictures.ts';
@@ -78,7 +79,7 @@ describe('upload and poll, as existing clients do it', function () {
 
       it('tells the labels, most probable first', async () => {
         const task = await service.run(await plain(64, 64, '#00ff00'), { classify: 'true', top_k: '3' });
-        const [best, ...others] = task.outputs[0]?.labels ?? [];
+        const [best, ...others] = readClassification(task.outputs[0] ?? {})?.labels ?? [];
         expect(best).to.include({ index: 1, label: 'green', wnid: 'n00000001' });
         expect(others).to.have.length(2);
       });

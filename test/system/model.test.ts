@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { readClassification } from '../../shared/operations/classify.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
 import { plain } from '../support/pictures.ts';
@@ -63,7 +64,7 @@ describe('a service and its classifier', function () {
     });
     const { outputs } = await classified();
     expect(outputs[1]).to.include({ status: 'completed', model: 'tiny' });
-    expect(outputs[1]?.labels?.[0]?.label).to.equal('green');
+    expect(readClassification(outputs[1] ?? {})?.labels[0]?.label).to.equal('green');
     const shown = await model();
     expect(shown.code).to.equal(0);
     expect(shown.stdout).to.contain(join(service.dataDir, 'model', 'tiny.onnx'));
@@ -83,7 +84,7 @@ describe('a service and its classifier', function () {
     await eventually('the whole model on /readyz', async () => {
       return (await service.ready())['model'] === 'tiny' ? true : undefined;
     });
-    expect((await classified()).outputs[1]?.labels?.[0]?.label).to.equal('green');
+    expect(readClassification((await classified()).outputs[1] ?? {})?.labels[0]?.label).to.equal('green');
   });
 
   it('does not start in silence with a --model that is damaged: it serves, and says so', async () => {

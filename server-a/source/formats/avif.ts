@@ -1,5 +1,5 @@
-import type { Size } from '../../../shared/operations.ts';
-import type { ImageHeader } from '../../../shared/task.ts';
+import type { ImageHeader } from '../../../shared/image-header.ts';
+import type { Size } from '../../../shared/operations/format.ts';
 import type { ByteReader } from '../byte-reader.ts';
 import { corrupt, imageHeader, unsupported } from './image-header.ts';
 import { type Box, findBox, openFullBox, readBoxes } from './isobmff.ts';

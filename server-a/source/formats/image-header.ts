@@ -1,5 +1,5 @@
 import { DarkroomError, expectedMessage } from '../../../shared/errors.ts';
-import type { ImageHeader } from '../../../shared/task.ts';
+import type { ImageHeader } from '../../../shared/image-header.ts';
 
 /** The IMAGE_CORRUPT for a header that is not what its format says. */
 export function corrupt(expected: string, name: string, received: unknown): DarkroomError {

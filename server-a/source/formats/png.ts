@@ -1,4 +1,4 @@
-import type { ImageHeader } from '../../../shared/task.ts';
+import type { ImageHeader } from '../../../shared/image-header.ts';
 import type { ByteReader } from '../byte-reader.ts';
 import { readExifOrientation } from './exif.ts';
 import { corrupt, imageHeader } from './image-header.ts';

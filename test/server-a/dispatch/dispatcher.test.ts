@@ -87,7 +87,7 @@ describe('dispatcher', () => {
 
   async function submit(): Promise<string> {
     const received = await tasks.receive(Readable.from([picture]), { filename: null, bytes: null, signal: never });
-    return (await tasks.submit(received, [{ operation: 'resize', scale_factor: 0.5 }])).task_id;
+    return (await tasks.submit(received, [{ name: 'resize', operation: 'resize', scale_factor: 0.5 }])).task_id;
   }
 
   const ended = (id: string): Promise<Task> => tasks.wait(id, 15_000, never);

@@ -76,7 +76,7 @@ describe('job lane', () => {
     const job: Job = {
       id: 'V1StGXR8_Z5jdHi6B-myT',
       attempt: 1,
-      operations: [{ operation: 'resize', scale_factor: 0.5 }],
+      specs: [{ name: 'resize', operation: 'resize', scale_factor: 0.5 }],
       header: SMALL_HEADER,
       path: join(folder, 'input'),
       bytes: BODY.length,

@@ -66,10 +66,10 @@ describe('darkroom.v1.Darkroom', () => {
       });
       expect(record.input.filename).to.equal('cat.png');
       const job = await beginJob(tasks, task.task_id);
-      expect(job.operations).to.deep.equal([
-        { operation: 'resize', width: 4, fit: 'cover', format: 'webp', quality: 70, grayscale: false },
-        { operation: 'circle', size: 5, format: 'png' },
-        { operation: 'classify', top_k: 5 },
+      expect(job.specs).to.deep.equal([
+        { name: 'resize', operation: 'resize', width: 4, fit: 'cover', format: 'webp', quality: 70, grayscale: false },
+        { name: 'circle', operation: 'circle', size: 5 },
+        { name: 'classify', operation: 'classify', top_k: 5 },
       ]);
     });
 
@@ -82,19 +82,31 @@ describe('darkroom.v1.Darkroom', () => {
     });
 
     const refused: readonly (readonly [name: string, options: object, details: RegExp])[] = [
-      ['no operation', {}, /at least one of resize, circle and classify/],
-      ['a factor beyond 10', { resize: { scale_factor: 11 } }, /number to be <=10 for scale_factor, received 11/],
-      ['a factor of 0', { resize: { scale_factor: 0 } }, /number to be >0 for scale_factor, received 0/],
+      ['no operation', {}, /one of resize, circle and classify for options, received 'none'/],
+      ['a factor beyond 10', { resize: { scale_factor: 11 } }, /a number in \(0, 10\] for scale_factor, received 11/],
+      ['a factor of 0', { resize: { scale_factor: 0 } }, /a number in \(0, 10\] for scale_factor, received 0/],
       ['an infinite factor', { resize: { scale_factor: Infinity } }, /scale_factor/],
       ['a resize without a size', { resize: {} }, /scale_factor, or a box/],
       ['an empty box', { resize: { box: {} } }, /scale_factor, or a box/],
-      ['a width of 0', { resize: { box: { width: 0 } } }, /number to be >=1 for width, received 0/],
-      ['a width beyond 16384', { resize: { box: { width: 16_385 } } }, /number to be <=16384 for width/],
-      ['a circle of no size', { circle: {} }, /number to be >=1 for size/],
-      ['a JPEG circle', { circle: { size: 9, encoding: { format: 'FORMAT_JPEG' } } }, /png, webp or avif/],
-      ['a quality of 101', { circle: { size: 9, encoding: { quality: 101 } } }, /number to be <=100 for quality/],
+      ['a width of 0', { resize: { box: { width: 0 } } }, /a whole number in \[1, 16384\] for width, received 0/],
+      [
+        'a width beyond 16384',
+        { resize: { box: { width: 16_385 } } },
+        /a whole number in \[1, 16384\] for width, received 16385/,
+      ],
+      ['a circle of no size', { circle: {} }, /a whole number in \[1, 16384\] for size, received 0/],
+      [
+        'a JPEG circle',
+        { circle: { size: 9, encoding: { format: 'FORMAT_JPEG' } } },
+        /one of png, webp, avif for format, received 'jpeg'/,
+      ],
+      [
+        'a quality of 101',
+        { circle: { size: 9, encoding: { quality: 101 } } },
+        /a whole number in \[1, 100\] for quality, received 101/,
+      ],
       ['a format of no name', { circle: { size: 9, encoding: { format: 99 } } }, /one of FORMAT_JPEG, .*received 99/],
-      ['a top_k of 101', { classify: { top_k: 101 } }, /number to be <=100 for top_k/],
+      ['a top_k of 101', { classify: { top_k: 101 } }, /a whole number in \[1, 100\] for top_k, received 101/],
     ];
     for (const [name, options, details] of refused) {
       it(`refuses ${name} before the picture`, async () => {
@@ -200,6 +212,7 @@ describe('darkroom.v1.Darkroom', () => {
           {
             name: 'resize',
             operation: 'OPERATION_RESIZE',
+            operation_name: 'resize',
             outcome: 'picture',
             picture: {
               format: 'FORMAT_PNG',
@@ -213,12 +226,14 @@ describe('darkroom.v1.Darkroom', () => {
           {
             name: 'circle',
             operation: 'OPERATION_CIRCLE',
+            operation_name: 'circle',
             outcome: 'error',
             error: { code: 'TIMEOUT', message: 'too slow' },
           },
           {
             name: 'classify',
             operation: 'OPERATION_CLASSIFY',
+            operation_name: 'classify',
             outcome: 'labels',
             labels: {
               model: 'test',

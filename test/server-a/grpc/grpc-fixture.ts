@@ -5,6 +5,7 @@ import type { PackageDefinition } from '@grpc/proto-loader';
 import { pino } from 'pino';
 import { startGrpc } from '../../../server-a/grpc/index.ts';
 import { DARKROOM, loadProtos } from '../../../server-a/grpc/protos.ts';
+import { Presets } from '../../../server-a/presets.ts';
 import type { Protocol } from '../../../server-a/protocol.ts';
 import { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { defaultOptions } from '../tasks/support.ts';
@@ -45,7 +46,13 @@ export async function startFixture(changes: Partial<typeof settings> = {}): Prom
   const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
   const tasks = await Tasks.open({ ...defaultOptions(dataDir), maxUploadMb: settings.maxUploadMb }, log);
   const readiness = () => fixture.readiness;
-  const starting = startGrpc({ tasks, settings: { ...settings, ...changes }, readiness, log });
+  const starting = startGrpc({
+    tasks,
+    presets: await Presets.load(undefined),
+    settings: { ...settings, ...changes },
+    readiness,
+    log,
+  });
   const protocol = await starting.catch(async (error: unknown) => {
     await tasks.close();
     await rm(dataDir, { recursive: true });

@@ -129,7 +129,9 @@ describe('service.ImageProcessor', function () {
   });
 
   it('shows a task of another protocol to the end', async () => {
-    const { task_id } = await submitPicture(fixture.tasks, [{ operation: 'circle', size: 7, format: 'png' }]);
+    const { task_id } = await submitPicture(fixture.tasks, [
+      { name: 'circle', operation: 'circle', size: 7, format: 'png' },
+    ]);
     const darkroom = fixture.client(DARKROOM);
     const states = await collect(darkroom.serverStream('Watch', { task_id }));
     expect(states.at(-1)).to.include({ status: 'TASK_STATUS_COMPLETED' });

@@ -9,6 +9,7 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { startGrpc } from '../../../server-a/grpc/index.ts';
 import { DARKROOM, HEALTH, IMAGE_PROCESSOR } from '../../../server-a/grpc/protos.ts';
+import { Presets } from '../../../server-a/presets.ts';
 import { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { repositoryPath } from '../../support/repository.ts';
 import { beginJob, defaultOptions, replacing, silent, submitPicture, useTemporaryFolder } from '../tasks/support.ts';
@@ -67,7 +68,9 @@ describe('gRPC', () => {
         },
       });
       const readiness = () => ({ store: 'open', lanes: 1 });
-      const protocol = await startGrpc({ tasks: watched, settings: { ...settings, ...bounds }, readiness, log });
+      const presets = await Presets.load(undefined);
+      const options = { tasks: watched, presets, settings: { ...settings, ...bounds }, readiness, log };
+      const protocol = await startGrpc(options);
       const client = new GrpcClient(protocol.line.split(/ +/)[1] ?? '', protos, DARKROOM);
       const stream = client.serverStream('Watch', { task_id });
       await once(stream, 'data');
@@ -297,7 +300,13 @@ describe('startGrpc', () => {
       requestSeconds: 1,
     };
     const readiness = () => ({ store: 'open', lanes: 1 });
-    const protocol = await startGrpc({ tasks, settings, readiness, log: silent });
+    const protocol = await startGrpc({
+      tasks,
+      presets: await Presets.load(undefined),
+      settings,
+      readiness,
+      log: silent,
+    });
     expect(protocol.line).to.match(/^gRPC {6}\[::1\]:\d+$/);
     const { port } = new URL(`http://${protocol.line.split(/ +/)[1]}`);
     const socket = connect(Number(port), '::1');

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { createApp } from '../../../server-a/http/app.ts';
 import { listen } from '../../../server-a/http/server.ts';
+import { Presets } from '../../../server-a/presets.ts';
 import { replacing } from '../tasks/support.ts';
 import { ask, type Fixture, jpeg, postRaw, problemOf, startFixture, taskOf } from './http-fixture.ts';
 import { RawClient } from './raw-client.ts';
@@ -98,7 +99,13 @@ describe('HTTP application', () => {
           return fixture.tasks.get(task_id);
         },
       });
-      const app = createApp({ tasks, settings, readiness: () => fixture.readiness, log });
+      const app = createApp({
+        tasks,
+        presets: await Presets.load(undefined),
+        settings,
+        readiness: () => fixture.readiness,
+        log,
+      });
       const server = await listen(app, { ip: '127.0.0.1', port: 0, settings, log });
       const client = new RawClient({ host: '127.0.0.1', port: Number(new URL(server.address).port) });
       const before = waits;

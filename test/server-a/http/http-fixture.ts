@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { createApp } from '../../../server-a/http/app.ts';
 import type { Readiness } from '../../../server-a/http/health.ts';
 import { type HttpServer, listen } from '../../../server-a/http/server.ts';
+import { Presets } from '../../../server-a/presets.ts';
 import { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { taskSchema } from '../../../shared/task.ts';
 
@@ -57,7 +58,13 @@ export async function startFixture(changes: Partial<FixtureSettings> = {}, ip = 
   const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
   const options = { ...settings, ...changes };
   const tasks = await Tasks.open({ ...options, dataDir }, log);
-  const app = createApp({ tasks, settings: options, readiness: () => fixture.readiness, log });
+  const app = createApp({
+    tasks,
+    presets: await Presets.load(undefined),
+    settings: options,
+    readiness: () => fixture.readiness,
+    log,
+  });
   const server = await listen(app, { ip, port: 0, settings: options, log });
   const { hostname, port } = new URL(server.address);
   const fixture: Fixture = {

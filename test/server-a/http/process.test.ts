@@ -44,7 +44,7 @@ describe('POST /process', () => {
   async function complete(id: string): Promise<void> {
     const job = await fixture.tasks.ledger.begin(id);
     if (job === null) throw new Error('Expected the task to begin');
-    const bytes = Buffer.from(JSON.stringify(job.operations));
+    const bytes = Buffer.from(JSON.stringify(job.specs));
     await fixture.tasks.ledger.complete(job, [await storeOutput(fixture.tasks, job, bytes, 'circle')], {});
   }
 

@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os';
 import { expect } from 'chai';
 import { createApp } from '../../../server-a/http/app.ts';
 import { listen } from '../../../server-a/http/server.ts';
+import { Presets } from '../../../server-a/presets.ts';
 import { systemCode } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
 import { ask, type Fixture, jpeg, postRaw, startFixture, taskOf } from './http-fixture.ts';
@@ -34,7 +35,7 @@ describe('HTTP server', () => {
     const log = createLogger('test', 'silent');
     const settings = { apiKeys: [], maxUploadMb: 1, maxConnections: 1, requestSeconds: 1 };
     const readiness = () => ({ store: 'open', lanes: 0, backend: 'down', model: 'unavailable' });
-    const app = createApp({ tasks, settings, readiness, log });
+    const app = createApp({ tasks, presets: await Presets.load(undefined), settings, readiness, log });
     const attempt = (ip: string, to: number) =>
       listen(app, { ip, port: to, settings, log }).then(
         () => 'listening',

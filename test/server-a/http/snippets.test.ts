@@ -1,6 +1,6 @@
 import { expect } from 'chai';
+import { labelSchema } from '../../../shared/operations/classify.ts';
 import { snippetSchema } from '../../../shared/snippet.ts';
-import { labelSchema } from '../../../shared/task.ts';
 import { LABELS } from '../tasks/support.ts';
 import { ask, type Fixture, FORM_TYPE, formBytes, jpeg, type Part, problemOf, startFixture } from './http-fixture.ts';
 

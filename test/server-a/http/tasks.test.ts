@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readlink, rm } from 'node:fs/promises';
 import { expect } from 'chai';
-import type { OperationName } from '../../../shared/operations.ts';
+import type { OperationName } from '../../../shared/operations/index.ts';
 import type { OutputHeader } from '../../../shared/task.ts';
 import { type Answer, ask, type Fixture, jpeg, postForm, problemOf, startFixture, taskOf } from './http-fixture.ts';
 import { RawClient } from './raw-client.ts';
@@ -44,7 +44,7 @@ describe('tasks over HTTP', () => {
     const outputs = [
       { header: resize, sha256 },
       { header: { kind: 'failure' as const, ...base('circle'), error }, sha256: null },
-      { header: { kind: 'labels' as const, ...base('classify'), model: 'm', labels }, sha256: null },
+      { header: { kind: 'data' as const, ...base('classify'), data: { model: 'm', labels } }, sha256: null },
     ];
     expect(await ledger.complete(job, outputs, { decode_ms: 9 })).equal(true);
   }

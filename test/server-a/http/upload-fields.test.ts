@@ -1,13 +1,14 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { readFields, toOperations, UPLOAD_FIELDS } from '../../../server-a/http/upload-fields.ts';
+import { readFields, toOutputs, UPLOAD_FIELDS } from '../../../server-a/http/upload-fields.ts';
+import { Presets } from '../../../server-a/presets.ts';
 import { DarkroomError } from '../../../shared/errors.ts';
-import { operationsSchema } from '../../../shared/operations.ts';
+import { outputSpecsSchema } from '../../../shared/operations/outputs.ts';
 
 /** The message of the BAD_REQUEST that the fields get; fails when they get none. */
 function refusal(raw: Record<string, unknown>): string {
   try {
-    toOperations(readFields(raw));
+    toOutputs(readFields(raw), presets);
   } catch (error) {
     expect(error).instanceOf(DarkroomError).with.property('code', 'BAD_REQUEST');
     return error instanceof DarkroomError ? error.message : '';
@@ -15,27 +16,42 @@ function refusal(raw: Record<string, unknown>): string {
   throw new Error(`Expected a refusal of ${JSON.stringify(raw)}`);
 }
 
-/** The operations without absent parameters, as they are stored. */
-function operations(raw: Record<string, unknown>): unknown {
-  return JSON.parse(JSON.stringify(toOperations(readFields(raw))));
+/** The outputs without absent parameters, as they are stored. */
+function outputs(raw: Record<string, unknown>): unknown {
+  return JSON.parse(JSON.stringify(toOutputs(readFields(raw), presets)));
 }
 
-const classify = { operation: 'classify', top_k: 5 };
+const presets = await Presets.load(undefined);
+const classify = { name: 'classify', operation: 'classify', top_k: 5 };
 
 describe('upload fields', () => {
   it('resizes by a factor and classifies unless told otherwise', () => {
-    expect(operations({ scale_factor: '0.5' })).deep.equal([{ operation: 'resize', scale_factor: 0.5 }, classify]);
-    expect(operations({ scale_factor: '0.5', classify: 'false' })).deep.equal([
-      { operation: 'resize', scale_factor: 0.5 },
+    expect(outputs({ scale_factor: '0.5' })).deep.equal([
+      { name: 'resize', operation: 'resize', scale_factor: 0.5 },
+      classify,
+    ]);
+    expect(outputs({ scale_factor: '0.5', classify: 'false' })).deep.equal([
+      { name: 'resize', operation: 'resize', scale_factor: 0.5 },
     ]);
   });
 
   it('resizes into a box', () => {
     const fields = { width: '640', height: '480', fit: 'cover', format: 'webp', quality: '80', grayscale: 'true' };
-    expect(operations({ ...fields, classify: '0' })).deep.equal([
-      { operation: 'resize', width: 640, height: 480, fit: 'cover', format: 'webp', quality: 80, grayscale: true },
+    expect(outputs({ ...fields, classify: '0' })).deep.equal([
+      {
+        name: 'resize',
+        operation: 'resize',
+        width: 640,
+        height: 480,
+        fit: 'cover',
+        format: 'webp',
+        quality: 80,
+        grayscale: true,
+      },
     ]);
-    expect(operations({ height: '480', classify: '0' })).deep.equal([{ operation: 'resize', height: 480 }]);
+    expect(outputs({ height: '480', classify: '0' })).deep.equal([
+      { name: 'resize', operation: 'resize', height: 480 },
+    ]);
   });
 
   it('cuts a circle, as PNG unless the format can be transparent at the corners', () => {
@@ -49,20 +65,26 @@ describe('upload fields', () => {
       ['avif', 'avif'],
     ]) {
       const asked = format === undefined ? {} : { format };
-      expect(operations({ circle: '256', classify: 'false', ...asked })).deep.equal([
-        { operation: 'circle', size: 256, format: expected },
+      expect(outputs({ circle: '256', classify: 'false', ...asked })).deep.equal([
+        { name: 'circle', operation: 'circle', size: 256, format: expected },
       ]);
     }
   });
 
   it('classifies alone when that is spelled out', () => {
-    expect(operations({ classify: 'true' })).deep.equal([classify]);
-    expect(operations({ classify: '1', top_k: '100' })).deep.equal([{ operation: 'classify', top_k: 100 }]);
+    expect(outputs({ classify: 'true' })).deep.equal([classify]);
+    expect(outputs({ classify: '1', top_k: '100' })).deep.equal([
+      { name: 'classify', operation: 'classify', top_k: 100 },
+    ]);
   });
 
-  it('gives all three operations in the order of their outputs', () => {
+  it('gives all three outputs, resize first and labels last', () => {
     const all = { top_k: '3', circle: '64', scale_factor: '1' };
-    expect(toOperations(readFields(all)).map((one) => one.operation)).deep.equal(['resize', 'circle', 'classify']);
+    expect(toOutputs(readFields(all), presets).map((one) => one.operation)).deep.equal([
+      'resize',
+      'circle',
+      'classify',
+    ]);
   });
 
   for (const text of ['0.5', '.5', '5e-1', '5E-1', '10', '1.', '1e1', '1e-1', '0.000001']) {
@@ -166,7 +188,7 @@ describe('upload fields', () => {
     );
   });
 
-  it('gives valid operations or a BAD_REQUEST for any texts at all', () => {
+  it('gives valid outputs or a BAD_REQUEST for any texts at all', () => {
     const value = fc.oneof(
       fc.constantFrom('1', '0.5', '100', 'true', 'false', 'png', 'cover', ''),
       fc.string(),
@@ -177,7 +199,7 @@ describe('upload fields', () => {
     fc.assert(
       fc.property(fc.dictionary(name, value, { maxKeys: 5 }), (raw) => {
         try {
-          operationsSchema.parse(toOperations(readFields(raw)));
+          outputSpecsSchema.parse(toOutputs(readFields(raw), presets));
         } catch (error) {
           expect(error).instanceOf(DarkroomError).with.property('code', 'BAD_REQUEST');
         }

@@ -55,9 +55,9 @@ describe('POST /upload with a URL', () => {
       expect(task.input).to.include({ source_url: url, format: null, filename: null });
       while (fixture.tasks.get(task.task_id).input.format === null) await new Promise(setImmediate);
       const job = await fixture.tasks.ledger.begin(task.task_id);
-      expect(job?.operations).to.deep.equal([
-        { operation: 'resize', scale_factor: 0.5 },
-        { operation: 'classify', top_k: 5 },
+      expect(job?.specs).to.deep.equal([
+        { name: 'resize', operation: 'resize', scale_factor: 0.5 },
+        { name: 'classify', operation: 'classify', top_k: 5 },
       ]);
       expect(fixture.tasks.get(task.task_id).input).to.include({ filename: 'cat.jpg', bytes: picture.length });
       await fixture.tasks.cancel(task.task_id);

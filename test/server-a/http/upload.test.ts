@@ -64,10 +64,10 @@ describe('POST /upload', () => {
     const { task_id } = taskOf(await postForm(fixture, [...fields, ['image', picture, 'cat.jpg']]));
     const job = await fixture.tasks.ledger.begin(task_id);
     expect(await readFile(job?.path ?? '')).deep.equal(picture);
-    expect(job?.operations).deep.equal([
-      { operation: 'resize', width: 32 },
-      { operation: 'circle', size: 16, format: 'png' },
-      { operation: 'classify', top_k: 3 },
+    expect(job?.specs).deep.equal([
+      { name: 'resize', operation: 'resize', width: 32 },
+      { name: 'circle', operation: 'circle', size: 16, format: 'png' },
+      { name: 'classify', operation: 'classify', top_k: 3 },
     ]);
   });
 
@@ -77,8 +77,8 @@ describe('POST /upload', () => {
       expect(answer.status).equal(202);
       const { task_id, input } = taskOf(answer);
       expect(input).include({ filename: null, format: 'jpeg', bytes: picture.length });
-      expect((await fixture.tasks.ledger.begin(task_id))?.operations).deep.equal([
-        { operation: 'resize', scale_factor: 0.5 },
+      expect((await fixture.tasks.ledger.begin(task_id))?.specs).deep.equal([
+        { name: 'resize', operation: 'resize', scale_factor: 0.5 },
       ]);
     });
   }

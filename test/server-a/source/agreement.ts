@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import sharp, { type Metadata } from 'sharp';
 import { probe } from '../../../server-a/source/probe.ts';
 import type { RandomAccess } from '../../../server-a/source/random-access.ts';
-import { type ImageHeader, imageHeaderSchema } from '../../../shared/task.ts';
+import { type ImageHeader, imageHeaderSchema } from '../../../shared/image-header.ts';
 
 const DEPTHS: Readonly<Record<string, 8 | 16 | 32>> = {
   uchar: 8,

@@ -34,7 +34,7 @@ describe('circle by path', () => {
     while (tasks.ledger.waiting().length === 0) await sleep(2);
     expect(tasks.get(tasks.ledger.waiting()[0]?.id ?? '').input.filename).to.equal('cat.tar.jpg');
     const job = await completeNext(tasks, Buffer.from('a circle'));
-    expect(job.operations).to.deep.equal([{ operation: 'circle', size: 200, format: 'png' }]);
+    expect(job.specs).to.deep.equal([{ name: 'circle', operation: 'circle', size: 200, format: 'png' }]);
     const path = join(root, 'cat.tar_processed.png');
     expect(await answer).to.deep.equal({ status: true, path, size: 200 });
     expect(await readFile(path, 'utf8')).to.equal('a circle');
@@ -58,7 +58,7 @@ describe('circle by path', () => {
     for (const size of [0, -7]) {
       const answer = circlePath(tasks, root, { path: cat, size }, forever);
       const job = await completeNext(tasks, Buffer.from('a circle'));
-      expect(job.operations[0]).to.include({ size: 256 });
+      expect(job.specs[0]).to.include({ size: 256 });
       expect((await answer).size).to.equal(256);
     }
     expect(await codeOf(circlePath(tasks, root, { path: cat, size: 16_385 }, forever))).to.equal('BAD_REQUEST');

@@ -113,7 +113,10 @@ describe('fetching', () => {
 
   it('ends a task whose picture or output is beyond the limits', async () => {
     const tasks = await open({ maxSide: 50 });
-    const [listed] = await tasks.submitUrls([url('/a.png')], [{ operation: 'resize', scale_factor: 10 }]);
+    const [listed] = await tasks.submitUrls(
+      [url('/a.png')],
+      [{ name: 'resize', operation: 'resize', scale_factor: 10 }],
+    );
     const ended = await tasks.wait(listed?.task_id ?? '', 10_000, forever);
     expect(ended.error?.code).to.equal('IMAGE_TOO_LARGE');
     const large = await startPictureServer(Buffer.concat([picture, Buffer.alloc(2 * 1024 * 1024)]));

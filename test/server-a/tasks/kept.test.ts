@@ -139,9 +139,9 @@ describe('kept pictures', () => {
   it('are bound to the limits of outputs and of the queue', async () => {
     const tasks = await open({ maxQueued: 2, maxSide: 50 });
     const { task_id } = await keep(tasks);
-    expect(await codeOf(tasks.submitKept(task_id, [{ operation: 'resize', scale_factor: 10 }]))).to.equal(
-      'IMAGE_TOO_LARGE',
-    );
+    expect(
+      await codeOf(tasks.submitKept(task_id, [{ name: 'resize', operation: 'resize', scale_factor: 10 }])),
+    ).to.equal('IMAGE_TOO_LARGE');
     await tasks.submitKept(task_id, [RESIZE]);
     expect(await codeOf(tasks.submitKept(task_id, [RESIZE]))).to.equal('QUEUE_FULL');
     expect((await files()).length).to.equal(2);

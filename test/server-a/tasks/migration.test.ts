@@ -3,7 +3,7 @@ import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { taskSchema } from '../../../shared/task.ts';
-import { beginJob, codeOf, LABELS, receivePicture, submitPicture, useTasks } from './support.ts';
+import { beginJob, CLASSIFY, codeOf, LABELS, RESIZE, receivePicture, submitPicture, useTasks } from './support.ts';
 
 /** The table as version 1 laid it out. */
 const VERSION_1 = `
@@ -32,8 +32,14 @@ const VERSION_1 = `
   CREATE INDEX tasks_kept ON tasks (expires_at) WHERE outputs_kept = 1;
   CREATE INDEX tasks_ended ON tasks (expires_at) WHERE expires_at IS NOT NULL;
 `;
-const COLUMNS = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, operations, outputs,
-  outputs_kept, error, timings, created_at, started_at, finished_at, expires_at`;
+/** RESIZE, CLASSIFY and an output of LABELS in the JSON of versions 1 to 3. */
+const OLD_RESIZE = '[{"operation":"resize","scale_factor":0.5}]';
+const OLD_CLASSIFY = '[{"operation":"classify","top_k":5}]';
+const OLD_LABELS = `[{"header":{"kind":"labels","name":"classify","operation":"classify","model":"test",
+  "labels":[{"index":281,"wnid":"n02123045","label":"tabby","probability":0.5}]},"sha256":null}]`;
+const OLD_OUTPUTS = `iif(outputs = '[]', '[]', '${OLD_LABELS}')`;
+const COLUMNS = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, '${OLD_RESIZE}',
+  ${OLD_OUTPUTS}, outputs_kept, error, timings, created_at, started_at, finished_at, expires_at`;
 
 describe('migration', () => {
   const { folder, open, files } = useTasks();
@@ -72,6 +78,7 @@ describe('migration', () => {
     expect(after.get(waiting)).to.deep.equal(waitingTask);
     expect(after.get(running)).to.include({ status: 'pending', attempts: 1 });
     expect(after.ledger.waiting().map(({ id }) => id)).to.deep.equal([waiting, running]);
+    expect((await beginJob(after, waiting)).specs).to.deep.equal([RESIZE]);
     expect(await files()).to.deep.equal(spool);
     const next = (await submitPicture(after)).task_id;
     expect(after.ledger.waiting().at(-1)?.id).to.equal(next);
@@ -87,7 +94,8 @@ describe('migration', () => {
     const database = store();
     database.exec('ALTER TABLE tasks DROP COLUMN boxes; ALTER TABLE tasks DROP COLUMN boxes_at');
     database.exec(`INSERT INTO snippets VALUES (1, '${JSON.stringify(boxes)}', 32503680000000)`);
-    database.exec('DROP INDEX snippets_updated; PRAGMA user_version = 2');
+    database.exec('DROP INDEX snippets_updated; ALTER TABLE tasks RENAME COLUMN specs TO operations');
+    database.exec(`UPDATE tasks SET operations = '${OLD_CLASSIFY}'; PRAGMA user_version = 2`);
     database.close();
     const after = await open();
     expect(after.getSnippet(1)).to.deep.equal({ ...newest, boxes, updated_at: '3000-01-01T00:00:00.000Z' });
@@ -95,7 +103,24 @@ describe('migration', () => {
     await after.cancel(newest.task?.task_id ?? '');
     await after.forget(newest.task?.task_id ?? '');
     expect(await codeOf(() => after.getSnippet(1))).to.equal('NOT_FOUND');
-    expect(after.get(old.task?.task_id ?? '').status).to.equal('pending');
+    const { task_id = '' } = old.task ?? {};
+    expect(after.get(task_id).status).to.equal('pending');
+    expect((await beginJob(after, task_id)).specs).to.deep.equal([{ ...CLASSIFY, top_k: 5 }]);
+  });
+
+  it('brings a store of version 3 to this version, outputs with the names of their operations', async () => {
+    const before = await open();
+    const { ended, waiting } = await fillWith(before);
+    const endedTask = before.get(ended);
+    await before.close();
+    const database = store();
+    database.exec('ALTER TABLE tasks RENAME COLUMN specs TO operations');
+    database.exec(`UPDATE tasks SET operations = '${OLD_RESIZE}', outputs = ${OLD_OUTPUTS}`);
+    database.exec('PRAGMA user_version = 3');
+    database.close();
+    const after = await open();
+    expect(after.get(ended)).to.deep.equal(endedTask);
+    expect((await beginJob(after, waiting)).specs).to.deep.equal([RESIZE]);
   });
 
   it('leaves the store as it was when it cannot be done', async () => {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
+import { readClassification } from '../../../shared/operations/classify.ts';
 import { snippetSchema } from '../../../shared/snippet.ts';
 import { beginJob, codeOf, LABELS, makePicture, receivePicture, useTasks } from './support.ts';
 
@@ -38,9 +39,9 @@ describe('snippets', () => {
     expect([both.task?.task_id, both.boxes]).to.deep.equal([id, BOXES]);
     expect(tasks.getSnippet(1)).to.deep.equal(both);
     const job = await beginJob(tasks, id);
-    expect(job.operations).to.deep.equal([{ operation: 'classify', top_k: 5 }]);
+    expect(job.specs).to.deep.equal([{ name: 'classify', operation: 'classify', top_k: 5 }]);
     await tasks.ledger.complete(job, [LABELS], {});
-    expect(tasks.getSnippet(1).task?.outputs[0]?.labels?.[0]?.label).to.equal('tabby');
+    expect(readClassification(tasks.getSnippet(1).task?.outputs[0] ?? {})?.labels[0]?.label).to.equal('tabby');
     expect(await codeOf(() => tasks.getSnippet(2))).to.equal('NOT_FOUND');
     expect((await put(tasks, 2)).boxes).to.deep.equal([]);
   });

@@ -96,9 +96,11 @@ describe('spool', () => {
 
   it('reads back the names it gives, and no others', () => {
     expect(parseSpoolName(inputName(ID))).to.deep.equal({ kind: 'input', id: ID });
-    const output = { kind: 'output', id: ID, attempt: 12, output: 'circle' };
-    expect(parseSpoolName(outputName(ID, 12, 'circle'))).to.deep.equal(output);
-    for (const name of ['x.tmp', `${ID}.1.blur`, `${ID}.01.resize`, `${ID}.1.resize.tmp`, ID, '.', `${ID}.input.x`]) {
+    const output = { kind: 'output', id: ID, attempt: 12, output: 'my-thumb' };
+    expect(parseSpoolName(outputName(ID, 12, 'my-thumb'))).to.deep.equal(output);
+    const unnamed = ['', 'Resize', '-a', 'a_b', 'a'.repeat(33)].map((output) => `${ID}.1.${output}`);
+    const misnumbered = [`${ID}.01.resize`, `${ID}.x.resize`];
+    for (const name of ['x.tmp', ...unnamed, ...misnumbered, `${ID}.1.resize.tmp`, ID, '.', `${ID}.input.x`]) {
       expect(parseSpoolName(name), name).to.deep.equal({ kind: 'other' });
     }
   });

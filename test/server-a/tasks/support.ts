@@ -9,7 +9,7 @@ import type { ReceivedPicture } from '../../../server-a/tasks/reception.ts';
 import { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { isErrorCode } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
-import type { Operation } from '../../../shared/operations.ts';
+import type { OutputSpec } from '../../../shared/operations/index.ts';
 import type { OutputHeader, Task } from '../../../shared/task.ts';
 
 export const silent = createLogger('test', 'silent');
@@ -17,8 +17,8 @@ export const silent = createLogger('test', 'silent');
 export const forever = new AbortController().signal;
 /** A dispatcher that runs nothing. */
 export const nobody: Dispatch = { enqueue: () => undefined, cancel: () => undefined };
-export const RESIZE: Operation = { operation: 'resize', scale_factor: 0.5 };
-export const CLASSIFY: Operation = { operation: 'classify', top_k: 1 };
+export const RESIZE: OutputSpec = { name: 'resize', operation: 'resize', scale_factor: 0.5 };
+export const CLASSIFY: OutputSpec = { name: 'classify', operation: 'classify', top_k: 1 };
 
 /**
  * A folder for each test of the surrounding suite. They are removed after the last one, when every test's own hooks have
@@ -95,8 +95,8 @@ export async function receivePicture(tasks: Tasks, bytes?: Buffer): Promise<Rece
   return tasks.receive(Readable.from([picture]), { filename: 'cat.png', bytes: picture.length, signal: forever });
 }
 
-export async function submitPicture(tasks: Tasks, operations = [RESIZE], bytes?: Buffer): Promise<Task> {
-  return tasks.submit(await receivePicture(tasks, bytes), operations);
+export async function submitPicture(tasks: Tasks, specs = [RESIZE], bytes?: Buffer): Promise<Task> {
+  return tasks.submit(await receivePicture(tasks, bytes), specs);
 }
 
 export async function beginJob(tasks: Tasks, id: string): Promise<Job> {
@@ -123,11 +123,10 @@ export function pictureHeader(name: 'resize' | 'circle', bytes: number): OutputH
 
 export const LABELS: StoredOutput = {
   header: {
-    kind: 'labels',
+    kind: 'data',
     name: 'classify',
     operation: 'classify',
-    model: 'test',
-    labels: [{ index: 281, wnid: 'n02123045', label: 'tabby', probability: 0.5 }],
+    data: { model: 'test', labels: [{ index: 281, wnid: 'n02123045', label: 'tabby', probability: 0.5 }] },
   },
   sha256: null,
 };

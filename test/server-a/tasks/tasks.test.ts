@@ -146,7 +146,7 @@ describe('tasks', () => {
 
     it('refuses outputs beyond the limits, and removes the picture', async () => {
       const tasks = await open({ maxSide: 50 });
-      expect(await codeOf(submitPicture(tasks, [{ operation: 'resize', scale_factor: 10 }]))).to.equal(
+      expect(await codeOf(submitPicture(tasks, [{ name: 'resize', operation: 'resize', scale_factor: 10 }]))).to.equal(
         'IMAGE_TOO_LARGE',
       );
       expect(await files()).to.deep.equal([]);
@@ -268,7 +268,7 @@ describe('tasks', () => {
       const picture = { kind: 'picture', path, mediaType: 'image/png', bytes: bytes.length, sha256 };
       expect(await tasks.result(task.task_id)).to.deep.equal(picture);
       expect(await tasks.result(task.task_id, 'resize')).to.deep.equal(picture);
-      expect(await tasks.result(task.task_id, 'classify')).to.deep.equal({ kind: 'labels', output: task.outputs[1] });
+      expect(await tasks.result(task.task_id, 'classify')).to.deep.equal({ kind: 'data', output: task.outputs[1] });
       expect(await readFile(path)).to.deep.equal(bytes);
       expect(await files()).to.deep.equal([`${task.task_id}.1.resize`]);
       for (const name of ['circle', '', '../x', 'toString']) {
@@ -296,7 +296,7 @@ describe('tasks', () => {
       await tasks.ledger.complete(await beginJob(tasks, part.task_id), [failed('resize', 'slow'), LABELS], {});
       expect(tasks.get(part.task_id)).to.include({ status: 'completed', result: null });
       expect(await codeOf(tasks.result(part.task_id))).to.equal('TIMEOUT');
-      expect((await tasks.result(part.task_id, 'classify')).kind).to.equal('labels');
+      expect((await tasks.result(part.task_id, 'classify')).kind).to.equal('data');
     });
 
     it('is not found where only labels were asked for and no name is given', async () => {

@@ -11,7 +11,7 @@ const DYING = new URL('./fixtures/dying-writer.js', import.meta.url);
 function insert(id: string): Command {
   const picture = { filename: null, header: '{}', bytes: 1, sha256: '' };
   const kept = { original_kept: 0, original_expires_at: null, snippet: null, boxes: null } as const;
-  const parameters = { id, ...picture, ...kept, operations: '[]', now: 0 };
+  const parameters = { id, ...picture, ...kept, specs: '[]', now: 0 };
   return { statement: 'insert', parameters };
 }
 

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import sharp from 'sharp';
 import { Dealer } from 'zeromq';
 import type { Backend } from '../../../server-a/dispatch/lanes.ts';
+import { readClassification } from '../../../shared/operations/classify.ts';
 import { forever } from '../tasks/support.ts';
 import { ask, type Fixture, openRequest, startFixture, startServerB } from './zeromq-fixture.ts';
 
@@ -28,7 +29,10 @@ describe('ZeroMQ kept pictures', function () {
   afterEach(() => fixture.stop());
 
   async function upload(bytes = picture): Promise<string> {
-    const answer = await ask(fixture.address, { operation: 'upload', image_data: bytes.toString('base64') });
+    const answer = await ask(fixture.address, {
+      operation: 'upload',
+      image_data: bytes.toString('base64'),
+    });
     const image_id = String(answer['image_id']);
     expect(answer).to.deep.equal({ status: 'success', message: 'Image uploaded successfully', image_id });
     return image_id;
@@ -78,7 +82,9 @@ describe('ZeroMQ kept pictures', function () {
     // Eight answers fill the socket, and eight more requests are in hand.
     for (let count = 0; count < 24; count += 1) {
       await idle.send(['', JSON.stringify({ operation: 'retrieve', image_id })]);
-      expect(await ask(fixture.address, { operation: 'other' })).to.include({ message: 'Invalid operation' });
+      expect(await ask(fixture.address, { operation: 'other' })).to.include({
+        message: 'Invalid operation',
+      });
     }
     await fixture.stop();
     idle.close();
@@ -112,7 +118,7 @@ describe('ZeroMQ kept pictures', function () {
     const task = await fixture.tasks.wait(image_id, 10_000, forever);
     expect(task).to.include({ status: 'completed', result: `/result/${image_id}/original` });
     expect(task.input.original).to.equal(`/result/${image_id}/original`);
-    expect(task.outputs[0]?.labels?.[0]?.label).to.equal('red');
+    expect(readClassification(task.outputs[0] ?? {})?.labels[0]?.label).to.equal('red');
   });
 
   it('answer an unknown id with an error', async () => {
@@ -197,7 +203,9 @@ describe('ZeroMQ kept pictures', function () {
     await busy.send(JSON.stringify({ operation: 'resize', image_id, width: 4000, height: 4000 }));
     const answered: string[] = [];
     const slow = busy.receive().then(() => answered.push('resize'));
-    expect(await ask(fixture.address, { operation: 'retrieve', image_id })).to.include({ status: 'success' });
+    expect(await ask(fixture.address, { operation: 'retrieve', image_id })).to.include({
+      status: 'success',
+    });
     answered.push('retrieve');
     await slow;
     expect(answered).to.deep.equal(['retrieve', 'resize']);

@@ -6,6 +6,7 @@ import { Request, Subscriber } from 'zeromq';
 import { type ServerASettings, serverASettings } from '../../../server-a/config.ts';
 import { Dispatcher } from '../../../server-a/dispatch/dispatcher.ts';
 import type { Backend } from '../../../server-a/dispatch/lanes.ts';
+import { Presets } from '../../../server-a/presets.ts';
 import type { Protocol } from '../../../server-a/protocol.ts';
 import { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { startZeromq } from '../../../server-a/zeromq/index.ts';
@@ -56,7 +57,8 @@ export async function startFixture(changes: Partial<ServerASettings> = {}, backe
     await dispatcher.close(0);
     await tasks.close();
   };
-  const protocol = await startZeromq({ tasks, settings, log }).catch(async (error: unknown) => {
+  const presets = await Presets.load(undefined);
+  const protocol = await startZeromq({ tasks, presets, settings, log }).catch(async (error: unknown) => {
     await closeTasks();
     throw error;
   });

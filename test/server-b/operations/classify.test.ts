@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { findModel, type ModelFiles } from '../../../server-b/model.ts';
 import { softmax } from '../../../server-b/operations/classifier.ts';
 import { classify, modelInput } from '../../../server-b/operations/classify.ts';
-import type { Label } from '../../../shared/task.ts';
+import { type Label, readClassification } from '../../../shared/operations/classify.ts';
 import { openPicture, plain, waves } from '../../support/pictures.ts';
 import { requireShared } from '../../support/shared.ts';
 import { TINY_CLASSES, writeTinyModel } from '../../support/tiny-model.ts';
@@ -37,10 +37,10 @@ describe('classify', () => {
 
   it('gives the first of a class’s names and the name of the model', async () => {
     const picture = await openPicture(await plain(300, 300, '#ff0000'));
-    const { header, picture: bytes } = await classify(picture, { operation: 'classify', top_k: 1 }, tiny);
-    expect(header).to.include({ kind: 'labels', name: 'classify', operation: 'classify', model: 'tiny' });
-    expect(bytes).to.equal(null);
-    expect(header).to.have.nested.property('labels[0].label', 'red');
+    const product = await classify(picture, { name: 'classify', operation: 'classify', top_k: 1 }, tiny);
+    expect(product).to.have.property('kind', 'data');
+    expect(product).to.have.nested.property('data.model', 'tiny');
+    expect(product).to.have.nested.property('data.labels[0].label', 'red');
   });
 
   it('normalizes red, green and blue in planes of their own', async () => {
@@ -93,7 +93,7 @@ describe('classify', () => {
     const broken = join(folder, 'broken.onnx');
     await writeFile(broken, 'no model');
     for (const model of [null, { ...tiny, onnx: broken, sha256: 'another' }]) {
-      const error = await classify(picture, { operation: 'classify', top_k: 1 }, model).catch(
+      const error = await classify(picture, { name: 'classify', operation: 'classify', top_k: 1 }, model).catch(
         (thrown: unknown) => thrown,
       );
       expect(error).to.include({ code: 'MODEL_UNAVAILABLE' });
@@ -133,6 +133,7 @@ async function modelAt(path: string): Promise<ModelFiles> {
 }
 
 async function labelsOf(body: Uint8Array, model: ModelFiles, count: number): Promise<Label[]> {
-  const { header } = await classify(await openPicture(body), { operation: 'classify', top_k: count }, model);
-  return header.kind === 'labels' ? header.labels : [];
+  const spec = { name: 'classify', operation: 'classify', top_k: count } as const;
+  const product = await classify(await openPicture(body), spec, model);
+  return product.kind === 'data' ? (readClassification(product.data)?.labels ?? []) : [];
 }

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
-import type { PictureOutput } from '../../../server-b/job.ts';
-import { OPERATIONS, performJob } from '../../../server-b/operations/perform.ts';
-import { sharedSize } from '../../../server-b/operations/share.ts';
-import type { Operation } from '../../../shared/operations.ts';
-import type { ImageHeader } from '../../../shared/task.ts';
-import { decode, headerOf, LIMITS, meanDifference, openPicture, own, plain, waves } from '../../support/pictures.ts';
+import type { JobOutput } from '../../../server-b/job.ts';
+import { OPERATIONS } from '../../../server-b/operations/index.ts';
+import { performJob } from '../../../server-b/operations/perform.ts';
+import type { ImageHeader } from '../../../shared/image-header.ts';
+import type { OutputSpec } from '../../../shared/operations/index.ts';
+import { decode, headerOf, LIMITS, meanDifference, own, plain, waves } from '../../support/pictures.ts';
 import { requireShared } from '../../support/shared.ts';
 
 interface Given {
@@ -16,24 +16,24 @@ interface Given {
   readonly limits?: Partial<typeof LIMITS>;
 }
 
-async function perform(body: Uint8Array, operations: Operation[], given: Given = {}, header?: ImageHeader) {
+async function perform(body: Uint8Array, outputs: OutputSpec[], given: Given = {}, header?: ImageHeader) {
   const image = { ...(header ?? (await headerOf(body))), ...given.image };
-  const job = { operations, image, body: own(body), deadlineMs: given.deadlineMs ?? 30_000, model: null };
+  const job = { outputs, image, body: own(body), deadlineMs: given.deadlineMs ?? 30_000, model: null };
   return performJob(job, { ...LIMITS, ...given.limits }, OPERATIONS);
 }
 
-async function outputsOf(body: Uint8Array, operations: Operation[], given: Given = {}): Promise<PictureOutput[]> {
-  const { outcome } = await perform(body, operations, given);
+async function outputsOf(body: Uint8Array, specs: OutputSpec[], given: Given = {}): Promise<JobOutput[]> {
+  const { outcome } = await perform(body, specs, given);
   if (outcome.kind === 'failed') throw new Error(`Expected outputs, received ${outcome.error.message}`);
   return outcome.outputs;
 }
 
-const half: Operation = { operation: 'resize', scale_factor: 0.5 };
-const circle: Operation = { operation: 'circle', size: 20 };
-const classify: Operation = { operation: 'classify', top_k: 5 };
+const half: OutputSpec = { name: 'resize', operation: 'resize', scale_factor: 0.5 };
+const circle: OutputSpec = { name: 'circle', operation: 'circle', size: 20 };
+const classify: OutputSpec = { name: 'classify', operation: 'classify', top_k: 5 };
 
 describe('performJob', () => {
-  it('gives the outputs in the order of the operations, with the time of each step', async () => {
+  it('gives the outputs in the order they are asked for, with the time of each step', async () => {
     const { outcome, faults } = await perform(await waves(60, 40).jpeg().toBuffer(), [circle, half]);
     expect(faults).to.deep.equal([]);
     expect(outcome).to.have.property('kind', 'done');
@@ -46,14 +46,14 @@ describe('performJob', () => {
     }
   });
 
-  it('lets one operation fail apart from the others', async () => {
+  it('lets one output fail apart from the others', async () => {
     const outputs = await outputsOf(await plain(40, 40, '#336699'), [half, classify]);
     expect(outputs.map(({ header }) => header.kind)).to.deep.equal(['picture', 'failure']);
     expect(outputs[1]?.header).to.have.nested.property('error.code', 'MODEL_UNAVAILABLE');
   });
 
   it('fails an output beyond the limits and draws the rest', async () => {
-    const huge: Operation = { operation: 'resize', width: 2000 };
+    const huge: OutputSpec = { name: 'resize', operation: 'resize', width: 2000 };
     const outputs = await outputsOf(await plain(40, 40, '#336699'), [huge, circle], { limits: { maxSide: 1000 } });
     expect(outputs[0]?.header).to.have.nested.property('error.code', 'IMAGE_TOO_LARGE');
     expect(outputs[1]?.header).to.include({ kind: 'picture' });
@@ -63,9 +63,9 @@ describe('performJob', () => {
     for (const format of ['jpeg', 'png', 'webp', 'avif'] as const) {
       const whole = await waves(300, 200).toFormat(format).toBuffer();
       const header = await headerOf(whole);
-      for (const operations of [[half], [half, circle, classify]]) {
+      for (const specs of [[half], [half, circle, classify]]) {
         const cut = whole.subarray(0, Math.floor(whole.length * 0.6));
-        const { outcome, faults } = await perform(cut, operations, {}, header);
+        const { outcome, faults } = await perform(cut, specs, {}, header);
         expect(outcome, format).to.have.nested.property('error.code', 'IMAGE_CORRUPT');
         expect(outcome)
           .to.have.nested.property('error.message')
@@ -111,7 +111,7 @@ describe('performJob', () => {
   it('ends a pipeline that runs past the deadline', async function () {
     this.timeout(30_000);
     const body = await plain(4000, 4000, '#336699');
-    const slow: Operation = { operation: 'resize', scale_factor: 2.4, format: 'webp' };
+    const slow: OutputSpec = { name: 'resize', operation: 'resize', scale_factor: 2.4, format: 'webp' };
     const { outcome } = await perform(body, [slow], { deadlineMs: 600 });
     expect(outcome).to.have.nested.property('error.code', 'TIMEOUT');
   });
@@ -129,26 +129,6 @@ describe('performJob', () => {
     expect(outcome.outputs[0]?.header).to.have.nested.property('error.code', 'IMAGE_CORRUPT');
     expect(outcome.outputs[1]?.header).to.include({ kind: 'picture' });
   });
-});
-
-describe('sharedSize', () => {
-  it('is none for one operation, for enlargements, and for large outputs of a JPEG, which shrinks while it loads', async () => {
-    const jpeg = await openPicture(await waves(600, 400).jpeg().toBuffer());
-    expect(sharedSize(jpeg, [half])).to.equal(null);
-    expect(sharedSize(jpeg, [{ operation: 'resize', scale_factor: 0.9 }, circle])).to.equal(null);
-    const png = await openPicture(await waves(600, 400).png().toBuffer());
-    expect(sharedSize(png, [{ operation: 'resize', scale_factor: 2 }, circle])).to.equal(null);
-  });
-
-  it('is exactly the largest output’s, when that is a resize', async () => {
-    const jpeg = await openPicture(await waves(601, 399).jpeg().toBuffer());
-    expect(sharedSize(jpeg, [half, circle])).to.deep.equal({ width: 301, height: 200 });
-    const png = await openPicture(await waves(600, 400).png().toBuffer());
-    expect(sharedSize(png, [{ operation: 'resize', scale_factor: 0.2 }, classify])).to.deep.equal({
-      width: 384,
-      height: 256,
-    });
-  });
 
   it('leaves the outputs as good as a decode of their own makes them', async function () {
     this.timeout(60_000);
@@ -161,32 +141,36 @@ describe('sharedSize', () => {
       'espresso-cmyk.jpg',
       'cat-chelsea-closeup.avif',
     ];
-    const sets: Operation[][] = [
-      [{ operation: 'resize', scale_factor: 0.5, format: 'png' }, { operation: 'circle', size: 120 }, classify],
+    const sets: OutputSpec[][] = [
       [
-        { operation: 'resize', width: 200, height: 160, fit: 'cover', format: 'png' },
-        { operation: 'circle', size: 100 },
+        { name: 'resize', operation: 'resize', scale_factor: 0.5, format: 'png' },
+        { name: 'circle', operation: 'circle', size: 120 },
+        classify,
       ],
       [
-        { operation: 'resize', width: 90, format: 'png' },
-        { operation: 'circle', size: 150 },
+        { name: 'resize', operation: 'resize', width: 200, height: 160, fit: 'cover', format: 'png' },
+        { name: 'circle', operation: 'circle', size: 100 },
+      ],
+      [
+        { name: 'resize', operation: 'resize', width: 90, format: 'png' },
+        { name: 'circle', operation: 'circle', size: 150 },
       ],
     ];
     for (const file of files) {
       const body = readFileSync(join(photos, file));
-      for (const operations of sets) {
-        const together = await outputsOf(body, operations);
-        for (const [index, operation] of operations.entries()) {
+      for (const specs of sets) {
+        const together = await outputsOf(body, specs);
+        for (const [index, spec] of specs.entries()) {
           // Where the picture is not square, rounding may move the circle's centre by half a pixel either way.
           const { width, height } = await headerOf(body);
-          if (operation.operation === 'classify') continue;
-          if (operation.operation === 'circle' && width !== height) continue;
-          const [alone] = await outputsOf(body, [operation]);
+          if (spec.operation === 'classify') continue;
+          if (spec.operation === 'circle' && width !== height) continue;
+          const [alone] = await outputsOf(body, [spec]);
           const difference = meanDifference(
             await decode(together[index]?.picture ?? null),
             await decode(alone?.picture ?? null),
           );
-          expect(difference, `${file} ${operation.operation}`).to.be.below(1.5);
+          expect(difference, `${file} ${spec.operation}`).to.be.below(1.5);
         }
       }
     }

@@ -33,7 +33,8 @@ describe('a job on a lane', () => {
       const failure = { code: 'TIMEOUT', message: 'over' } as const;
       b.lane.send('OUTPUT', pictureOf(picture.length));
       await Promise.all([b.lane.sendData(picture), a.until(() => a.data.length === picture.length)]);
-      b.lane.send('OUTPUT', { kind: 'labels', name: 'classify', operation: 'classify', model: 'tiny', labels: [] });
+      const data = { model: 'tiny', labels: [] };
+      b.lane.send('OUTPUT', { kind: 'data', name: 'classify', operation: 'classify', data });
       b.lane.send('OUTPUT', { kind: 'failure', name: 'circle', operation: 'circle', error: failure });
       b.lane.send('DONE', { timings: { decode_ms: 9 } });
       await a.hears('DONE');

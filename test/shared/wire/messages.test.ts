@@ -26,7 +26,7 @@ describe('messages', () => {
     const job = {
       id: 'V1StGXR8_Z5jdHi6B-myT',
       attempt: 1,
-      operations: [{ operation: 'classify', top_k: 5 }],
+      outputs: [{ name: 'classify', operation: 'classify', top_k: 5 }],
       bytes: 3,
       image: {
         format: 'png',

@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises';
+import { invalid, systemCode } from '../../shared/errors.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
+import { checkOutputs, readOutputs, readTextOutput } from '../../shared/operations/outputs.ts';
+
+/** `thumb:width=200,fit=cover`: a name, and parameters after it. */
+const OUTPUT = /^(?<name>[^:=/\\]*):(?<parameters>\w+=.*)$/s;
+/** A comma that is not within brackets, such as those of `rgb(0, 0, 0)`. */
+const SEPARATOR = /,(?![^(]*\))/;
+
+/** What `-o` and `--output` were given: where pictures are saved, and outputs to ask for. */
+export interface OutputFlags {
+  readonly path: string | undefined;
+  readonly specs: readonly OutputSpec[];
+}
+
+/**
+ * Tells outputs, such as `thumb:width=200,fit=cover`, from the one path there may be. Throws BAD_REQUEST for two paths,
+ * and for an output that is not as it should be.
+ */
+export function readOutputFlags(values: readonly string[]): OutputFlags {
+  const paths = values.filter((value) => !OUTPUT.test(value));
+  if (paths.length > 1) throw invalid('one path', '--output', paths.join(' and '));
+  return { path: paths[0], specs: values.flatMap((value) => readOutputFlag(value) ?? []) };
+}
+
+/** The list of outputs in a JSON file. Throws BAD_REQUEST. */
+export async function readOutputsFile(file: string): Promise<OutputSpec[]> {
+  try {
+    return readOutputs(JSON.parse(await readFile(file, 'utf8')));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw invalid('a file with a JSON list of outputs', '--outputs', file);
+    if (systemCode(error) === undefined) throw error;
+    throw invalid(`a file (${systemCode(error)})`, '--outputs', file);
+  }
+}
+
+/** Throws BAD_REQUEST when two outputs have one name, or there are more than 16. */
+export function mergeOutputs(...lists: readonly (readonly OutputSpec[])[]): OutputSpec[] {
+  const specs = lists.flat();
+  if (specs.length > 0) checkOutputs(specs);
+  return specs;
+}
+
+function readOutputFlag(value: string): OutputSpec | null {
+  const { name, parameters } = OUTPUT.exec(value)?.groups ?? {};
+  if (name === undefined || parameters === undefined) return null;
+  const pairs = parameters.split(SEPARATOR).map((pair): [string, string] => {
+    const equals = pair.indexOf('=');
+    if (equals < 1) throw invalid('name:parameter=value,…', '--output', value);
+    return [pair.slice(0, equals).trim(), pair.slice(equals + 1)];
+  });
+  return readTextOutput(name, Object.fromEntries(pairs));
+}

@@ -1,0 +1,23 @@
+import type { OperationName, OutputSpec } from '../../shared/operations/index.ts';
+import type { Product } from '../job.ts';
+import type { ModelFiles } from '../model.ts';
+import { circle } from './circle.ts';
+import { classify } from './classify.ts';
+import type { Picture } from './decode.ts';
+import { placeholder } from './placeholder.ts';
+import { resize } from './resize.ts';
+
+/** What makes one output of a picture. It throws a DarkroomError a client may read, or what sharp or the model throw. */
+export interface Operation {
+  perform(picture: Picture, spec: OutputSpec, model: ModelFiles | null): Promise<Product>;
+}
+
+export type Operations = Readonly<Record<OperationName, Operation>>;
+
+/** Every operation there is: a new one is a line here and in shared/operations/index.ts, and a file beside each. */
+export const OPERATIONS: Operations = {
+  resize: { perform: resize },
+  circle: { perform: circle },
+  classify: { perform: classify },
+  placeholder: { perform: placeholder },
+};

@@ -1,0 +1,23 @@
+/** Bytes of a PNG before its first chunk, and those of a chunk beside its data: length, type, CRC. */
+const SIGNATURE_BYTES = 8;
+const CHUNK_FRAME_BYTES = 12;
+
+/**
+ * A copy of a PNG without its pHYs chunk (PNG, third edition, section 11.3.4.3). libvips writes the input's density
+ * there, or 25.4 dpi where there is none; the same picture would have other bytes when it was made from decoded pixels.
+ */
+export function withoutDensity(png: Buffer): Uint8Array<ArrayBuffer> {
+  for (let offset = SIGNATURE_BYTES; offset + CHUNK_FRAME_BYTES <= png.length; ) {
+    const type = png.toString('latin1', offset + 4, offset + 8);
+    const end = offset + CHUNK_FRAME_BYTES + png.readUInt32BE(offset);
+    if (type === 'IDAT') break;
+    if (type === 'pHYs') {
+      const copy = new Uint8Array(png.length - (end - offset));
+      copy.set(png.subarray(0, offset));
+      copy.set(png.subarray(end), offset);
+      return copy;
+    }
+    offset = end;
+  }
+  return new Uint8Array(png);
+}

@@ -1,0 +1,32 @@
+import type { Sharp } from 'sharp';
+import type { ResizeParameters } from '../../shared/operations/resize.ts';
+import type { Anchor } from './cover.ts';
+
+/** Where each compass point lies in a picture. What sharp looks for itself begins in the middle. */
+const ANCHORS: Readonly<Record<string, Anchor>> = {
+  north: { across: 0.5, down: 0 },
+  northeast: { across: 1, down: 0 },
+  east: { across: 1, down: 0.5 },
+  southeast: { across: 1, down: 1 },
+  south: { across: 0.5, down: 1 },
+  southwest: { across: 0, down: 1 },
+  west: { across: 0, down: 0.5 },
+  northwest: { across: 0, down: 0 },
+};
+
+/** Mirrors the picture, then turns it clockwise: `flip`, `flop`, `rotate`, in sharp's own order. */
+export function turn(pipeline: Sharp, { rotate = 0, flip = false, flop = false }: ResizeParameters): Sharp {
+  return pipeline.flip(flip).flop(flop).rotate(rotate);
+}
+
+/** The part that `gravity` keeps of the turned picture, told in the picture as it was before. */
+export function anchorBeforeTurn({ gravity = 'centre', rotate = 0, flip, flop }: ResizeParameters): Anchor {
+  const { across, down } = rotateBack(ANCHORS[gravity] ?? { across: 0.5, down: 0.5 }, rotate);
+  return { across: flop === true ? 1 - across : across, down: flip === true ? 1 - down : down };
+}
+
+function rotateBack({ across, down }: Anchor, degrees: number): Anchor {
+  if (degrees === 90) return { across: down, down: 1 - across };
+  if (degrees === 180) return { across: 1 - across, down: 1 - down };
+  return degrees === 270 ? { across: 1 - down, down: across } : { across, down };
+}

@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import { formatSchema } from './operations/format.ts';
+
+/**
+ * What a picture's header says, found without decoding. `width` and `height` are upright pixels, after EXIF
+ * orientation. Decoding gives frames × width × height × channels × depth / 8 bytes.
+ */
+export const imageHeaderSchema = z.object({
+  format: formatSchema,
+  /** Pixels across, upright. */
+  width: z.int().positive(),
+  /** Pixels down one frame, upright. */
+  height: z.int().positive(),
+  /** Pictures in an animated GIF or WebP; 1 for everything else. */
+  frames: z.int().positive(),
+  /** Values per pixel as decoded, 1 to 5: grey, RGB, CMYK, each with or without alpha. */
+  channels: z.int().min(1).max(5),
+  /** Bits per value as decoded: 8, 16 or 32. */
+  depth: z.union([z.literal(8), z.literal(16), z.literal(32)]),
+  alpha: z.boolean(),
+  /**
+   * Progressive JPEG, interlaced PNG or GIF, lossless WebP, TIFF in planes: the decoder holds the whole picture in
+   * memory at once.
+   */
+  progressive: z.boolean(),
+  /** EXIF orientation, 1 to 8 (CIPA DC-008, tag 0x0112); 1 where there is none. */
+  orientation: z.int().min(1).max(8),
+});
+export type ImageHeader = z.infer<typeof imageHeaderSchema>;

@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { DarkroomError } from '../errors.ts';
+import { circleFormat } from './circle.ts';
+import { classifyParameters, DEFAULT_TOP_K } from './classify.ts';
+import type { Contradiction } from './definition.ts';
+import type { OutputSpec } from './index.ts';
+import { side, yesOrNo } from './parameters.ts';
+import { resizeContradiction, resizeParameters } from './resize.ts';
+
+// The short form of a request: fields without a list, which stand for at most one output of each of three operations.
+
+/** The fields that say what is to be done, beside `outputs`. */
+export const flatFieldsSchema = z.strictObject({
+  ...resizeParameters.shape,
+  circle: side.optional(),
+  classify: yesOrNo.optional(),
+  top_k: classifyParameters.shape.top_k.unwrap().optional(),
+});
+export type FlatFields = z.infer<typeof flatFieldsSchema>;
+
+/** What all pictures of one request share: it does not ask for one. */
+const ENCODING = ['format', 'quality', 'grayscale'] as const;
+/** Changes to a picture that need a size beside them. */
+const CHANGES = ['background', 'rotate', 'flip', 'flop', 'blur', 'sharpen', 'lossless'] as const;
+
+/** The first field that describes a picture or its labels; `classify=false` describes neither. */
+export function findFlatField(fields: FlatFields): string | undefined {
+  const given = Object.entries(fields).find(
+    ([name, value]) => value !== undefined && !(name === 'classify' && value === false),
+  );
+  return given?.[0];
+}
+
+/**
+ * The outputs that flat fields ask for: `resize`, `circle` and `classify`, in this order. Throws BAD_REQUEST when they
+ * ask for none, or for what contradicts itself or would have no effect.
+ */
+export function readFlatFields(fields: FlatFields): OutputSpec[] {
+  const contradiction = flatContradiction(fields);
+  if (contradiction !== null) {
+    throw new DarkroomError('BAD_REQUEST', `Expected ${contradiction.expected}, received ${contradiction.received}`);
+  }
+  const { circle, classify = true, top_k = DEFAULT_TOP_K, ...resize } = fields;
+  const { format, quality, grayscale, lossless } = resize;
+  const specs: OutputSpec[] = [];
+  if (asksResize(fields)) specs.push({ name: 'resize', operation: 'resize', ...resize });
+  if (circle !== undefined) {
+    // The format may be meant for the resize of the same request; it does not break the circle.
+    const encoding = { format: circleFormat(format), quality, grayscale, lossless };
+    specs.push({ name: 'circle', operation: 'circle', size: circle, ...encoding });
+  }
+  if (classify) specs.push({ name: 'classify', operation: 'classify', top_k });
+  return specs;
+}
+
+function asksResize({ scale_factor, width, height }: FlatFields): boolean {
+  return scale_factor !== undefined || width !== undefined || height !== undefined;
+}
+
+function flatContradiction(fields: FlatFields): Contradiction | null {
+  const { circle, classify, top_k } = fields;
+  const resizes = asksResize(fields);
+  const draws = resizes || circle !== undefined;
+  const opposed = resizeContradiction(fields);
+  if (opposed !== null && resizes) return opposed;
+  if (!draws && classify !== true) {
+    return { expected: 'at least one of scale_factor, width, height, circle or classify=true', received: 'none' };
+  }
+  if (opposed !== null) return opposed;
+  if (!draws && ENCODING.some((name) => fields[name] !== undefined)) {
+    const expected = 'scale_factor, width, height or circle with format, quality and grayscale';
+    return { expected: `${expected} (scale_factor=1 keeps the size)`, received: 'none' };
+  }
+  const change = CHANGES.find((name) => fields[name] !== undefined);
+  if (change !== undefined && !resizes && !(change === 'lossless' && draws)) {
+    return {
+      expected: `scale_factor, width or height with ${change} (scale_factor=1 keeps the size)`,
+      received: 'none',
+    };
+  }
+  if (top_k !== undefined && classify === false) return { expected: 'classify with top_k', received: 'classify=false' };
+  return null;
+}

@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import type { ImageHeader } from '../image-header.ts';
+import { type OperationDefinition, outputSchema, type Plan } from './definition.ts';
+
+/** Pixels of the longer side of what a ThumbHash is made from, its most (https://evanw.github.io/thumbhash/). */
+export const PLACEHOLDER_SIDE = 100;
+
+/** An output that stands for the picture until that is loaded. */
+export const placeholderSchema = outputSchema('placeholder', {});
+export type PlaceholderSpec = z.infer<typeof placeholderSchema>;
+/** The parameters alone: there are none. */
+export const placeholderParameters = z.strictObject({});
+export type PlaceholderParameters = z.infer<typeof placeholderParameters>;
+
+/** The JSON of a placeholder. */
+export const placeholderDataSchema = z.object({
+  /** ThumbHash of the picture in base64, about 28 bytes. */
+  thumbhash: z.string(),
+  /** The most frequent colour, such as `#1a2b3c`. */
+  dominant_color: z.string().regex(/^#[0-9a-f]{6}$/),
+  /** Width divided by height, upright. */
+  aspect_ratio: z.number().positive(),
+});
+export type PlaceholderData = z.infer<typeof placeholderDataSchema>;
+
+/** A few bytes to show before the picture is there. */
+export const placeholder = {
+  name: 'placeholder',
+  gives: 'data',
+  schema: placeholderSchema,
+  data: placeholderDataSchema,
+  contradiction: () => null,
+  plan: planPlaceholder,
+} as const satisfies OperationDefinition<PlaceholderSpec> & { readonly schema: typeof placeholderSchema };
+
+function planPlaceholder({ width, height }: ImageHeader): Plan {
+  return {
+    drawing: null,
+    scale: Math.min(1, PLACEHOLDER_SIDE / Math.max(width, height)),
+    animated: false,
+    whole: null,
+    workBytes: 0,
+  };
+}

@@ -1,0 +1,157 @@
+import { z } from 'zod';
+import type { ImageHeader } from '../image-header.ts';
+import { FITS, GRAVITIES, MAX_SCALE_FACTOR } from './bounds.ts';
+import { type Contradiction, NO_DATA, type OperationDefinition, outputSchema, type Plan } from './definition.ts';
+import { encodingContradiction, encodingParameters } from './encoding.ts';
+import { FORMATS, holdsAlpha, holdsAnimation, type Size, scaledSide, scaledSize } from './format.ts';
+import { colour, numberIn, oneOf, side, yesOrNo } from './parameters.ts';
+
+/** Bytes of a pixel that is neither decoded nor encoded: RGBA, 8 bits each. */
+const RASTER_PIXEL_BYTES = 4;
+/** Rows of its blurred neighbours that a pixel depends on, for each unit of sigma: three up, three down. */
+const BLUR_ROWS = 6;
+
+const parameters = {
+  scale_factor: z
+    .number()
+    .positive()
+    .max(MAX_SCALE_FACTOR)
+    .meta({ expected: `a number in (0, ${MAX_SCALE_FACTOR}]` })
+    .optional(),
+  width: side.optional(),
+  height: side.optional(),
+  fit: oneOf(FITS).optional(),
+  gravity: oneOf(GRAVITIES).optional(),
+  background: colour.optional(),
+  rotate: z.literal([0, 90, 180, 270]).meta({ expected: 'one of 0, 90, 180, 270' }).optional(),
+  flip: yesOrNo.optional(),
+  flop: yesOrNo.optional(),
+  blur: numberIn(0.3, 1000).optional(),
+  sharpen: z
+    .union([z.boolean(), z.number().min(0.000001).max(10)])
+    .meta({ expected: 'true, false or a number in [0.000001, 10]' })
+    .optional(),
+  format: oneOf(FORMATS).optional(),
+  ...encodingParameters,
+};
+
+/** An output that is the picture resized by a factor, or to a width and/or height in pixels. */
+export const resizeSchema = outputSchema('resize', parameters);
+export type ResizeSpec = z.infer<typeof resizeSchema>;
+/** The parameters alone. */
+export const resizeParameters = z.strictObject(parameters);
+export type ResizeParameters = z.infer<typeof resizeParameters>;
+
+/** Resize, with what goes with it: turning, cropping, filtering, another format. */
+export const resize = {
+  name: 'resize',
+  gives: 'picture',
+  schema: resizeSchema,
+  data: NO_DATA,
+  contradiction({ name: _name, operation: _operation, ...given }: ResizeSpec) {
+    if (Object.values(given).every((value) => value === undefined)) {
+      return { expected: 'at least one parameter (scale_factor=1 only re-encodes)', received: 'none' };
+    }
+    return resizeContradiction(given);
+  },
+  plan: planResize,
+} as const satisfies OperationDefinition<ResizeSpec> & { readonly schema: typeof resizeSchema };
+
+/** Parameters that exclude each other, or one that would have no effect: that is a mistake the client wants to know. */
+export function resizeContradiction(given: ResizeParameters): Contradiction | null {
+  const { scale_factor, width, height, fit, gravity, background, format } = given;
+  const boxed = width !== undefined || height !== undefined;
+  if (scale_factor !== undefined && boxed) {
+    return { expected: 'scale_factor or width and height', received: 'both' };
+  }
+  if (fit !== undefined && !boxed) return { expected: 'width or height with fit', received: 'neither' };
+  if (gravity !== undefined && (fit !== 'cover' || width === undefined || height === undefined)) {
+    return { expected: 'fit=cover with width and height beside gravity', received: 'another box' };
+  }
+  if (background !== undefined && fit !== 'contain' && format !== undefined && holdsAlpha(format)) {
+    return { expected: 'fit=contain or a format without transparency beside background', received: format };
+  }
+  return encodingContradiction(given);
+}
+
+/**
+ * The size a resize gives for an upright picture of `input` pixels: max(1, round(side × factor)) for a factor; for a
+ * box, the box itself (cover, contain, fill) or the picture scaled to lie inside or outside of it. With one side only,
+ * the other follows the picture's shape. The picture is turned first.
+ */
+export function resizedSize(input: Size, given: ResizeParameters): Size {
+  const { scale_factor: factor, width, height, fit = 'inside' } = given;
+  const turned = isQuarterTurn(given) ? transpose(input) : input;
+  if (factor !== undefined) return scaledSize(turned, factor);
+  const byWidth = (width ?? turned.width) / turned.width;
+  const byHeight = (height ?? turned.height) / turned.height;
+  if (width === undefined && height === undefined) return turned;
+  if (width === undefined) return { width: scaledSide(turned.width, byHeight), height: height ?? turned.height };
+  if (height === undefined) return { width, height: scaledSide(turned.height, byWidth) };
+  if (fit !== 'inside' && fit !== 'outside') return { width, height };
+  return scaledSize(turned, fit === 'inside' ? Math.min(byWidth, byHeight) : Math.max(byWidth, byHeight));
+}
+
+/** How the scaled picture meets its box: only a whole box can crop or pad, everything else is drawn to its size. */
+export function boxFit({ width, height, fit }: ResizeParameters): 'cover' | 'contain' | 'fill' {
+  const boxed = width !== undefined && height !== undefined;
+  return boxed && (fit === 'cover' || fit === 'contain') ? fit : 'fill';
+}
+
+/** True when the picture's sides change places. */
+export function isQuarterTurn({ rotate }: ResizeParameters): boolean {
+  return rotate === 90 || rotate === 270;
+}
+
+/** Width and height exchanged. */
+export function transpose({ width, height }: Size): Size {
+  return { width: height, height: width };
+}
+
+/** How many times its own size the picture is drawn, the larger of both directions unless it is padded. */
+export function scaleOfResize(input: Size, given: ResizeParameters): number {
+  const { width, height } = resizedSize(input, given);
+  const turned = isQuarterTurn(given) ? transpose(input) : input;
+  const [across, down] = [width / turned.width, height / turned.height];
+  return boxFit(given) === 'contain' ? Math.min(across, down) : Math.max(across, down);
+}
+
+function planResize(header: ImageHeader, given: ResizeSpec): Plan {
+  const { format = header.format, blur = 0 } = given;
+  const size = resizedSize(header, given);
+  const animated = header.frames > 1 && holdsAnimation(format);
+  const padded = boxFit(given) === 'contain';
+  const pixels = size.width * size.height;
+  return {
+    drawing: {
+      ...size,
+      frames: animated ? header.frames : 1,
+      format,
+      transparent: holdsAlpha(format) && (header.alpha || padded),
+    },
+    scale: scaleOfResize(header, given),
+    animated,
+    whole: isWhole(header, given) && !animated ? size : null,
+    workBytes:
+      (isTurned(given) ? RASTER_PIXEL_BYTES * pixels : 0) +
+      RASTER_PIXEL_BYTES * size.width * Math.min(size.height, Math.ceil(BLUR_ROWS * blur)),
+  };
+}
+
+/** True when a picture's frames cannot be left as one strip: they are turned or filtered one by one. */
+export function worksByFrame(given: ResizeParameters): boolean {
+  const { blur, sharpen = false, gravity } = given;
+  return isTurned(given) || blur !== undefined || sharpen !== false || gravity === 'attention' || gravity === 'entropy';
+}
+
+/** True when the rows of the picture change their order. */
+function isTurned({ rotate = 0, flip = false }: ResizeParameters): boolean {
+  return rotate !== 0 || flip;
+}
+
+/** Flattening and toning come before the resampling, so pixels that had them are no picture of the input any more. */
+function isWhole({ alpha }: ImageHeader, given: ResizeParameters): boolean {
+  const { format, flop = false, grayscale = false } = given;
+  const flattened = alpha && format !== undefined && !holdsAlpha(format);
+  return boxFit(given) === 'fill' && !worksByFrame(given) && !flop && !grayscale && !flattened;
+}
