@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 import { z } from 'zod';
+import { type Clock, SYSTEM_CLOCK } from '../../shared/clock.ts';
 import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
 
 const ownerSchema = z.object({ pid: z.int(), host: z.string(), since: z.string() });
@@ -26,12 +27,12 @@ export class DataLock {
    * Takes the lock of an existing folder. Throws BAD_REQUEST when the folder cannot be written, and one that names the
    * owner when it is in use.
    */
-  static take(folder: string): DataLock {
+  static take(folder: string, clock: Clock = SYSTEM_CLOCK): DataLock {
     const ownerFile = join(folder, 'lock.json');
     const database = openDatabase(folder);
     try {
       database.exec('BEGIN EXCLUSIVE');
-      const owner = { pid: process.pid, host: hostname(), since: new Date().toISOString() };
+      const owner = { pid: process.pid, host: hostname(), since: new Date(clock.now()).toISOString() };
       writeFileSync(ownerFile, `${JSON.stringify(owner)}\n`);
       const lock = new DataLock(database, ownerFile);
       DataLock.#held.add(lock);

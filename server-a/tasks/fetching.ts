@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../../shared/clock.ts';
 import { DarkroomError, describeError, ERRORS } from '../../shared/errors.ts';
 import { checkOutputLimits } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -22,6 +23,7 @@ export interface FetchingOptions {
   readonly atOnce: number;
   readonly url: UrlLimits;
   readonly intake: IntakeLimits;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -33,7 +35,7 @@ export class Fetching {
   readonly #options: FetchingOptions;
   readonly #running = new Map<string, { readonly stop: AbortController; readonly done: Promise<void> }>();
   #enqueue: (id: string) => void = () => undefined;
-  #pause: NodeJS.Timeout | null = null;
+  #pause: Timer | null = null;
   #isClosed = false;
 
   constructor(options: FetchingOptions) {
@@ -63,7 +65,7 @@ export class Fetching {
   /** Starts no more and stops those under way; their tasks are fetched in another life. */
   stop(): void {
     this.#isClosed = true;
-    if (this.#pause !== null) clearTimeout(this.#pause);
+    if (this.#pause !== null) this.#options.clock.clearTimeout(this.#pause);
     for (const { stop } of this.#running.values()) stop.abort();
   }
 
@@ -91,7 +93,7 @@ export class Fetching {
 
   #pauseForRoom(): void {
     if (this.#isClosed) return;
-    this.#pause ??= setTimeout(() => {
+    this.#pause ??= this.#options.clock.setTimeout(() => {
       this.#pause = null;
       this.wake();
     }, PAUSE_MS);

@@ -1,4 +1,5 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import type { FileSystem } from '../../shared/file-system.ts';
 
 /**
  * Makes names in a folder durable (fsync of the directory, as fsync(2) asks for after a rename). Callers that come
@@ -13,14 +14,8 @@ export class FolderSync {
     this.#handle = handle;
   }
 
-  static async open(folder: string): Promise<FolderSync> {
-    return new FolderSync(await open(folder, 'r'));
-  }
-
-  /** Makes the names in one folder durable, once. */
-  static async syncOnce(folder: string): Promise<void> {
-    const folderSync = await FolderSync.open(folder);
-    await folderSync.sync().finally(() => folderSync.close());
+  static async open(folder: string, files: FileSystem): Promise<FolderSync> {
+    return new FolderSync(await files.open(folder, 'r'));
   }
 
   /** Resolves when every name made or removed before this call is on disk. */

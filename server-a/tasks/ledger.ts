@@ -1,4 +1,3 @@
-import { nanoid } from 'nanoid';
 import type { ErrorDescription } from '../../shared/errors.ts';
 import type { ImageHeader } from '../../shared/image-header.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -13,6 +12,7 @@ import type { ReceivedPicture } from './reception.ts';
 import { inputName, outputName, type Spool } from './spool.ts';
 import type { Store } from './store.ts';
 import type { ChangedRow } from './store-commands.ts';
+import type { System } from './system.ts';
 import { listedTask, pictureOf, type TaskRow, toTask } from './task-record.ts';
 import type { Watchers } from './watchers.ts';
 
@@ -33,6 +33,7 @@ export interface LedgerParts {
   readonly outbox: Outbox;
   /** Milliseconds for which outputs are kept after a task's end. */
   readonly keepMs: number;
+  readonly system: System;
   readonly log: Logger;
 }
 
@@ -70,6 +71,10 @@ export class TaskLedger implements Ledger {
     this.#parts = parts;
   }
 
+  get #now(): number {
+    return this.#parts.system.clock.now();
+  }
+
   waiting(): QueuedTask[] {
     return this.#parts.store.waiting();
   }
@@ -84,16 +89,16 @@ export class TaskLedger implements Ledger {
     const snippet = keep !== null && 'snippet' in keep ? keep.snippet : null;
     const boxes = keep !== null && 'snippet' in keep ? JSON.stringify(keep.boxes) : null;
     const kept = { original_kept, original_expires_at, snippet, boxes } as const;
-    const parameters = { id, filename, header, bytes, sha256, specs, ...kept, now: Date.now() };
+    const parameters = { id, filename, header, bytes, sha256, specs, ...kept, now: this.#now };
     await this.#parts.store.write({ statement: 'insert', parameters });
   }
 
   /** Writes down a task for each URL, all or none. Throws QUEUE_FULL, STORAGE_FULL and DRAINING. */
   async insertListed(urls: readonly string[], specs: readonly OutputSpec[], audience: string | null): Promise<Task[]> {
-    const { admission, store } = this.#parts;
-    const listed = urls.map((url) => ({ id: nanoid(), url }));
+    const { admission, store, system } = this.#parts;
+    const listed = urls.map((url) => ({ id: system.newId(), url }));
     const tasks = JSON.stringify(listed.map(({ id, url }) => [id, url]));
-    const now = Date.now();
+    const now = this.#now;
     admission.list(listed.length, Buffer.byteLength(tasks));
     try {
       const parameters = { tasks, specs: JSON.stringify(specs), audience, now };
@@ -135,7 +140,7 @@ export class TaskLedger implements Ledger {
       await this.failWaiting(id, spoolCorrupt(bytes, size));
       return null;
     }
-    const [changed] = await store.write({ statement: 'begin', parameters: { id, now: Date.now() } });
+    const [changed] = await store.write({ statement: 'begin', parameters: { id, now: this.#now } });
     if (changed === undefined) return null;
     this.#tell(id);
     const path = spool.path(inputName(id));
@@ -179,7 +184,7 @@ export class TaskLedger implements Ledger {
 
   async strike(job: Job): Promise<'pending' | 'failed' | 'unchanged'> {
     const { id, attempt } = job;
-    const now = Date.now();
+    const now = this.#now;
     const expires_at = this.#expiry(now);
     const parameters = { id, attempt, most: MOST_STRIKES, error: JSON.stringify(CRASHED), now, expires_at };
     const [changed] = await this.#parts.store.write({ statement: 'strike', parameters });
@@ -212,7 +217,7 @@ export class TaskLedger implements Ledger {
   /** Lets go of all pictures of the snippet but the newest, and of all boxes but those that are drawn in it. */
   async releaseOlder(snippet: number): Promise<void> {
     const { store } = this.#parts;
-    const parameters = { snippet, now: Date.now() };
+    const parameters = { snippet, now: this.#now };
     const [released] = await Promise.all([
       store.write({ statement: 'releaseOlder', parameters }),
       store.write({ statement: 'removeBoxes', parameters: { snippet } }),
@@ -261,7 +266,7 @@ export class TaskLedger implements Ledger {
   }
 
   #endParameters(id: string, { status, outputs, error, timings }: End) {
-    const now = Date.now();
+    const now = this.#now;
     const hasFiles = outputs.some((output) => output.header.kind === 'picture');
     return {
       id,

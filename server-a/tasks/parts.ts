@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { syncFolder } from '../../shared/durable-folder.ts';
 import { MEBIBYTE } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Task } from '../../shared/task.ts';
@@ -8,7 +9,6 @@ import { Admission } from './admission.ts';
 import { makeDataFolder } from './data-folder.ts';
 import { DataLock } from './data-lock.ts';
 import { Fetching, type FetchingOptions } from './fetching.ts';
-import { FolderSync } from './folder-sync.ts';
 import { TaskLedger } from './ledger.ts';
 import { Outbox } from './outbox.ts';
 import { recover } from './recovery.ts';
@@ -16,6 +16,7 @@ import { Retention } from './retention.ts';
 import { Snippets } from './snippets.ts';
 import { Spool } from './spool.ts';
 import { Store } from './store.ts';
+import type { System } from './system.ts';
 import { toTask } from './task-record.ts';
 import { Watchers } from './watchers.ts';
 
@@ -63,12 +64,12 @@ export interface Parts {
  * expired and what no record owns. Throws BAD_REQUEST when another process has the folder or it cannot be made, and an
  * Error when the store is damaged or will not promise durability; nothing stays open then.
  */
-export async function openParts(options: TasksOptions, log: Logger): Promise<Parts> {
-  const folder = await makeDataFolder(options.dataDir);
-  const lock = DataLock.take(folder);
+export async function openParts(options: TasksOptions, log: Logger, system: System): Promise<Parts> {
+  const folder = await makeDataFolder(options.dataDir, system.files);
+  const lock = DataLock.take(folder, system.clock);
   let spool: Spool | null = null;
   try {
-    const opened = await Spool.open(join(folder, 'spool'), log);
+    const opened = await Spool.open(join(folder, 'spool'), log, system);
     spool = opened;
     const store = await Store.open(join(folder, 'store.db'), log, (error) => {
       // What was being written may be on disk or not, and with it the files that it names.
@@ -76,7 +77,7 @@ export async function openParts(options: TasksOptions, log: Logger): Promise<Par
       log.fatal({ err: error }, 'the store cannot be written any more');
       options.onFatal?.(error);
     });
-    return { lock, spool, store, ...(await openOnStore(store, spool, folder, options, log)) };
+    return { lock, spool, store, ...(await openOnStore({ store, spool, system, log }, folder, options)) };
   } catch (error) {
     await spool?.close();
     lock.release();
@@ -96,15 +97,24 @@ export async function closeParts(parts: Parts, log: Logger): Promise<void> {
   await closePart(log, 'lock', () => lock.release());
 }
 
-async function openOnStore(store: Store, spool: Spool, folder: string, options: TasksOptions, log: Logger) {
+/** What the other parts are built on. */
+interface Foundation {
+  readonly store: Store;
+  readonly spool: Spool;
+  readonly system: System;
+  readonly log: Logger;
+}
+
+async function openOnStore(foundation: Foundation, folder: string, options: TasksOptions) {
+  const { store, spool, system, log } = foundation;
   try {
     // The store and the spool are themselves names that a power cut must not take.
-    await FolderSync.syncOnce(folder);
+    await syncFolder(folder, system.files);
     await recover(store, spool, log);
-    const retention = new Retention(store, spool, log);
-    await retention.run(Date.now());
+    const retention = new Retention(store, spool, log, system.clock);
+    await retention.run(system.clock.now());
     retention.start();
-    const parts = connect(store, spool, options, log);
+    const parts = connect(foundation, options);
     for (const snippet of store.crowdedSnippets()) await parts.ledger.releaseOlder(snippet);
     return { retention, ...parts };
   } catch (error) {
@@ -113,7 +123,7 @@ async function openOnStore(store: Store, spool: Spool, folder: string, options: 
   }
 }
 
-function connect(store: Store, spool: Spool, options: TasksOptions, log: Logger) {
+function connect({ store, spool, system, log }: Foundation, options: TasksOptions) {
   const limits = {
     maxQueued: options.maxQueued,
     maxListed: options.maxListed,
@@ -125,9 +135,9 @@ function connect(store: Store, spool: Spool, options: TasksOptions, log: Logger)
   const watchers = new Watchers();
   const outbox = new Outbox(store, (id) => readTask(store, id));
   const keepMs = Math.round(options.keepHours * HOUR_MS);
-  const ledger = new TaskLedger({ store, spool, admission, watchers, outbox, keepMs, log });
-  const fetching = connectFetching({ store, spool, admission, ledger, log }, options);
-  return { admission, watchers, outbox, ledger, fetching, snippets: new Snippets(store, admission) };
+  const ledger = new TaskLedger({ store, spool, admission, watchers, outbox, keepMs, system, log });
+  const fetching = connectFetching({ store, spool, admission, ledger, clock: system.clock, log }, options);
+  return { admission, watchers, outbox, ledger, fetching, snippets: new Snippets(store, admission, system.clock) };
 }
 
 function connectFetching(parts: Omit<FetchingOptions, 'atOnce' | 'url' | 'intake'>, options: TasksOptions): Fetching {

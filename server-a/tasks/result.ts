@@ -22,10 +22,10 @@ export type Result =
 
 /**
  * The output called `name`, or the first picture, which is the original where none was to be made; `original` is there
- * before the task has ended. Throws NOT_READY, EXPIRED, NOT_FOUND, SPOOL_CORRUPT, CANCELED, or the output's or task's
- * own error.
+ * before the task has ended; `now` is in milliseconds since 1970. Throws NOT_READY, EXPIRED, NOT_FOUND, SPOOL_CORRUPT,
+ * CANCELED, or the output's or task's own error.
  */
-export async function findResult(row: TaskRow, name: string | undefined, spool: Spool): Promise<Result> {
+export async function findResult(row: TaskRow, name: string | undefined, spool: Spool, now: number): Promise<Result> {
   if (name === ORIGINAL) return openOriginal(row, spool);
   checkEnded(row);
   if (name === undefined && row.original_kept && row.status === 'completed' && firstPicture(row) === undefined) {
@@ -39,7 +39,7 @@ export async function findResult(row: TaskRow, name: string | undefined, spool: 
     const expected = name === undefined ? 'a picture among the outputs' : `one of ${names}`;
     throw new DarkroomError('NOT_FOUND', expectedMessage(expected, 'the output', name ?? names));
   }
-  checkExpiry(row);
+  checkExpiry(row, now);
   return output.header.kind === 'picture'
     ? openPicture(row, output.header, output.sha256, spool)
     : { kind: 'data', output: toTaskOutput(row.id, output.header) };
@@ -72,9 +72,9 @@ function checkEnded(row: TaskRow): void {
   }
 }
 
-function checkExpiry({ outputs, outputs_kept, expires_at }: TaskRow): void {
+function checkExpiry({ outputs, outputs_kept, expires_at }: TaskRow, now: number): void {
   const hadFiles = outputs.some((output) => output.header.kind === 'picture');
-  if (expires_at === null || (Date.now() < expires_at && (outputs_kept || !hadFiles))) return;
+  if (expires_at === null || (now < expires_at && (outputs_kept || !hadFiles))) return;
   throw expired(expires_at);
 }
 

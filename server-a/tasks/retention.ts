@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Clock, Timer } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import { hasEnded } from '../../shared/task.ts';
 import { inputName, outputName, type Spool } from './spool.ts';
@@ -22,20 +23,22 @@ export class Retention {
   readonly #store: Store;
   readonly #spool: Spool;
   readonly #log: Logger;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #clock: Clock;
+  #timer: Timer | null = null;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(store: Store, spool: Spool, log: Logger) {
+  constructor(store: Store, spool: Spool, log: Logger, clock: Clock) {
     this.#store = store;
     this.#spool = spool;
     this.#log = log;
+    this.#clock = clock;
   }
 
   /** Looks every minute, without keeping the process alive. */
   start(): void {
-    this.#timer = setInterval(() => {
+    this.#timer = this.#clock.setInterval(() => {
       this.#running = this.#running
-        .then(() => this.run(Date.now()))
+        .then(() => this.run(this.#clock.now()))
         .catch((error: unknown) => this.#log.error({ err: error }, 'expired outputs were not removed'));
     }, INTERVAL_MS);
     this.#timer.unref();
@@ -43,7 +46,7 @@ export class Retention {
 
   /** Waits for the look under way; there is none after it. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    if (this.#timer !== null) this.#clock.clearInterval(this.#timer);
     await this.#running;
   }
 

@@ -1,3 +1,4 @@
+import type { Clock } from '../../shared/clock.ts';
 import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
 import { DEFAULT_TOP_K } from '../../shared/operations/classify.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
@@ -25,10 +26,12 @@ export interface SnippetChange {
 export class Snippets {
   readonly #store: Store;
   readonly #admission: Admission;
+  readonly #clock: Clock;
 
-  constructor(store: Store, admission: Admission) {
+  constructor(store: Store, admission: Admission, clock: Clock) {
     this.#store = store;
     this.#admission = admission;
+    this.#clock = clock;
   }
 
   /** Throws NOT_FOUND for a snippet that has neither a picture nor boxes. */
@@ -45,7 +48,7 @@ export class Snippets {
 
   /** Changes the boxes of the newest picture, or what there is until one comes. Durable when it resolves. Throws STORAGE_FULL. */
   async putBoxes(name: number, boxes: readonly Box[]): Promise<Snippet> {
-    const now = Date.now();
+    const now = this.#clock.now();
     const text = JSON.stringify(boxes);
     this.#admission.checkRecords(Buffer.byteLength(text));
     const parameters = { snippet: name, boxes: text, now };

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { rename } from 'node:fs/promises';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
 
 /** What became of a file that was to go: it went, was not there, or stayed, which has been logged or was asked for. */
@@ -12,6 +11,8 @@ export interface SpoolFolder {
   count(bytes: number): void;
   /** Absolute path of a name. */
   path(name: string): string;
+  /** Renames between absolute paths. */
+  rename(from: string, to: string): Promise<void>;
   /** Makes renames durable. */
   sync(): Promise<void>;
   /** Removes the file at an absolute path; does not reject. */
@@ -95,7 +96,7 @@ export class SpoolFile {
   async moveTo(name: string): Promise<void> {
     this.#expect('sealed');
     const target = this.#spool.path(name);
-    await tellFull(() => rename(this.#path, target));
+    await tellFull(() => this.#spool.rename(this.#path, target));
     this.#path = target;
     // Whoever discarded it meanwhile has removed the old name only.
     if (this.#state !== 'sealed') await this.#spool.unlink(target);

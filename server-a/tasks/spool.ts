@@ -1,12 +1,10 @@
-import { statfsSync } from 'node:fs';
-import { link, mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { nanoid } from 'nanoid';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { outputNameSchema } from '../../shared/operations/definition.ts';
 import { FolderSync } from './folder-sync.ts';
 import { type Removal, SpoolFile, type SpoolFolder, tellFull } from './spool-file.ts';
+import { SYSTEM, type System } from './system.ts';
 
 /** Whose a file in the spool is, as its name says. */
 export type SpoolName =
@@ -39,20 +37,22 @@ export class Spool implements SpoolFolder {
   readonly #folder: string;
   readonly #folderSync: FolderSync;
   readonly #log: Logger;
+  readonly #system: System;
   #bytes = 0;
   #isPreserved = false;
 
-  private constructor(folder: string, folderSync: FolderSync, log: Logger) {
+  private constructor(folder: string, folderSync: FolderSync, log: Logger, system: System) {
     this.#folder = folder;
     this.#folderSync = folderSync;
     this.#log = log;
+    this.#system = system;
   }
 
   /** Opens the folder, or makes it, readable for its owner only. What lies there is not counted yet. */
-  static async open(folder: string, log: Logger): Promise<Spool> {
+  static async open(folder: string, log: Logger, system: System = SYSTEM): Promise<Spool> {
     const absolute = resolve(folder);
-    await mkdir(absolute, { recursive: true, mode: 0o700 });
-    return new Spool(absolute, await FolderSync.open(absolute), log);
+    await system.files.mkdir(absolute, 0o700);
+    return new Spool(absolute, await FolderSync.open(absolute, system.files), log, system);
   }
 
   /** Bytes of all files counted, those being written too. */
@@ -68,26 +68,29 @@ export class Spool implements SpoolFolder {
     return join(this.#folder, name);
   }
 
+  rename(from: string, to: string): Promise<void> {
+    return this.#system.files.rename(from, to);
+  }
+
   sync(): Promise<void> {
     return this.#folderSync.sync();
   }
 
-  /** Bytes that can still be written to the disk. The kernel answers from memory (statfs(2)), so it need not wait. */
+  /** Bytes that can still be written to the disk. */
   freeBytes(): number {
-    const { bavail, bsize } = statfsSync(this.#folder);
-    return bavail * bsize;
+    return this.#system.files.freeBytes(this.#folder);
   }
 
   /** A new, empty file under a temporary name. Throws STORAGE_FULL when the disk is full. */
   async create(): Promise<SpoolFile> {
-    const path = this.path(`${nanoid()}.tmp`);
-    return new SpoolFile(this, path, await tellFull(() => open(path, 'wx+', 0o600)));
+    const path = this.path(`${this.#system.newId()}.tmp`);
+    return new SpoolFile(this, path, await tellFull(() => this.#system.files.open(path, 'wx+', 0o600)));
   }
 
   /** Size of a file in bytes; null when there is no such file. */
   async size(name: string): Promise<number | null> {
     try {
-      return (await stat(this.path(name))).size;
+      return (await this.#system.files.stat(this.path(name))).size;
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return null;
       throw error;
@@ -100,7 +103,7 @@ export class Spool implements SpoolFolder {
    */
   async link(name: string, second: string): Promise<void> {
     try {
-      await tellFull(() => link(this.path(name), this.path(second)));
+      await tellFull(() => this.#system.files.link(this.path(name), this.path(second)));
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
       throw new DarkroomError('SPOOL_CORRUPT', 'Expected the picture on disk, received none', { cause: error });
@@ -127,7 +130,7 @@ export class Spool implements SpoolFolder {
   async unlink(path: string): Promise<Removal> {
     if (this.#isPreserved) return 'stayed';
     try {
-      await unlink(path);
+      await this.#system.files.unlink(path);
       return 'removed';
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return 'missing';
@@ -142,7 +145,7 @@ export class Spool implements SpoolFolder {
   /** Counts each file that `isOwned` and removes the others. Resolves with the names removed. */
   async sweep(isOwned: (name: SpoolName) => boolean): Promise<string[]> {
     const removed: string[] = [];
-    for (const entry of await readdir(this.#folder, { withFileTypes: true })) {
+    for (const entry of await this.#system.files.readdir(this.#folder)) {
       // A folder is none of ours: lost+found, where the spool is a file system of its own.
       if (entry.isDirectory()) continue;
       this.#bytes += (await this.size(entry.name)) ?? 0;

@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream';
-import { nanoid } from 'nanoid';
 import { DarkroomError, expectedMessage, invalid } from '../../shared/errors.ts';
 import { checkOutputLimits, MEBIBYTE } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -13,6 +12,7 @@ import { discardPicture, type ReceivedPicture, receivePicture } from './receptio
 import { checkOriginal, findResult, type Result } from './result.ts';
 import { SNIPPET_OUTPUTS, type SnippetChange } from './snippets.ts';
 import { inputName } from './spool.ts';
+import { SYSTEM, type System } from './system.ts';
 import { type TaskRow, toTask } from './task-record.ts';
 
 export type { ReceivedPicture } from './reception.ts';
@@ -33,17 +33,19 @@ export class Tasks {
   readonly #options: TasksOptions;
   readonly #parts: Parts;
   readonly #log: Logger;
+  readonly #system: System;
   #dispatch: Dispatch | null = null;
 
-  private constructor(options: TasksOptions, parts: Parts, log: Logger) {
+  private constructor(options: TasksOptions, parts: Parts, log: Logger, system: System) {
     this.#options = options;
     this.#parts = parts;
     this.#log = log;
+    this.#system = system;
   }
 
   /** Opens the data folder for this process alone and recovers what another left. Throws as {@link openParts}. */
-  static async open(options: TasksOptions, log: Logger): Promise<Tasks> {
-    return new Tasks(options, await openParts(options, log), log);
+  static async open(options: TasksOptions, log: Logger, system: System = SYSTEM): Promise<Tasks> {
+    return new Tasks(options, await openParts(options, log, system), log, system);
   }
 
   /** For the dispatcher. */
@@ -98,7 +100,7 @@ export class Tasks {
     specs: readonly OutputSpec[],
     options: { readonly keep?: boolean } = {},
   ): Promise<Task> {
-    const until = Date.now() + Math.round(this.#options.keepImageHours * HOUR_MS);
+    const until = this.#system.clock.now() + Math.round(this.#options.keepImageHours * HOUR_MS);
     return this.#submit(received, specs, options.keep === true ? { until } : null);
   }
 
@@ -112,7 +114,7 @@ export class Tasks {
     const picture = checkOriginal(row);
     checkOutputLimits(picture.header, specs, this.#options);
     const reservation = admission.reserve(picture.bytes);
-    const task = { id: nanoid(), filename: row.filename, ...picture, specs, keep: null };
+    const task = { id: this.#system.newId(), filename: row.filename, ...picture, specs, keep: null };
     try {
       await spool.link(inputName(id), inputName(task.id));
       reservation.consume(picture.bytes);
@@ -195,14 +197,14 @@ export class Tasks {
     let latest = this.get(id);
     const timeout = new AbortController();
     const stop = () => timeout.abort();
-    const timer = setTimeout(stop, milliseconds);
+    const timer = this.#system.clock.setTimeout(stop, milliseconds);
     signal.addEventListener('abort', stop);
     if (signal.aborted) stop();
     try {
       for await (const task of this.watch(id, timeout.signal)) latest = task;
       return latest;
     } finally {
-      clearTimeout(timer);
+      this.#system.clock.clearTimeout(timer);
       signal.removeEventListener('abort', stop);
     }
   }
@@ -214,11 +216,11 @@ export class Tasks {
   async result(id: string, name?: string): Promise<Result> {
     const { spool } = this.#parts;
     try {
-      return await findResult(this.#find(id), name, spool);
+      return await findResult(this.#find(id), name, spool, this.#system.clock.now());
     } catch (error) {
       if (!isSpoolCorrupt(error)) throw error;
       // It may have been forgotten, or have expired, since its record was read: the second look tells.
-      return findResult(this.#find(id), name, spool);
+      return findResult(this.#find(id), name, spool, this.#system.clock.now());
     }
   }
 
@@ -274,7 +276,7 @@ export class Tasks {
   async #submit(received: ReceivedPicture, specs: readonly OutputSpec[], keep: Keep | null): Promise<Task> {
     const { admission, ledger } = this.#parts;
     const { filename, header, bytes, sha256, file, reservation } = received;
-    const id = nanoid();
+    const id = this.#system.newId();
     try {
       admission.checkOpen();
       if (keep !== null && 'snippet' in keep) admission.checkRecords(Buffer.byteLength(JSON.stringify(keep.boxes)));

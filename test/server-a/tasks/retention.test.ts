@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { Retention } from '../../../server-a/tasks/retention.ts';
 import { Spool } from '../../../server-a/tasks/spool.ts';
 import { Store } from '../../../server-a/tasks/store.ts';
+import { SYSTEM_CLOCK } from '../../../shared/clock.ts';
 import { beginJob, codeOf, silent, storeOutput, submitPicture, useTasks } from './support.ts';
 
 const HOUR = 60 * 60 * 1000;
@@ -26,7 +27,7 @@ describe('retention', () => {
   async function retainAt(now: number): Promise<void> {
     const store = await Store.open(join(folder(), 'store.db'), silent, () => undefined);
     const spool = await Spool.open(join(folder(), 'spool'), silent);
-    const retention = new Retention(store, spool, silent);
+    const retention = new Retention(store, spool, silent, SYSTEM_CLOCK);
     retention.start();
     await retention.run(now);
     await retention.stop();

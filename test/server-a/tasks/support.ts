@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import type { Dispatch, Job, StoredOutput } from '../../../server-a/dispatch/ledger.ts';
 import type { TasksOptions } from '../../../server-a/tasks/parts.ts';
 import type { ReceivedPicture } from '../../../server-a/tasks/reception.ts';
+import { SYSTEM, type System } from '../../../server-a/tasks/system.ts';
 import { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { isErrorCode } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
@@ -40,8 +41,8 @@ export function useTasks() {
   afterEach(async () => {
     for (const tasks of opened.splice(0)) await tasks.close();
   });
-  const open = async (changes: Partial<TasksOptions> = {}): Promise<Tasks> => {
-    const tasks = await Tasks.open({ ...defaultOptions(folder()), ...changes }, silent);
+  const open = async (changes: Partial<TasksOptions> = {}, system: Partial<System> = {}): Promise<Tasks> => {
+    const tasks = await Tasks.open({ ...defaultOptions(folder()), ...changes }, silent, { ...SYSTEM, ...system });
     opened.push(tasks);
     return tasks;
   };

@@ -8,6 +8,7 @@ import { expect } from 'chai';
 import { SCHEMA_VERSION } from '../../../server-a/tasks/tables.ts';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { type Task, type TaskStatus, taskSchema } from '../../../shared/task.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import {
   beginJob,
   CLASSIFY,
@@ -23,6 +24,7 @@ import {
   useTasks,
 } from './support.ts';
 
+const HOUR = 60 * 60 * 1000;
 const UNKNOWN = 'V1StGXR8_Z5jdHi6B-myT';
 
 describe('tasks', () => {
@@ -314,9 +316,10 @@ describe('tasks', () => {
     });
 
     it('expires, and its file goes, while the record stays', async () => {
-      const tasks = await open({ keepHours: 1e-9 });
+      const clock = new ManualClock(Date.now() - 2 * HOUR);
+      const tasks = await open({ keepHours: 1 }, { clock });
       const task = await complete(tasks);
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      clock.advance(HOUR);
       expect(await codeOf(tasks.result(task.task_id))).to.equal('EXPIRED');
       await tasks.close();
       const again = await open();

@@ -1,0 +1,37 @@
+import { statfsSync } from 'node:fs';
+import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+
+/** An entry of a folder. */
+export interface FolderEntry {
+  readonly name: string;
+  isDirectory(): boolean;
+}
+
+/** The file operations that durable writes need: node:fs, or a test's. Each fails with the system's error. */
+export interface FileSystem {
+  /** Opens a file, or a folder for its fsync (`flags` is `r`). */
+  open(path: string, flags: string | number, mode?: number): Promise<FileHandle>;
+  rename(from: string, to: string): Promise<void>;
+  link(existing: string, path: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  stat(path: string): Promise<{ readonly size: number }>;
+  readdir(folder: string): Promise<FolderEntry[]>;
+  /** Makes the folder and those above it; gives the uppermost new one, undefined where there is none. */
+  mkdir(folder: string, mode: number): Promise<string | undefined>;
+  /** Bytes that can still be written to the folder's disk. The kernel answers from memory (statfs(2)), so it need not wait. */
+  freeBytes(folder: string): number;
+}
+
+export const NODE_FILES: FileSystem = {
+  open,
+  rename,
+  link,
+  unlink,
+  stat,
+  readdir: (folder) => readdir(folder, { withFileTypes: true }),
+  mkdir: (folder, mode) => mkdir(folder, { recursive: true, mode }),
+  freeBytes: (folder) => {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  },
+};
