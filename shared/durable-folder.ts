@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path';
+import { failpointAfter } from './failpoint.ts';
 import type { FileSystem } from './file-system.ts';
 
 /** Makes the names in a folder durable (fsync of the directory, as fsync(2) asks for after a rename). */
@@ -14,7 +15,7 @@ export async function syncFolder(folder: string, files: FileSystem): Promise<voi
 /** Makes a folder and those above it where they are missing, and their names durable. */
 export async function makeFolder(path: string, mode: number, files: FileSystem): Promise<void> {
   const folder = resolve(path);
-  const first = await files.mkdir(folder, mode);
+  const first = await failpointAfter(files.mkdir(folder, mode), 'folder-made');
   if (first !== undefined) await syncParents(folder, first, files);
 }
 

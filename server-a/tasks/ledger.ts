@@ -1,4 +1,5 @@
 import type { ErrorDescription } from '../../shared/errors.ts';
+import { failpoint } from '../../shared/failpoint.ts';
 import type { ImageHeader } from '../../shared/image-header.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
@@ -149,7 +150,7 @@ export class TaskLedger implements Ledger {
 
   async createOutput(job: Job, name: string): Promise<OutputFile> {
     if (this.#files.has(job, name)) throw new Error(`Expected one ${name} output an attempt, received a second`);
-    const file = await this.#parts.spool.create();
+    const file = await this.#parts.spool.create('output');
     this.#files.add(job, name, file);
     return {
       write: (chunk) => file.write(chunk),
@@ -291,6 +292,8 @@ export class TaskLedger implements Ledger {
     else admission.leave();
     this.#tell(id);
     if (audience !== null) outbox.ended(audience, id);
+    const published = failpoint('end-published');
+    if (published !== undefined) await published;
     if (stage === 'ready' && original_kept === 0) await this.#parts.spool.remove(inputName(id));
   }
 

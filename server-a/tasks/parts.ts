@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { syncFolder } from '../../shared/durable-folder.ts';
+import { failpoint, failpointAfter } from '../../shared/failpoint.ts';
 import { MEBIBYTE } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Task } from '../../shared/task.ts';
@@ -108,8 +109,10 @@ interface Foundation {
 async function openOnStore(foundation: Foundation, folder: string, options: TasksOptions) {
   const { store, spool, system, log } = foundation;
   try {
+    const opened = failpoint('store-opened');
+    if (opened !== undefined) await opened;
     // The store and the spool are themselves names that a power cut must not take.
-    await syncFolder(folder, system.files);
+    await failpointAfter(syncFolder(folder, system.files), 'folder-synced');
     await recover(store, spool, log);
     const retention = new Retention(store, spool, log, system.clock);
     await retention.run(system.clock.now());

@@ -39,7 +39,7 @@ export async function receivePicture(
   source.on('error', heedless);
   let file: SpoolFile | null = null;
   try {
-    file = await spool.create();
+    file = await spool.create('input');
     const header = await takeIn(source, file, reservation, limits, signal);
     reservation.settle();
     return { filename, header, bytes: file.bytes, sha256: file.sha256, file, reservation };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
+import { failpointAfter } from '../../shared/failpoint.ts';
 
 /** What became of a file that was to go: it went, was not there, or stayed, which has been logged or was asked for. */
 export type Removal = 'removed' | 'missing' | 'stayed';
@@ -22,6 +23,19 @@ export interface SpoolFolder {
 /** Bytes gathered before they are written: each write is a trip to another thread and back. */
 const WRITE_BYTES = 256 * 1024;
 
+/** What a file is for, and the failpoints after its durable steps. */
+const FAILPOINTS = {
+  input: { written: 'input-written', synced: 'input-synced', renamed: 'input-renamed', placed: 'input-folder-synced' },
+  output: {
+    written: 'output-written',
+    synced: 'output-synced',
+    renamed: 'output-renamed',
+    placed: 'output-folder-synced',
+  },
+} as const;
+
+export type SpoolFileKind = keyof typeof FAILPOINTS;
+
 type State = 'open' | 'sealed' | 'placed' | 'kept' | 'discarded';
 
 /**
@@ -31,6 +45,7 @@ type State = 'open' | 'sealed' | 'placed' | 'kept' | 'discarded';
 export class SpoolFile {
   readonly #spool: SpoolFolder;
   readonly #handle: FileHandle;
+  readonly #kind: SpoolFileKind;
   readonly #hash = createHash('sha256');
   #path: string;
   #gathered: Uint8Array[] = [];
@@ -40,10 +55,11 @@ export class SpoolFile {
   #state: State = 'open';
 
   /** `path` has been opened anew, for reading and writing, as `handle`. */
-  constructor(spool: SpoolFolder, path: string, handle: FileHandle) {
+  constructor(spool: SpoolFolder, path: string, handle: FileHandle, kind: SpoolFileKind) {
     this.#spool = spool;
     this.#path = path;
     this.#handle = handle;
+    this.#kind = kind;
   }
 
   /** The open file, until it is sealed; it holds what has been flushed. */
@@ -85,8 +101,12 @@ export class SpoolFile {
   /** The bytes are all there: fsync and close. Throws STORAGE_FULL when the disk is full. */
   async seal(): Promise<void> {
     this.#expect('open');
-    await this.flush();
-    await tellFull(() => this.#handle.sync());
+    const { written, synced } = FAILPOINTS[this.#kind];
+    await failpointAfter(this.flush(), written);
+    await failpointAfter(
+      tellFull(() => this.#handle.sync()),
+      synced,
+    );
     await this.#handle.close();
     this.#sha256 = this.#hash.digest('hex');
     this.#state = this.#state === 'open' ? 'sealed' : this.#state;
@@ -95,13 +115,20 @@ export class SpoolFile {
   /** Gives a sealed file its name in the spool, durably. */
   async moveTo(name: string): Promise<void> {
     this.#expect('sealed');
+    const { renamed, placed } = FAILPOINTS[this.#kind];
     const target = this.#spool.path(name);
-    await tellFull(() => this.#spool.rename(this.#path, target));
+    await failpointAfter(
+      tellFull(() => this.#spool.rename(this.#path, target)),
+      renamed,
+    );
     this.#path = target;
     // Whoever discarded it meanwhile has removed the old name only.
     if (this.#state !== 'sealed') await this.#spool.unlink(target);
     this.#expect('sealed');
-    await tellFull(() => this.#spool.sync());
+    await failpointAfter(
+      tellFull(() => this.#spool.sync()),
+      placed,
+    );
     this.#expect('sealed');
     this.#state = 'placed';
   }

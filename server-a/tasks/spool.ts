@@ -1,9 +1,10 @@
 import { basename, join, resolve } from 'node:path';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
+import { failpointAfter } from '../../shared/failpoint.ts';
 import type { Logger } from '../../shared/log.ts';
 import { outputNameSchema } from '../../shared/operations/definition.ts';
 import { FolderSync } from './folder-sync.ts';
-import { type Removal, SpoolFile, type SpoolFolder, tellFull } from './spool-file.ts';
+import { type Removal, SpoolFile, type SpoolFileKind, type SpoolFolder, tellFull } from './spool-file.ts';
 import { SYSTEM, type System } from './system.ts';
 
 /** Whose a file in the spool is, as its name says. */
@@ -82,9 +83,10 @@ export class Spool implements SpoolFolder {
   }
 
   /** A new, empty file under a temporary name. Throws STORAGE_FULL when the disk is full. */
-  async create(): Promise<SpoolFile> {
+  async create(kind: SpoolFileKind): Promise<SpoolFile> {
     const path = this.path(`${this.#system.newId()}.tmp`);
-    return new SpoolFile(this, path, await tellFull(() => this.#system.files.open(path, 'wx+', 0o600)));
+    const handle = await tellFull(() => this.#system.files.open(path, 'wx+', 0o600));
+    return new SpoolFile(this, path, handle, kind);
   }
 
   /** Size of a file in bytes; null when there is no such file. */
@@ -103,13 +105,16 @@ export class Spool implements SpoolFolder {
    */
   async link(name: string, second: string): Promise<void> {
     try {
-      await tellFull(() => this.#system.files.link(this.path(name), this.path(second)));
+      await failpointAfter(
+        tellFull(() => this.#system.files.link(this.path(name), this.path(second))),
+        'input-linked',
+      );
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
       throw new DarkroomError('SPOOL_CORRUPT', 'Expected the picture on disk, received none', { cause: error });
     }
     this.#bytes += (await this.size(second)) ?? 0;
-    await this.sync();
+    await failpointAfter(this.sync(), 'input-folder-synced');
   }
 
   /** From now on every file stays: nobody knows what the records own. The sweep of the next start decides. */

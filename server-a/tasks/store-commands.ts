@@ -1,3 +1,4 @@
+import type { FailpointName } from '../../shared/failpoint.ts';
 import type { TaskStatus } from '../../shared/task.ts';
 
 /** What a task's row says when it has ended. */
@@ -70,6 +71,30 @@ interface CommandParameters {
 }
 
 type Statement = keyof CommandParameters;
+
+/** The failpoint after the commit of each statement. */
+export const FAILPOINTS: Readonly<Record<Statement, FailpointName>> = {
+  insert: 'task-committed',
+  insertListed: 'list-committed',
+  makeReady: 'picture-committed',
+  begin: 'attempt-committed',
+  release: 'release-committed',
+  strike: 'strike-committed',
+  endAttempt: 'end-committed',
+  endWaiting: 'end-committed',
+  endOpen: 'end-committed',
+  acknowledge: 'acknowledgement-committed',
+  recover: 'recovery-committed',
+  expire: 'expiry-committed',
+  expireOriginals: 'expiry-committed',
+  releaseOlder: 'expiry-committed',
+  forget: 'removal-committed',
+  purge: 'removal-committed',
+  drawBoxes: 'boxes-committed',
+  putBoxes: 'boxes-committed',
+  removeBoxes: 'boxes-committed',
+  expireBoxes: 'boxes-committed',
+};
 
 /** One write: the name of a statement and what to bind to it. */
 export type Command = {

@@ -1,10 +1,11 @@
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { z } from 'zod';
 import { DarkroomError } from '../../shared/errors.ts';
+import { failpointAfter } from '../../shared/failpoint.ts';
 import type { Logger } from '../../shared/log.ts';
 import { type Box, boxesSchema } from '../../shared/snippet.ts';
 import { openForReading } from './schema.ts';
-import type { ChangedRow, Command } from './store-commands.ts';
+import { type ChangedRow, type Command, FAILPOINTS } from './store-commands.ts';
 import { json, type TaskRow, taskRowSchema } from './task-record.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -85,7 +86,7 @@ export class Store {
 
   /** Resolves with the rows the command changed, when they are on disk. Rejects as {@link WriteQueue.write} does. */
   write(command: Command): Promise<ChangedRow[]> {
-    return this.#writer.write(command);
+    return failpointAfter(this.#writer.write(command), FAILPOINTS[command.statement]);
   }
 
   /** The task's row, or undefined. Throws INTERNAL for a row that is not what was written, and logs what is wrong. */

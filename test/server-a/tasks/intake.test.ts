@@ -19,7 +19,7 @@ describe('intake', () => {
     const path = join(folder(), 'file');
     await writeFile(path, '');
     const spool = await Spool.open(folder(), silent);
-    const file = new SpoolFile(spool, path, await open(path, flags));
+    const file = new SpoolFile(spool, path, await open(path, flags), 'input');
     const admission = new Admission(ADMISSION, { bytes: 0, freeBytes: () => 1e12 }, { queued: 0, listed: 0 });
     const source = Readable.from([await makePicture()]);
     const client = new AbortController();

@@ -18,7 +18,7 @@ describe('spool', () => {
   afterEach(() => spool.close());
 
   async function place(name: string, text: string): Promise<SpoolFile> {
-    const file = await spool.create();
+    const file = await spool.create('input');
     await file.write(Buffer.from(text));
     await file.seal();
     await file.moveTo(name);
@@ -27,7 +27,7 @@ describe('spool', () => {
 
   describe('file', () => {
     it('gets its name and its hash when it is whole', async () => {
-      const file = await spool.create();
+      const file = await spool.create('input');
       await file.write(Buffer.from('half '));
       expect((await readdir(folder())).every((name) => name.endsWith('.tmp'))).to.equal(true);
       await file.write(Buffer.from('and half'));
@@ -41,8 +41,8 @@ describe('spool', () => {
     });
 
     it('leaves nothing when discarded, in whatever state', async () => {
-      const empty = await spool.create();
-      const written = await spool.create();
+      const empty = await spool.create('input');
+      const written = await spool.create('input');
       await written.write(Buffer.from('bytes'));
       const placed = await place(inputName(ID), 'bytes');
       for (const file of [empty, written, placed, placed]) await file.discard();
@@ -52,7 +52,7 @@ describe('spool', () => {
 
     it('leaves nothing when discarded while it moves', async () => {
       for (let round = 0; round < 20; round += 1) {
-        const file = await spool.create();
+        const file = await spool.create('input');
         await file.write(Buffer.from('bytes'));
         await file.seal();
         const moved = file.moveTo(inputName(ID));
@@ -70,7 +70,7 @@ describe('spool', () => {
     });
 
     it('refuses to be written when sealed and to be moved before', async () => {
-      const file = await spool.create();
+      const file = await spool.create('input');
       expect(await codeOf(file.moveTo('x'))).to.equal('Expected a spool file that is sealed, received one open');
       await file.seal();
       expect(await codeOf(file.write(Buffer.from('x')))).to.equal(
@@ -83,10 +83,10 @@ describe('spool', () => {
       // A device that answers every write with ENOSPC (full(4)); not every system has it.
       const full = await open('/dev/full', 'r+').catch(() => null);
       if (full === null) return this.skip();
-      const file = new SpoolFile(spool, join(folder(), 'gone.tmp'), full);
+      const file = new SpoolFile(spool, join(folder(), 'gone.tmp'), full, 'input');
       expect(await codeOf(file.write(Buffer.alloc(512 * 1024)))).to.equal('STORAGE_FULL');
       await file.discard();
-      const small = new SpoolFile(spool, join(folder(), 'gone.tmp'), await open('/dev/full', 'r+'));
+      const small = new SpoolFile(spool, join(folder(), 'gone.tmp'), await open('/dev/full', 'r+'), 'input');
       await small.write(Buffer.from('x'));
       expect(await codeOf(small.seal())).to.equal('STORAGE_FULL');
       await small.discard();

@@ -1,0 +1,62 @@
+/** Each failpoint is named for the durable step before it. The names stand in the order of the steps. */
+export const FAILPOINTS = [
+  // The data folder is made and opened.
+  'folder-made',
+  'store-opened',
+  'folder-synced',
+  'recovery-committed',
+  // An upload becomes a task, which is then answered. A picture that another task keeps is linked, not written.
+  'input-written',
+  'input-synced',
+  'input-renamed',
+  'input-linked',
+  'input-folder-synced',
+  'task-committed',
+  // A listed URL becomes a task, and gets its picture.
+  'list-committed',
+  'picture-committed',
+  // An attempt begins. It may be released or get a strike.
+  'attempt-committed',
+  'release-committed',
+  'strike-committed',
+  // An attempt ends, its end is published, and its audience has read that.
+  'output-written',
+  'output-synced',
+  'output-renamed',
+  'output-folder-synced',
+  'end-committed',
+  'end-published',
+  'acknowledgement-committed',
+  // Records give up their files, and go; boxes come and go.
+  'expiry-committed',
+  'removal-committed',
+  'boxes-committed',
+] as const;
+
+export type FailpointName = (typeof FAILPOINTS)[number];
+
+/** What a test does at a failpoint: it may end the process, throw, or hold the caller until its promise resolves. */
+export type FailpointAction = (name: FailpointName) => Promise<void> | undefined;
+
+let action: FailpointAction | null = null;
+
+/** Runs `next` at every failpoint of this thread from now on; null turns failpoints off. For tests only. */
+export function setFailpoints(next: FailpointAction | null): void {
+  action = next;
+}
+
+/** Marks that a durable step is done. Gives a promise to wait for only where a test holds the caller here. */
+export function failpoint(name: FailpointName): Promise<void> | undefined {
+  return action === null ? undefined : action(name);
+}
+
+/** The promise of a durable step, with the failpoint after it. Without failpoints it is the same promise. */
+export function failpointAfter<Value>(step: Promise<Value>, name: FailpointName): Promise<Value> {
+  return action === null ? step : passing(step, name);
+}
+
+async function passing<Value>(step: Promise<Value>, name: FailpointName): Promise<Value> {
+  const value = await step;
+  await failpoint(name);
+  return value;
+}

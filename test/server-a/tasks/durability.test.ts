@@ -1,0 +1,168 @@
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { SYSTEM } from '../../../server-a/tasks/system.ts';
+import { Tasks } from '../../../server-a/tasks/tasks.ts';
+import { setFailpoints } from '../../../shared/failpoint.ts';
+import { startPictureServer } from '../../support/picture-server.ts';
+import { RecordingFiles } from '../../support/recording-files.ts';
+import {
+  beginJob,
+  CLASSIFY,
+  defaultOptions,
+  forever,
+  makePicture,
+  nobody,
+  RESIZE,
+  receivePicture,
+  silent,
+  storeOutput,
+  submitPicture,
+  useTasks,
+} from './support.ts';
+
+const id = (count: number) => `${count}`.padStart(21, '0');
+
+describe('the durable steps, in their order:', () => {
+  const { folder, open } = useTasks();
+  let files: RecordingFiles;
+  let newId: () => string;
+
+  beforeEach(() => {
+    let last = 0;
+    newId = () => {
+      last += 1;
+      return id(last);
+    };
+    files = new RecordingFiles(folder());
+    setFailpoints((name) => {
+      files.note(name);
+      return undefined;
+    });
+  });
+  afterEach(() => setFailpoints(null));
+
+  /** Tasks whose steps from now on are recorded. */
+  async function start(): Promise<Tasks> {
+    const tasks = await open({}, { files, newId });
+    files.take();
+    return tasks;
+  }
+
+  it('an upload is answered', async () => {
+    await submitPicture(await start());
+    files.note('answered');
+    expect(files.take()).to.deep.equal([
+      `create spool/${id(1)}.tmp`,
+      `write spool/${id(1)}.tmp`,
+      'input-written',
+      `fsync spool/${id(1)}.tmp`,
+      'input-synced',
+      `rename spool/${id(1)}.tmp to spool/${id(2)}.input`,
+      'input-renamed',
+      'fsync spool',
+      'input-folder-synced',
+      'task-committed',
+      'answered',
+    ]);
+  });
+
+  it('a kept picture is used again', async () => {
+    const tasks = await start();
+    const kept = await tasks.submit(await receivePicture(tasks), [RESIZE], { keep: true });
+    files.take();
+    await tasks.submitKept(kept.task_id, [RESIZE]);
+    files.note('answered');
+    expect(files.take()).to.deep.equal([
+      `link spool/${id(2)}.input as spool/${id(3)}.input`,
+      'input-linked',
+      'fsync spool',
+      'input-folder-synced',
+      'task-committed',
+      'answered',
+    ]);
+  });
+
+  it('a listed URL is answered, and the task gets its picture', async () => {
+    const server = await startPictureServer(await makePicture());
+    const tasks = await start();
+    const ready = new Promise<void>((resolve) => {
+      tasks.attach({
+        ...nobody,
+        enqueue: () => {
+          files.note('queued');
+          resolve();
+        },
+      });
+    });
+    await tasks.submitUrls([`${server.address}/a.png`], [CLASSIFY]);
+    files.note('answered');
+    await ready;
+    await server.close();
+    expect(files.take()).to.deep.equal([
+      'list-committed',
+      'answered',
+      `create spool/${id(2)}.tmp`,
+      `write spool/${id(2)}.tmp`,
+      'input-written',
+      `fsync spool/${id(2)}.tmp`,
+      'input-synced',
+      `rename spool/${id(2)}.tmp to spool/${id(1)}.input`,
+      'input-renamed',
+      'fsync spool',
+      'input-folder-synced',
+      'picture-committed',
+      'queued',
+    ]);
+  });
+
+  it('a task ends', async () => {
+    const tasks = await start();
+    const { task_id } = await submitPicture(tasks);
+    const watching = (async () => {
+      for await (const { status } of tasks.watch(task_id, forever)) files.note(`told ${status}`);
+    })();
+    await new Promise(setImmediate);
+    files.take();
+    const job = await beginJob(tasks, task_id);
+    await new Promise(setImmediate);
+    await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    await watching;
+    expect(files.take()).to.deep.equal([
+      'attempt-committed',
+      'told processing',
+      `create spool/${id(3)}.tmp`,
+      `write spool/${id(3)}.tmp`,
+      'output-written',
+      `fsync spool/${id(3)}.tmp`,
+      'output-synced',
+      `rename spool/${id(3)}.tmp to spool/${task_id}.1.resize`,
+      'output-renamed',
+      'fsync spool',
+      'output-folder-synced',
+      'end-committed',
+      'end-published',
+      'told completed',
+      `unlink spool/${task_id}.input`,
+    ]);
+  });
+
+  it('a data folder is made and opened', async () => {
+    const dataDir = join(folder(), 'new', 'data');
+    const tasks = await Tasks.open(defaultOptions(dataDir), silent, { ...SYSTEM, files });
+    files.note('opened');
+    await tasks.close();
+    const steps = files.take();
+    expect(steps.slice(0, steps.indexOf('recovery-committed') + 1)).to.deep.equal([
+      'mkdir new/data',
+      'folder-made',
+      'fsync new',
+      'fsync .',
+      'mkdir new/data/spool',
+      'store-opened',
+      'fsync new/data',
+      'folder-synced',
+      'recovery-committed',
+    ]);
+    expect(steps).to.include('opened');
+  });
+});

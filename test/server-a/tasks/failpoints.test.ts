@@ -1,0 +1,71 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { SYSTEM } from '../../../server-a/tasks/system.ts';
+import { Tasks } from '../../../server-a/tasks/tasks.ts';
+import { FAILPOINTS, type FailpointName } from '../../../shared/failpoint.ts';
+import { type PictureServer, startPictureServer } from '../../support/picture-server.ts';
+import { startProgram } from '../../support/run-program.ts';
+import { codeOf, defaultOptions, makePicture, silent, spoolFiles, useTemporaryFolder } from './support.ts';
+
+const KILLED = new URL('./fixtures/killed-at.js', import.meta.url).pathname;
+/** Processes that run at once. */
+const AT_ONCE = 4;
+
+describe('a process that is killed between two durable steps', () => {
+  const folder = useTemporaryFolder();
+  let server: PictureServer;
+
+  before(async () => {
+    server = await startPictureServer(await makePicture());
+  });
+  after(() => server.close());
+
+  /** Ids that a killed process said it had accepted, and those whose end it said was written. */
+  async function killAt(name: FailpointName, dataDir: string) {
+    const words = [KILLED, dataDir, name, `${server.address}/a.png`];
+    const { code, stdout, stderr } = await startProgram(process.execPath, words, {
+      folder: folder(),
+      environment: { PATH: process.env['PATH'] },
+    }).ended;
+    expect(code, `${name}: ${stderr}`).to.equal('SIGKILL');
+    const said = (what: string) => [...stdout.matchAll(new RegExp(`^${what} (.+)$`, 'gm'))].map(([, id = '']) => id);
+    return { accepted: said('accepted'), ended: said('ended') };
+  }
+
+  /** The files that a task owns by its record. */
+  function ownedFiles(tasks: Tasks, id: string): string[] {
+    const { status, input, outputs, attempts } = tasks.get(id);
+    const isInput = input.original !== null || (status === 'pending' && input.bytes !== null);
+    const pictures = outputs.flatMap(({ name, ...output }) => ('url' in output ? [`${id}.${attempts}.${name}`] : []));
+    return [...(isInput ? [`${id}.input`] : []), ...pictures];
+  }
+
+  async function expectSafe(name: FailpointName): Promise<void> {
+    const dataDir = join(folder(), name);
+    const { accepted, ended } = await killAt(name, dataDir);
+    const tasks = await Tasks.open(defaultOptions(dataDir), silent, SYSTEM);
+    try {
+      const files = await spoolFiles(dataDir);
+      for (const id of accepted) expect(files, name).to.include.members(ownedFiles(tasks, id));
+      for (const id of ended) expect(tasks.get(id).status, name).to.equal('completed');
+      for (const file of files) expect(ownedFiles(tasks, file.split('.')[0] ?? ''), name).to.include(file);
+      for (const { id } of tasks.ledger.waiting()) {
+        expect(await codeOf(async () => (await tasks.ledger.begin(id))?.id), name).to.equal('none');
+        expect(tasks.get(id).status, name).to.equal('processing');
+      }
+    } finally {
+      await tasks.close();
+      await rm(dataDir, { recursive: true });
+    }
+  }
+
+  it('has lost no task that it accepted and no end that it wrote, and leaves no file without an owner', async function () {
+    this.timeout(60_000);
+    const names = [...FAILPOINTS];
+    const work = async () => {
+      for (let name = names.shift(); name !== undefined; name = names.shift()) await expectSafe(name);
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+  });
+});
