@@ -6,23 +6,26 @@ const BUSY_MS = 5000;
 /** `PRAGMA synchronous` as SQLite numbers it: FULL fsyncs the write-ahead log at every commit. */
 const SYNCHRONOUS_FULL = 2;
 
-/**
- * Opens the store for its one writer; lays out the tables when the file is new, and brings those of an older version
- * to this one. Throws when SQLite does not confirm WAL and synchronous=FULL, without which "accepted means safe" would
- * not hold, or when the file is of a version that is not known.
- */
+/** Opens the store for its one writer. Throws as {@link prepareForWriting} does. */
 export function openForWriting(path: string): DatabaseSyncInstance {
-  return openWith(new DatabaseSync(path, { timeout: BUSY_MS }), (database) => {
-    database.exec('PRAGMA journal_mode = WAL');
-    database.exec('PRAGMA synchronous = FULL');
-    layOut(database);
-    expectPragma(database, 'journal_mode', 'wal');
-    expectPragma(database, 'synchronous', SYNCHRONOUS_FULL);
-    expectPragma(database, 'user_version', SCHEMA_VERSION);
-  });
+  return openWith(new DatabaseSync(path, { timeout: BUSY_MS }), prepareForWriting);
 }
 
-/** Opens the store, which {@link openForWriting} has laid out, for reading only. Throws as that does. */
+/**
+ * Lays out the tables when the file is new, and brings those of an older version to this one. Throws when SQLite does
+ * not confirm WAL and synchronous=FULL, without which "accepted means safe" would not hold, or when the file is of a
+ * version that is not known.
+ */
+export function prepareForWriting(database: DatabaseSyncInstance): void {
+  database.exec('PRAGMA journal_mode = WAL');
+  database.exec('PRAGMA synchronous = FULL');
+  layOut(database);
+  expectPragma(database, 'journal_mode', 'wal');
+  expectPragma(database, 'synchronous', SYNCHRONOUS_FULL);
+  expectPragma(database, 'user_version', SCHEMA_VERSION);
+}
+
+/** Opens the store, which {@link openForWriting} has laid out, for reading only. Throws when it is not that store. */
 export function openForReading(path: string): DatabaseSyncInstance {
   return openWith(new DatabaseSync(path, { timeout: BUSY_MS, readOnly: true }), (database) => {
     expectPragma(database, 'journal_mode', 'wal');

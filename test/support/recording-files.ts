@@ -17,6 +17,8 @@ const HANDLE_CALLS: ReadonlyMap<unknown, string> = new Map([
  */
 export class RecordingFiles implements FileSystem {
   readonly calls: string[] = [];
+  /** The call that fails with EIO, as it is recorded. */
+  failing: string | null = null;
   readonly #root: string;
   readonly #running = new Set<string>();
 
@@ -90,6 +92,7 @@ export class RecordingFiles implements FileSystem {
     this.note(call);
     this.#running.add(call);
     try {
+      if (call === this.failing) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
       return await work();
     } finally {
       this.#running.delete(call);

@@ -8,6 +8,7 @@ import { RecordingFiles } from '../../support/recording-files.ts';
 import {
   beginJob,
   CLASSIFY,
+  codeOf,
   defaultOptions,
   forever,
   makePicture,
@@ -15,6 +16,7 @@ import {
   RESIZE,
   receivePicture,
   silent,
+  spoolFiles,
   storeOutput,
   submitPicture,
   useTasks,
@@ -64,6 +66,22 @@ describe('the durable steps, in their order:', () => {
       'task-committed',
       'answered',
     ]);
+  });
+
+  it('an upload is refused when one of them fails, and nothing is left of it', async () => {
+    const tasks = await start();
+    const steps = (temporary: number) => [
+      `fsync spool/${id(temporary)}.tmp`,
+      `rename spool/${id(temporary)}.tmp to spool/${id(temporary + 1)}.input`,
+      'fsync spool',
+    ];
+    for (const step of [0, 1, 2]) {
+      files.failing = steps(1 + Number(newId())).at(step) ?? '';
+      expect(await codeOf(submitPicture(tasks)), files.failing).to.equal('EIO: i/o error');
+      expect(files.take()).to.include(files.failing).and.not.include('task-committed');
+    }
+    expect(await spoolFiles(folder())).to.deep.equal([]);
+    expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
   });
 
   it('a kept picture is used again', async () => {
@@ -144,6 +162,18 @@ describe('the durable steps, in their order:', () => {
       'told completed',
       `unlink spool/${task_id}.input`,
     ]);
+  });
+
+  it('an output is not taken when one of them fails, and nothing is left of it', async () => {
+    const tasks = await start();
+    const { task_id } = await submitPicture(tasks);
+    const job = await beginJob(tasks, task_id);
+    files.failing = 'fsync spool';
+    const file = await tasks.ledger.createOutput(job, 'resize');
+    await file.write(Buffer.from('picture'));
+    expect(await codeOf(file.commit())).to.equal('EIO: i/o error');
+    await tasks.ledger.release(job, false);
+    expect(await spoolFiles(folder())).to.deep.equal([`${task_id}.input`]);
   });
 
   it('a data folder is made and opened', async () => {

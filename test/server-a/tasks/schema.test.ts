@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { openForReading, openForWriting } from '../../../server-a/tasks/schema.ts';
+import { openForReading, openForWriting, prepareForWriting } from '../../../server-a/tasks/schema.ts';
 import { useTemporaryFolder } from './support.ts';
 
 describe('schema', () => {
@@ -19,6 +19,19 @@ describe('schema', () => {
 
   it('refuses a store that cannot be in WAL mode', () => {
     expect(() => openForWriting(':memory:')).to.throw("Expected wal for the store's journal_mode, received memory");
+  });
+
+  it('refuses a store whose commits SQLite would not fsync', () => {
+    const database = new DatabaseSync(path());
+    const partial = new Proxy(database, {
+      get: (target, name) => {
+        if (name === 'exec') return (sql: string) => sql.includes('synchronous') || target.exec(sql);
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    expect(() => prepareForWriting(partial)).to.throw("Expected 2 for the store's synchronous, received 1");
+    database.close();
   });
 
   it('refuses a store of another version', () => {
