@@ -1,10 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fetch } from 'undici';
+import { makeFolder, syncFolder } from '../shared/durable-folder.ts';
 import { DarkroomError, systemCode } from '../shared/errors.ts';
+import { type FileSystem, NODE_FILES } from '../shared/file-system.ts';
 import { inspectModel, type ModelFiles, modelFolder, sha256Of, synsetBeside } from './model.ts';
 import { type ModelSource, OFFICIAL_MODEL, OFFICIAL_SYNSET } from './model-official.ts';
 
@@ -16,6 +18,7 @@ export interface FetchOptions {
   readonly onProgress: (bytes: number, total: number) => void;
   /** What to fetch: the .onnx file and its synset.txt. */
   readonly sources?: { readonly model: ModelSource; readonly synset: ModelSource };
+  readonly files?: FileSystem;
 }
 
 /** A file that lies complete under a temporary name. */
@@ -33,15 +36,15 @@ const FETCH_MS = 300_000;
  * `signal` aborts.
  */
 export async function fetchModel(options: FetchOptions): Promise<ModelFiles> {
-  const { dataDir, signal, onProgress } = options;
+  const { dataDir, signal, onProgress, files = NODE_FILES } = options;
   const { model, synset } = options.sources ?? { model: OFFICIAL_MODEL, synset: OFFICIAL_SYNSET };
-  const folder = await makeFolder(dataDir);
+  const folder = await makeModelFolder(dataDir, files);
   const total = model.bytes + synset.bytes;
   const staged: Staged[] = [];
   try {
-    staged.push(await fetchFile(folder, synset, signal, (bytes) => onProgress(bytes, total)));
-    staged.push(await fetchFile(folder, model, signal, (bytes) => onProgress(synset.bytes + bytes, total)));
-    await putInPlace(folder, staged);
+    staged.push(await fetchFile(folder, synset, files, signal, (bytes) => onProgress(bytes, total)));
+    staged.push(await fetchFile(folder, model, files, signal, (bytes) => onProgress(synset.bytes + bytes, total)));
+    await putInPlace(folder, staged, files);
   } finally {
     await Promise.all(staged.map(({ temporary }) => rm(temporary, { force: true })));
   }
@@ -53,12 +56,12 @@ export async function fetchModel(options: FetchOptions): Promise<ModelFiles> {
  * resolves with the model as it lies there. Where there is no synset.txt beside it, the official one that the data
  * folder already has is kept. Throws MODEL_UNAVAILABLE, and changes nothing, when the files are no usable model.
  */
-export async function installModel(file: string, dataDir: string): Promise<ModelFiles> {
+export async function installModel(file: string, dataDir: string, files = NODE_FILES): Promise<ModelFiles> {
   const source = resolve(file);
   if (!source.endsWith('.onnx') || !(await isFile(source))) {
     throw new DarkroomError('MODEL_UNAVAILABLE', `Expected an .onnx file to install, received '${file}'`);
   }
-  const folder = await makeFolder(dataDir);
+  const folder = await makeModelFolder(dataDir, files);
   const beside = synsetBeside(source);
   const hasSynset = await isFile(beside);
   if (!hasSynset && !(await hasOfficialSynset(folder))) {
@@ -74,9 +77,9 @@ export async function installModel(file: string, dataDir: string): Promise<Model
       { from: synset, temporary: join(trial, OFFICIAL_SYNSET.name), path: synsetBeside(target) },
       { from: source, temporary: join(trial, basename(source)), path: target },
     ];
-    for (const { from, temporary } of copies) await writeDurably(temporary, createReadStream(from));
+    for (const { from, temporary } of copies) await writeDurably(temporary, createReadStream(from), files);
     await inspectModel(join(trial, basename(source)), true);
-    await putInPlace(folder, copies);
+    await putInPlace(folder, copies, files);
     return await inspectModel(target, true);
   } finally {
     await rm(trial, { recursive: true, force: true });
@@ -86,6 +89,7 @@ export async function installModel(file: string, dataDir: string): Promise<Model
 async function fetchFile(
   folder: string,
   source: ModelSource,
+  files: FileSystem,
   signal: AbortSignal,
   onBytes: (bytes: number) => void,
 ): Promise<Staged> {
@@ -96,7 +100,7 @@ async function fetchFile(
       const limit = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MS)]);
       const response = await fetch(address, { signal: limit });
       if (!response.ok || response.body === null) throw new Error(`received HTTP status ${response.status}`);
-      await writeDurably(temporary, checked(response.body, source, onBytes));
+      await writeDurably(temporary, checked(response.body, source, onBytes), files);
       return { temporary, path: join(folder, source.name) };
     } catch (error) {
       await rm(temporary, { force: true });
@@ -128,8 +132,12 @@ async function* checked(
   }
 }
 
-async function writeDurably(path: string, chunks: Readable | AsyncIterable<Uint8Array>): Promise<void> {
-  const file: FileHandle = await open(path, 'wx', 0o644);
+async function writeDurably(
+  path: string,
+  chunks: Readable | AsyncIterable<Uint8Array>,
+  files: FileSystem,
+): Promise<void> {
+  const file = await files.open(path, 'wx', 0o644);
   try {
     for await (const chunk of chunks) await file.writeFile(chunk);
     await file.sync();
@@ -139,26 +147,30 @@ async function writeDurably(path: string, chunks: Readable | AsyncIterable<Uint8
 }
 
 /**
- * Renames the files to their places, the .onnx file last since that is what a watcher looks for, and removes older
- * models, so that there is one.
+ * Renames the files to their places, the .onnx file last since that is what a watcher looks for. Older models are
+ * removed only when the new names are durable, so that a power cut leaves one model or the other.
  */
-async function putInPlace(folder: string, staged: readonly Staged[]): Promise<void> {
-  for (const { temporary, path } of staged) await rename(temporary, path);
+async function putInPlace(folder: string, staged: readonly Staged[], files: FileSystem): Promise<void> {
+  for (const { temporary, path } of staged) await files.rename(temporary, path);
+  await syncFolder(folder, files);
   const kept = new Set(staged.map(({ path }) => basename(path)));
   const names = await readdir(folder);
   const older = names.filter((name) => name.endsWith('.onnx') && !kept.has(name));
-  await Promise.all(older.map((name) => rm(join(folder, name), { force: true })));
-  const directory = await open(folder);
+  await Promise.all(older.map((name) => removeFile(join(folder, name), files)));
+}
+
+/** Removes a file; one that somebody else has removed is fine. */
+async function removeFile(path: string, files: FileSystem): Promise<void> {
   try {
-    await directory.sync();
-  } finally {
-    await directory.close();
+    await files.unlink(path);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
   }
 }
 
-async function makeFolder(dataDir: string): Promise<string> {
+async function makeModelFolder(dataDir: string, files: FileSystem): Promise<string> {
   const folder = modelFolder(dataDir);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder, 0o777, files);
   return folder;
 }
 

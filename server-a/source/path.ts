@@ -1,10 +1,12 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { nanoid } from 'nanoid';
-import { orNull, orRefuse, type Place, pathNotAllowed, RootedWalk, within } from './rooted-walk.ts';
+import { syncFolder } from '../../shared/durable-folder.ts';
+import { type FileSystem, NODE_FILES } from '../../shared/file-system.ts';
+import { orNull, orRefuse, pathNotAllowed, RootedWalk, within } from './rooted-walk.ts';
 
-const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
 /** Without O_NONBLOCK, opening a FIFO waits for a writer. */
 const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 const CREATE = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW;
@@ -48,13 +50,14 @@ export async function writeBelow(
   root: string | undefined,
   path: string,
   write: (handle: FileHandle) => Promise<void>,
+  files: FileSystem = NODE_FILES,
 ): Promise<string> {
   const walk = await RootedWalk.start(root, path);
   try {
     const place = await walk.find({ follow: false });
     if (place === null) throw pathNotAllowed(path);
     const temporary = within(place.folder, `.darkroom-${nanoid()}`);
-    const handle = await orRefuse(path, () => open(temporary, CREATE, 0o600));
+    const handle = await orRefuse(path, () => files.open(temporary, CREATE, 0o600));
     try {
       await closeOnError(handle, async () => {
         await walk.checkLocation(handle);
@@ -63,25 +66,15 @@ export async function writeBelow(
         await handle.sync();
       });
       await handle.close();
-      await orRefuse(path, () => rename(temporary, within(place.folder, place.name)));
+      await orRefuse(path, () => files.rename(temporary, within(place.folder, place.name)));
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;
     }
-    await syncFolder(place);
+    await syncFolder(within(place.folder), files);
     return absolute(root, path);
   } finally {
     await walk.close();
-  }
-}
-
-/** Makes what was renamed in the folder durable. */
-async function syncFolder({ folder }: Place): Promise<void> {
-  const handle = await open(within(folder), O_RDONLY | O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

@@ -10,6 +10,7 @@ import { OFFICIAL_MODEL, OFFICIAL_SYNSET } from '../../server-b/model-official.t
 import { watchModel } from '../../server-b/model-watch.ts';
 import { parseSynset } from '../../server-b/synset.ts';
 import { createLogger } from '../../shared/log.ts';
+import { RecordingFiles } from '../support/recording-files.ts';
 import { requireShared } from '../support/shared.ts';
 import { tinyModel, tinySynset, writeTinyModel } from '../support/tiny-model.ts';
 
@@ -75,6 +76,23 @@ describe('model', () => {
       expect(installed).to.include({ name: 'mine', onnx: join(modelFolder(dataDir), 'mine.onnx') });
       expect((await readdir(modelFolder(dataDir))).toSorted()).to.deep.equal(['mine.onnx', 'synset.txt']);
       expect(await findModel({ model: undefined, dataDir })).to.deep.equal(installed);
+    });
+
+    it('makes the copies, their names and the folder durable before an older model goes', async () => {
+      const source = await writeTinyModel(join(folder, 'mine'), 'mine.onnx');
+      const files = new RecordingFiles(folder);
+      await installModel(source, dataDir, files);
+      expect(files.take().map(withoutRandomNames)).to.deep.equal([
+        'mkdir data/model',
+        'fsync data',
+        'fsync .',
+        ...['synset.txt', 'mine.onnx'].flatMap((name) => copySteps(`data/model/random/${name}`)),
+        'rename data/model/random/synset.txt to data/model/synset.txt',
+        'rename data/model/random/mine.onnx to data/model/mine.onnx',
+        'fsync data/model',
+      ]);
+      await installModel(await writeTinyModel(join(folder, 'mine'), 'newer.onnx'), dataDir, files);
+      expect(files.take().slice(-2)).to.deep.equal(['fsync data/model', 'unlink data/model/mine.onnx']);
     });
 
     it('leaves what is there when the new one is of no use', async () => {
@@ -161,6 +179,23 @@ describe('model', () => {
       expect(progress.at(-1)).to.equal(1);
       expect(progress).to.deep.equal(progress.toSorted((one, other) => one - other));
       expect((await readdir(modelFolder(dataDir))).toSorted()).to.deep.equal(['synset.txt', 'tiny.onnx']);
+    });
+
+    it('makes the files, their names and the folder durable', async () => {
+      const files = new RecordingFiles(folder);
+      const onProgress = () => undefined;
+      await fetchModel({ dataDir, signal: never, onProgress, sources: sources('/tiny.onnx'), files });
+      const steps = files.take().map(withoutRandomNames);
+      expect(steps.filter((step, index) => step !== steps[index - 1])).to.deep.equal([
+        'mkdir data/model',
+        'fsync data',
+        'fsync .',
+        ...copySteps('data/model/random'),
+        ...copySteps('data/model/random'),
+        'rename data/model/random to data/model/synset.txt',
+        'rename data/model/random to data/model/tiny.onnx',
+        'fsync data/model',
+      ]);
     });
 
     it('goes on to the next address when one fails or has other bytes', async () => {
@@ -266,4 +301,14 @@ async function rejected(promise: Promise<unknown>, message: RegExp): Promise<voi
   );
   expect(error).to.include({ code: 'MODEL_UNAVAILABLE' });
   expect(error).to.have.property('message').that.matches(message);
+}
+
+/** The steps in which a file of one chunk or more becomes durable under a temporary name. */
+function copySteps(name: string): string[] {
+  return [`create ${name}`, `write ${name}`, `fsync ${name}`];
+}
+
+/** The step, with `random` for each temporary name. */
+function withoutRandomNames(step: string): string {
+  return step.replace(/\.[0-9a-f]{8}-[0-9a-f-]{27}/g, 'random');
 }

@@ -20,6 +20,7 @@ import fc from 'fast-check';
 import { openBelow, writeBelow } from '../../../server-a/source/path.ts';
 import { DarkroomError } from '../../../shared/errors.ts';
 import { expectCode } from '../../support/expect-code.ts';
+import { RecordingFiles } from '../../support/recording-files.ts';
 
 /** What openBelow finds: the content, null for nothing, or the message of PATH_NOT_ALLOWED. */
 async function read(root: string | undefined, path: string): Promise<string | null> {
@@ -279,6 +280,19 @@ describe('below a root', () => {
       expect(await readFile(path, 'utf8')).to.equal('circle');
       expect((await stat(path)).mode & 0o777).to.equal(0o644);
       expect(await writeBelow(root, 'new.png', text('x'))).to.equal(join(root, 'new.png'));
+    });
+
+    it('writes, makes the file durable, renames it and makes its name durable, in that order', async () => {
+      const files = new RecordingFiles('/proc/self/fd');
+      await writeBelow(root, 'album/new.png', text('circle'), files);
+      const steps = files.take().map((step) => step.replace(/\.darkroom-[\w-]{21}/g, 'temporary'));
+      expect(steps.map((step) => step.replace(/\b\d+\b/g, 'album'))).to.deep.equal([
+        'create album/temporary',
+        'write album/temporary',
+        'fsync album/temporary',
+        'rename album/temporary to album/new.png',
+        'fsync album',
+      ]);
     });
 
     it('replaces a file at once, and leaves one that is linked elsewhere as it was', async () => {
