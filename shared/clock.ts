@@ -1,26 +1,30 @@
-/** A timer of a {@link Clock}. */
+/** A timer of a {@link Clock}; NodeJS.Timeout is one. */
 export interface Timer {
-  /** Lets the process end although the timer has not fired. */
+  /** Lets the process end while the timer runs. */
   unref(): Timer;
-  /** Starts the timer's time again. */
+  /** Starts the timer's time again, also after it has fired. */
   refresh(): Timer;
 }
 
-/** Time as the durable path sees it: the system's clock, or a test's. */
+/** The time and the timers, named as Node's; a simulation has a clock of its own. A timer belongs to the clock that made it. */
 export interface Clock {
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, UTC. */
   now(): number;
   setTimeout(callback: () => void, milliseconds: number): Timer;
-  clearTimeout(timer: Timer): void;
+  clearTimeout(timer: Timer | undefined): void;
   setInterval(callback: () => void, milliseconds: number): Timer;
-  clearInterval(timer: Timer): void;
+  clearInterval(timer: Timer | undefined): void;
 }
 
-/** The system's clock. */
+/** The clock of the system. */
 export const SYSTEM_CLOCK: Clock = {
   now: () => Date.now(),
   setTimeout: (callback, milliseconds) => setTimeout(callback, milliseconds),
-  clearTimeout: (timer: NodeJS.Timeout) => clearTimeout(timer),
+  clearTimeout(timer: NodeJS.Timeout | undefined) {
+    clearTimeout(timer);
+  },
   setInterval: (callback, milliseconds) => setInterval(callback, milliseconds),
-  clearInterval: (timer: NodeJS.Timeout) => clearInterval(timer),
+  clearInterval(timer: NodeJS.Timeout | undefined) {
+    clearInterval(timer);
+  },
 };

@@ -24,7 +24,7 @@ export class Retention {
   readonly #spool: Spool;
   readonly #log: Logger;
   readonly #clock: Clock;
-  #timer: Timer | null = null;
+  #timer: Timer | undefined;
   #running: Promise<void> = Promise.resolve();
 
   constructor(store: Store, spool: Spool, log: Logger, clock: Clock) {
@@ -46,7 +46,7 @@ export class Retention {
 
   /** Waits for the look under way; there is none after it. */
   async stop(): Promise<void> {
-    if (this.#timer !== null) this.#clock.clearInterval(this.#timer);
+    this.#clock.clearInterval(this.#timer);
     await this.#running;
   }
 

@@ -1,80 +1,89 @@
+import { EventEmitter, once } from 'node:events';
 import type { Clock, Timer } from '../../shared/clock.ts';
 
-interface ManualTimer extends Timer {
-  /** When it fires, in milliseconds since 1970. */
-  due: number;
-  readonly fire: () => void;
+/** A timer that fires when a test moves the clock past its time. */
+class ManualTimer implements Timer {
+  readonly milliseconds: number;
+  readonly isRepeated: boolean;
+  readonly callback: () => void;
+  readonly #clock: ManualClock;
+  due = 0;
+
+  constructor(clock: ManualClock, callback: () => void, milliseconds: number, isRepeated: boolean) {
+    this.#clock = clock;
+    this.callback = callback;
+    this.milliseconds = milliseconds;
+    this.isRepeated = isRepeated;
+  }
+
+  unref(): this {
+    return this;
+  }
+
+  refresh(): this {
+    this.#clock.start(this);
+    return this;
+  }
 }
 
-/** A clock that stands still until a test moves it. */
+/** A clock that stands still until a test moves it, so that nothing depends on how fast the machine is. */
 export class ManualClock implements Clock {
-  #now: number;
-  readonly #timers = new Map<Timer, ManualTimer>();
-
-  constructor(now = 1_700_000_000_000) {
-    this.#now = now;
-  }
-
-  /** Timers that have not fired. */
-  get timers(): number {
-    return this.#timers.size;
-  }
+  readonly #timers = new Set<ManualTimer>();
+  readonly #changes = new EventEmitter();
+  #now = 0;
 
   now(): number {
     return this.#now;
   }
 
-  /** Moves the time on, and fires each timer that is due on the way at its own time, the earliest first. */
+  setTimeout(callback: () => void, milliseconds: number): Timer {
+    return this.start(new ManualTimer(this, callback, milliseconds, false));
+  }
+
+  setInterval(callback: () => void, milliseconds: number): Timer {
+    return this.start(new ManualTimer(this, callback, milliseconds, true));
+  }
+
+  clearTimeout(timer: ManualTimer | undefined): void {
+    if (timer !== undefined) this.#timers.delete(timer);
+  }
+
+  clearInterval(timer: ManualTimer | undefined): void {
+    this.clearTimeout(timer);
+  }
+
+  /** True while a timer of so many milliseconds runs. */
+  has(milliseconds: number): boolean {
+    return [...this.#timers].some((timer) => timer.milliseconds === milliseconds);
+  }
+
+  /** Resolves when a timer of so many milliseconds runs; mocha's own time bounds the waiting. */
+  async untilSet(milliseconds: number): Promise<void> {
+    while (!this.has(milliseconds)) await once(this.#changes, 'start');
+  }
+
+  /** Lets so many milliseconds pass: what falls due in them is called, in order. */
   advance(milliseconds: number): void {
     const end = this.#now + milliseconds;
-    for (let next = this.#next(end); next !== undefined; next = this.#next(end)) {
-      this.#now = next.due;
-      next.fire();
+    for (let timer = this.#next(end); timer !== undefined; timer = this.#next(end)) {
+      this.#now = timer.due;
+      if (timer.isRepeated) timer.due += timer.milliseconds;
+      else this.#timers.delete(timer);
+      timer.callback();
     }
     this.#now = end;
   }
 
-  setTimeout(callback: () => void, milliseconds: number): Timer {
-    const timer = this.#start(milliseconds, () => {
-      this.#timers.delete(timer);
-      callback();
-    });
-    return timer;
-  }
-
-  clearTimeout(timer: Timer): void {
-    this.#timers.delete(timer);
-  }
-
-  setInterval(callback: () => void, milliseconds: number): Timer {
-    const timer = this.#start(milliseconds, () => {
-      timer.refresh();
-      callback();
-    });
-    return timer;
-  }
-
-  clearInterval(timer: Timer): void {
-    this.#timers.delete(timer);
-  }
-
-  #start(milliseconds: number, fire: () => void): ManualTimer {
-    const timer: ManualTimer = {
-      due: this.#now + milliseconds,
-      fire,
-      unref: () => timer,
-      refresh: () => {
-        timer.due = this.#now + milliseconds;
-        this.#timers.set(timer, timer);
-        return timer;
-      },
-    };
-    this.#timers.set(timer, timer);
+  /** Starts a timer's time, or starts it again. */
+  start(timer: ManualTimer): ManualTimer {
+    timer.due = this.#now + timer.milliseconds;
+    this.#timers.add(timer);
+    this.#changes.emit('start');
     return timer;
   }
 
   #next(end: number): ManualTimer | undefined {
-    const due = [...this.#timers.values()].filter((timer) => timer.due <= end);
-    return due.toSorted((one, other) => one.due - other.due)[0];
+    const due = [...this.#timers].filter((timer) => timer.due <= end);
+    return due.sort((one, other) => one.due - other.due)[0];
   }
 }

@@ -316,13 +316,13 @@ describe('tasks', () => {
     });
 
     it('expires, and its file goes, while the record stays', async () => {
-      const clock = new ManualClock(Date.now() - 2 * HOUR);
+      const clock = new ManualClock();
       const tasks = await open({ keepHours: 1 }, { clock });
       const task = await complete(tasks);
       clock.advance(HOUR);
       expect(await codeOf(tasks.result(task.task_id))).to.equal('EXPIRED');
       await tasks.close();
-      const again = await open();
+      const again = await open({}, { clock });
       expect(await files()).to.deep.equal([]);
       expect(again.counts().spool_bytes).to.equal(0);
       expect(await codeOf(again.result(task.task_id))).to.equal('EXPIRED');
