@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { type Clock, SYSTEM_CLOCK, type Timer } from '../shared/clock.ts';
 import { toEnvironment } from '../shared/config.ts';
 import { DarkroomError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
@@ -19,9 +20,15 @@ const SPARE_UV_THREADS = 4;
 
 export interface SupervisorOptions {
   /** The environment the instance inherits, but for Darkroom's own variables: it has its settings from here. */
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly environment: Environment;
   readonly log: Logger;
+  /** The system's clock unless a test gives its own, as with `fork`. */
+  readonly clock?: Clock;
+  /** Starts the process of an instance, with an IPC channel. */
+  readonly fork?: (environment: Environment) => ChildProcess;
 }
+
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Told of the first instance's start, or of the reason why it cannot. */
 interface FirstLife {
@@ -40,16 +47,20 @@ type Unable = Extract<ChildMessage, { kind: 'unable' }>;
 export class Supervisor {
   readonly #settings: ServerBSettings;
   readonly #options: SupervisorOptions;
+  readonly #clock: Clock;
+  readonly #fork: (environment: Environment) => ChildProcess;
   readonly #listeners = new Set<() => void>();
   #child: ChildProcess | null = null;
   #address: ListenAddress | null = null;
-  #restart: NodeJS.Timeout | null = null;
+  #restart: Timer | undefined;
   #waitMs = FIRST_WAIT_MS;
   #isClosing = false;
 
   constructor(settings: ServerBSettings, options: SupervisorOptions) {
     this.#settings = settings;
     this.#options = options;
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#fork = options.fork ?? forkInstance;
   }
 
   /** Where the living instance listens; null between two lives. */
@@ -80,13 +91,13 @@ export class Supervisor {
   /** Lets the instance finish, kills it when it takes too long, starts no other. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    if (this.#restart !== null) clearTimeout(this.#restart);
+    this.#clock.clearTimeout(this.#restart);
     const child = this.#child;
     if (child === null) return;
     await new Promise<void>((resolve) => {
-      const overdue = setTimeout(() => child.kill('SIGKILL'), DRAIN_MS + EXIT_MS);
+      const overdue = this.#clock.setTimeout(() => child.kill('SIGKILL'), DRAIN_MS + EXIT_MS);
       child.once('exit', () => {
-        clearTimeout(overdue);
+        this.#clock.clearTimeout(overdue);
         resolve();
       });
       if (this.#address === null) child.kill('SIGKILL');
@@ -100,10 +111,10 @@ export class Supervisor {
    * (EAGAIN, EMFILE, ENFILE, ENOENT) gives a child without a pid, of which only 'error' is heard.
    */
   #begin(first?: FirstLife): void {
-    const bornAt = Date.now();
+    const bornAt = this.#clock.now();
     const unborn = (error: unknown) => this.#ended({ err: error }, bornAt, first);
     try {
-      const child = this.#fork();
+      const child = this.#fork(this.#environment());
       if (child.pid === undefined) child.once('error', unborn);
       else this.#attend(child, bornAt, first);
     } catch (error) {
@@ -111,16 +122,9 @@ export class Supervisor {
     }
   }
 
-  #fork(): ChildProcess {
-    return fork(fileURLToPath(new URL('./main.js', import.meta.url)), [], {
-      env: this.#environment(),
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    });
-  }
-
   #attend(child: ChildProcess, bornAt: number, first?: FirstLife): void {
     this.#child = child;
-    const silence = setTimeout(() => this.#killSilent(child), SILENT_MS);
+    const silence = this.#clock.setTimeout(() => this.#killSilent(child), SILENT_MS);
     child.on('error', (error) => this.#options.log.error({ err: error }, 'Server B process'));
     child.on('message', (raw) => {
       silence.refresh();
@@ -132,7 +136,7 @@ export class Supervisor {
       first?.listening();
     });
     child.once('exit', (code, signal) => {
-      clearTimeout(silence);
+      this.#clock.clearTimeout(silence);
       this.#child = null;
       this.#ended({ code, signal }, bornAt, first);
     });
@@ -146,7 +150,7 @@ export class Supervisor {
       first.unable('err' in end ? end.err : endedTooSoon(end));
     } else if (!this.#isClosing) {
       this.#options.log.error(end, 'Server B ended; starting another');
-      this.#startAgain(Date.now() - bornAt);
+      this.#startAgain(this.#clock.now() - bornAt);
     }
   }
 
@@ -158,7 +162,7 @@ export class Supervisor {
 
   #startAgain(livedMs: number): void {
     if (livedMs > GOOD_LIFE_MS) this.#waitMs = FIRST_WAIT_MS;
-    this.#restart = setTimeout(() => this.#begin(), this.#waitMs);
+    this.#restart = this.#clock.setTimeout(() => this.#begin(), this.#waitMs);
     this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_WAIT_MS);
   }
 
@@ -181,7 +185,7 @@ export class Supervisor {
    * glibc raises that to 32 MiB (after eight each of large JPEG, AVIF and PNG pictures: 300 MiB instead of 460, at the
    * same CPU time).
    */
-  #environment(): Record<string, string | undefined> {
+  #environment(): Environment {
     const slots = this.#settings.threads * this.#settings.jobsPerThread;
     return {
       ...withoutDarkroom(this.#options.environment),
@@ -195,8 +199,15 @@ export class Supervisor {
   }
 }
 
+function forkInstance(environment: Environment): ChildProcess {
+  return fork(fileURLToPath(new URL('./main.js', import.meta.url)), [], {
+    env: { ...environment },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+}
+
 /** Whoever takes over a decoder must not find Server A's secrets there, such as the API keys. */
-function withoutDarkroom(environment: SupervisorOptions['environment']): SupervisorOptions['environment'] {
+function withoutDarkroom(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('DARKROOM_')));
 }
 

@@ -1,3 +1,4 @@
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -5,14 +6,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { pino } from 'pino';
+import { DRAIN_MS, SILENT_MS } from '../../server-b/child-messages.ts';
 import { serverBSettings } from '../../server-b/config.ts';
 import type { ListenAddress } from '../../server-b/listener.ts';
-import { Supervisor } from '../../server-b/supervisor.ts';
+import { Supervisor, type SupervisorOptions } from '../../server-b/supervisor.ts';
 import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { headerOf, waves } from '../support/pictures.ts';
 import { eventually, isRunning } from '../support/processes.ts';
 import { jobMessage, WireClient } from '../support/wire-client.ts';
 
+const INSTANCE = new URL('./fixtures/instance.js', import.meta.url).pathname;
+/** Milliseconds that an instance may take to end after its drain. */
+const OVERDUE_MS = DRAIN_MS + 2000;
 /** Bytes of one environment variable with which no system starts a process. */
 const MORE_THAN_FITS = 3_000_000;
 
@@ -20,10 +26,12 @@ describe('supervisor', function () {
   this.timeout(60_000);
   let folder: string;
   let supervisor: Supervisor;
+  let clock: ManualClock;
   let logged: string[];
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'darkroom-supervisor-'));
+    clock = new ManualClock();
   });
 
   afterEach(async () => {
@@ -33,12 +41,12 @@ describe('supervisor', function () {
 
   function supervise(
     changes: Readonly<Record<string, unknown>> = {},
-    environment: Readonly<Record<string, string | undefined>> = process.env,
+    options: Partial<SupervisorOptions> = {},
   ): Supervisor {
     const settings = serverBSettings.parse({ port: 0, dataDir: folder, threads: 1, logLevel: 'silent', ...changes });
     logged = [];
     const log = pino({ level: 'error' }, { write: (line) => logged.push(line) });
-    supervisor = new Supervisor(settings, { environment, log });
+    supervisor = new Supervisor(settings, { environment: process.env, log, clock, ...options });
     return supervisor;
   }
 
@@ -73,8 +81,10 @@ describe('supervisor', function () {
     return reason;
   }
 
-  /** Waits for another instance than the one of `pid` to listen. */
-  async function replaced(pid: number): Promise<void> {
+  /** Lets the wait before the next instance pass, and waits for another than that of `pid` to listen. */
+  async function replaced(pid: number, waitMs = 100): Promise<void> {
+    await clock.untilSet(waitMs);
+    clock.advance(waitMs);
     await eventually('another instance', () => {
       return supervisor.pid !== pid && supervisor.address !== null ? true : undefined;
     });
@@ -95,7 +105,7 @@ describe('supervisor', function () {
     for (let round = 0; round < 3; round += 1) {
       const pid = livingPid();
       process.kill(pid, 'SIGKILL');
-      await replaced(pid);
+      await replaced(pid, 100 * 2 ** round);
       lives.add(await instance());
     }
     expect(lives.size).to.equal(4);
@@ -106,6 +116,7 @@ describe('supervisor', function () {
     await supervise().start();
     const pid = livingPid();
     process.kill(pid, 'SIGSTOP');
+    clock.advance(SILENT_MS);
     await replaced(pid);
     expect(await isRunning(pid)).to.equal(false);
     expect(await instance()).to.match(/./);
@@ -145,6 +156,104 @@ describe('supervisor', function () {
     await eventually('the end of the instance', () => (supervisor.pid === null ? true : undefined));
     await supervisor.close();
     expect([supervisor.pid, supervisor.address]).to.deep.equal([null, null]);
+    expect(clock.has(100)).to.equal(false);
+  });
+
+  describe('with the clock', () => {
+    let children: ChildProcess[];
+    let isForked: boolean;
+
+    /** Starts a supervisor of processes that only say that they live. */
+    async function superviseWords(...words: string[]): Promise<void> {
+      children = [];
+      isForked = true;
+      const begin = () => {
+        if (!isForked) throw new Error('no process');
+        const child = fork(INSTANCE, words);
+        children.push(child);
+        return child;
+      };
+      await supervise({}, { fork: begin }).start();
+    }
+
+    function living(): ChildProcess {
+      const child = children.at(-1);
+      if (child === undefined) throw new Error('Expected a process that lives');
+      return child;
+    }
+
+    /** Resolves when the supervisor has heard a beat of the instance. */
+    async function beat(): Promise<void> {
+      const heard = once(living(), 'message');
+      living().send('beat');
+      await heard;
+    }
+
+    /** What ends the process that lives now. */
+    async function end(): Promise<unknown> {
+      const [code, signal] = await once(living(), 'exit');
+      return code ?? signal;
+    }
+
+    /** Ends the process that lives now. */
+    async function kill(): Promise<void> {
+      living().kill('SIGKILL');
+      await end();
+    }
+
+    it('kills an instance that is silent, from its last beat on', async () => {
+      await superviseWords();
+      clock.advance(SILENT_MS - 1);
+      await beat();
+      clock.advance(SILENT_MS - 1);
+      expect(living().killed).to.equal(false);
+      const ended = end();
+      clock.advance(1);
+      expect(await ended).to.equal('SIGKILL');
+    });
+
+    it('waits longer each time before it replaces an instance, 5 s at most', async () => {
+      await superviseWords();
+      isForked = false;
+      await kill();
+      let tries = 1;
+      for (const wait of [100, 200, 400, 800, 1600, 3200, 5000, 5000]) {
+        clock.advance(wait - 1);
+        expect(logged, `${wait}`).to.have.length(tries);
+        clock.advance(1);
+        tries += 1;
+        expect(logged, `${wait}`).to.have.length(tries);
+      }
+    });
+
+    it('waits as at first once an instance has lived for 10 s', async () => {
+      await superviseWords();
+      await kill();
+      clock.advance(100);
+      await eventually('another instance', () => supervisor.address ?? undefined);
+      for (let beats = 0; beats < 3; beats += 1) {
+        clock.advance(4000);
+        await beat();
+      }
+      await kill();
+      expect([clock.has(100), clock.has(200)]).to.deep.equal([true, false]);
+    });
+
+    it('kills an instance that has not ended in time when it closes', async () => {
+      await superviseWords('stays');
+      const ended = end();
+      const closed = supervisor.close();
+      clock.advance(SILENT_MS - 1);
+      await beat();
+      for (let left = OVERDUE_MS - SILENT_MS + 1; left > 4000; left -= 4000) {
+        clock.advance(4000);
+        await beat();
+      }
+      expect(living().killed).to.equal(false);
+      clock.advance(4000);
+      expect(await ended).to.equal('SIGKILL');
+      await closed;
+    });
   });
 
   describe('where no process can be had', () => {
@@ -160,23 +269,31 @@ describe('supervisor', function () {
       const later = join(folder, 'node');
       process.execPath = later;
       process.kill(pid, 'SIGKILL');
-      await eventually('two tries in vain', () => (failedTries('ENOENT') >= 2 ? true : undefined));
+      for (const wait of [100, 200]) {
+        await clock.untilSet(wait);
+        clock.advance(wait);
+      }
+      await eventually('two tries in vain', () => (failedTries('ENOENT') === 2 ? true : undefined));
       expect([supervisor.pid, supervisor.address]).to.deep.equal([null, null]);
       await symlink(node, later);
-      await replaced(pid);
+      await replaced(pid, 400);
       expect(await instance()).to.match(/./);
     });
 
     it('goes on trying, where fork throws, until one can be had', async () => {
       const environment = { ...process.env };
-      await supervise({}, environment).start();
+      await supervise({}, { environment }).start();
       const pid = livingPid();
       environment['FILLING'] = 'x'.repeat(MORE_THAN_FITS);
       process.kill(pid, 'SIGKILL');
-      await eventually('two tries in vain', () => (failedTries('E2BIG') >= 2 ? true : undefined));
+      for (const wait of [100, 200]) {
+        await clock.untilSet(wait);
+        clock.advance(wait);
+      }
+      expect(failedTries('E2BIG')).to.equal(2);
       expect([supervisor.pid, supervisor.address]).to.deep.equal([null, null]);
       environment['FILLING'] = '';
-      await replaced(pid);
+      await replaced(pid, 400);
       expect(await instance()).to.match(/./);
     });
 
@@ -187,7 +304,7 @@ describe('supervisor', function () {
 
     it('does not start, and tells why, where fork throws', async () => {
       const filling = { FILLING: 'x'.repeat(MORE_THAN_FITS) };
-      expect(await reasonAgainst(supervise({}, filling))).to.include({ code: 'E2BIG' });
+      expect(await reasonAgainst(supervise({}, { environment: filling }))).to.include({ code: 'E2BIG' });
     });
   });
 
@@ -196,7 +313,7 @@ describe('supervisor', function () {
     await writeFile(telling, "throw new Error('has ' + Object.keys(process.env) + '.')");
     const environment = { ...process.env, DARKROOM_API_KEYS: 'secret', DARKROOM_B_MODEL: 'other.onnx', OTHER: 'kept' };
     const changes = { token: 'token', operationsModule: telling };
-    const { message } = await reasonAgainst(supervise(changes, environment));
+    const { message } = await reasonAgainst(supervise(changes, { environment }));
     const names = /has (.*)\./.exec(message)?.[1]?.split(',') ?? [];
     expect(names).to.include.members(['OTHER', 'PATH', 'DARKROOM_TOKEN', 'DARKROOM_B_DATA_DIR']);
     expect(names).to.not.include('DARKROOM_API_KEYS').and.not.include('DARKROOM_B_MODEL');
