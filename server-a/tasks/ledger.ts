@@ -237,8 +237,8 @@ export class TaskLedger implements Ledger {
   }
 
   #isUnderWay({ id, attempt }: Job): boolean {
-    const row = this.#parts.store.find(id);
-    return row?.status === 'processing' && row.attempt === attempt;
+    const state = this.#parts.store.stateOf(id);
+    return state?.status === 'processing' && state.attempt === attempt;
   }
 
   /** The row of a task that waits, else null. One whose row is damaged ends here: nobody could run it. */

@@ -16,11 +16,12 @@ export async function recover(store: Store, spool: Spool, log: Logger): Promise<
 function isOwned(store: Store, name: SpoolName): boolean {
   if (name.kind === 'other') return false;
   try {
-    const row = store.find(name.id);
-    if (row === undefined) return false;
-    if (name.kind === 'input') return row.original_kept || (row.status === 'pending' && row.stage === 'ready');
-    if (!row.outputs_kept || row.attempt !== name.attempt) return false;
-    return row.outputs.some(({ header }) => header.kind === 'picture' && header.name === name.output);
+    const state = store.stateOf(name.id);
+    if (state === undefined) return false;
+    if (name.kind === 'input') return state.original_kept || (state.status === 'pending' && state.stage === 'ready');
+    if (!state.outputs_kept || state.attempt !== name.attempt) return false;
+    const outputs = store.find(name.id)?.outputs ?? [];
+    return outputs.some(({ header }) => header.kind === 'picture' && header.name === name.output);
   } catch {
     // The store has logged that the row is damaged. Its files are kept for whoever mends it, until they expire.
     return true;

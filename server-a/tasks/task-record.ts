@@ -63,6 +63,17 @@ export const taskRowSchema = z.object({
 });
 export type TaskRow = z.infer<typeof taskRowSchema>;
 
+/** The columns that say where a task stands and which files it owns: no JSON among them. */
+export const taskStateSchema = taskRowSchema.pick({
+  id: true,
+  status: true,
+  stage: true,
+  attempt: true,
+  outputs_kept: true,
+  original_kept: true,
+});
+export type TaskState = z.infer<typeof taskStateSchema>;
+
 /** A picture in the spool. */
 export interface StoredPicture {
   readonly header: ImageHeader;

@@ -243,7 +243,7 @@ export class Tasks {
     if (!hasEnded(row.status)) {
       throw new DarkroomError('NOT_READY', `Expected a task that has ended, received one that is ${row.status}`);
     }
-    if (!(await this.#parts.ledger.forget(row)) && this.#parts.store.find(id) !== undefined) {
+    if (!(await this.#parts.ledger.forget(row)) && this.#parts.store.stateOf(id) !== undefined) {
       throw new DarkroomError('NOT_READY', 'Expected a task whose end has been told, received one that is waited for');
     }
   }
