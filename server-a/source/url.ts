@@ -1,4 +1,5 @@
 import { pipeline, type Readable } from 'node:stream';
+import { debuglog } from 'node:util';
 import { Agent, type Dispatcher } from 'undici';
 import { DarkroomError, expectedMessage, invalid, systemCode } from '../../shared/errors.ts';
 import { keptFilename } from '../filename.ts';
@@ -7,6 +8,9 @@ import { emptyBody, FetchedBody, payloadTooLarge } from './fetched-body.ts';
 import { PausableTimer } from './pausable-timer.ts';
 import { type Resolve, resolveInTurn, resolve as systemResolve } from './resolve.ts';
 import { sourceError } from './source-error.ts';
+
+/** Follows fetches: `NODE_DEBUG=darkroom-fetch`. */
+const trace = debuglog('darkroom-fetch');
 
 /** What bounds a fetch. */
 export interface UrlLimits {
@@ -109,7 +113,9 @@ class Visit {
     body.on('error', () => {}).destroy();
     if (redirects === MAX_REDIRECTS) throw unexpected(`at most ${MAX_REDIRECTS} redirects`, 'one more');
     if (!URL.canParse(location, url.href)) throw unexpected('a redirect to a URL', 'one to something else');
-    return this.get(checkUrl(new URL(location, url)), redirects + 1);
+    const target = checkUrl(new URL(location, url));
+    if (trace.enabled) trace('%s redirected to %s', withoutQuery(url), withoutQuery(target));
+    return this.get(target, redirects + 1);
   }
 
   /** Closes what is open. Idempotent. */
@@ -131,6 +137,11 @@ class Visit {
   }
 
   readonly #giveUp = (): void => this.#controller.abort(this.#outer.reason);
+}
+
+/** The URL without its query, which may hold a secret. */
+function withoutQuery({ origin, pathname }: URL): string {
+  return `${origin}${pathname}`;
 }
 
 function parseUrl(text: string): URL {

@@ -1,3 +1,4 @@
+import { debuglog } from 'node:util';
 import type { Clock, Timer } from '../../shared/clock.ts';
 import { DarkroomError, describeError, ERRORS } from '../../shared/errors.ts';
 import { checkOutputLimits } from '../../shared/limits.ts';
@@ -11,6 +12,8 @@ import { discardPicture, type ReceivedPicture, receivePicture } from './receptio
 import { inputName, type Spool } from './spool.ts';
 import type { Store } from './store.ts';
 
+/** Follows the fetches of listed URLs: `NODE_DEBUG=darkroom-fetch`. */
+const trace = debuglog('darkroom-fetch');
 /** Milliseconds until another try where there was no room on disk. */
 const PAUSE_MS = 1000;
 
@@ -52,7 +55,7 @@ export class Fetching {
   wake(): void {
     while (!this.#isClosed && this.#pause === null && this.#running.size < this.#options.atOnce) {
       const next = this.#next();
-      if (next === undefined || !this.#hasRoom()) return;
+      if (next === undefined || !this.#hasRoom(next)) return;
       this.#start(next);
     }
   }
@@ -81,11 +84,12 @@ export class Fetching {
   }
 
   /** A full queue says when that changes; a full disk does not. */
-  #hasRoom(): boolean {
+  #hasRoom(id: string): boolean {
     try {
       this.#options.admission.check(this.#options.url.maxBytes);
       return true;
     } catch (error) {
+      if (trace.enabled) trace('%s no room, %s', id, describeError(error).code);
       if (error instanceof DarkroomError && error.code === 'STORAGE_FULL') this.#pauseForRoom();
       return false;
     }
@@ -125,11 +129,16 @@ export class Fetching {
     const row = store.find(id);
     // Forgotten a moment ago.
     if (row === undefined) return;
+    // Its URL is not shown: it may hold credentials.
+    if (trace.enabled) trace('%s started', id);
     const received = await this.#receive(row.source_url ?? '', signal);
+    if (trace.enabled) trace('%s received, %d bytes', id, received.bytes);
     try {
       checkOutputLimits(received.header, row.specs, intake);
       await received.file.moveTo(inputName(id));
-      if (await ledger.makeReady(id, received)) this.#enqueue(id);
+      if (!(await ledger.makeReady(id, received))) return;
+      if (trace.enabled) trace('%s ready', id);
+      this.#enqueue(id);
     } finally {
       await discardPicture(received);
     }
@@ -156,11 +165,17 @@ export class Fetching {
 
   async #failed(id: string, error: unknown, signal: AbortSignal): Promise<void> {
     const description = describeError(error);
+    const hasNoRoom = error instanceof DarkroomError && ERRORS[error.code].retry === 'later';
+    const outcome = hasNoRoom ? 'no room' : 'failed';
+    if (trace.enabled) trace('%s %s, %s', id, signal.aborted ? 'stopped' : outcome, description.code);
     if (signal.aborted && abortOr(error, signal) === signal.reason) return;
     if (description.code === 'INTERNAL') this.#options.log.error({ task_id: id, err: error }, 'a fetch failed inside');
     if (signal.aborted) return;
-    if (error instanceof DarkroomError && ERRORS[error.code].retry === 'later') {
-      this.#options.log.warn({ task_id: id, reason: error.message }, 'a fetched picture has no room; fetching pauses');
+    if (hasNoRoom) {
+      this.#options.log.warn(
+        { task_id: id, reason: description.message },
+        'a fetched picture has no room; fetching pauses',
+      );
       this.#pauseForRoom();
       return;
     }

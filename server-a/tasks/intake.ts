@@ -1,6 +1,7 @@
 import { addAbortSignal, type Readable } from 'node:stream';
+import { debuglog } from 'node:util';
 import type { PictureLimits } from '../../shared/config.ts';
-import { DarkroomError, invalid } from '../../shared/errors.ts';
+import { DarkroomError, describeError, invalid } from '../../shared/errors.ts';
 import type { ImageHeader } from '../../shared/image-header.ts';
 import { checkInputLimits } from '../../shared/limits.ts';
 import { abortOr } from '../abort.ts';
@@ -8,6 +9,9 @@ import { probe, SNIFF_BYTES, sniff } from '../source/probe.ts';
 import { openRandomAccess } from '../source/random-access.ts';
 import type { Reservation } from './admission.ts';
 import type { SpoolFile } from './spool-file.ts';
+
+/** Follows uploads: `NODE_DEBUG=darkroom-intake`. */
+const trace = debuglog('darkroom-intake');
 
 /** What bounds an upload. */
 export interface IntakeLimits extends PictureLimits {
@@ -29,19 +33,25 @@ export async function takeIn(
   try {
     await writeAll(addAbortSignal(signal, source), file, reservation, limits.maxUploadBytes);
     await file.flush();
+    if (trace.enabled) trace('%s flushed, %d bytes', file.name, file.bytes);
     const header = await probe(await openRandomAccess(file.handle));
+    if (trace.enabled) trace('%s probed, %s of %dx%d', file.name, header.format, header.width, header.height);
     checkInputLimits(header, limits);
     await file.seal();
     signal.throwIfAborted();
     return header;
   } catch (error) {
-    throw abortOr(error, signal);
+    const reason = abortOr(error, signal);
+    const outcome = signal.aborted ? 'aborted' : 'refused';
+    if (trace.enabled) trace('%s %s, %s', file.name, outcome, describeError(reason).code);
+    throw reason;
   }
 }
 
 async function writeAll(source: Readable, file: SpoolFile, reservation: Reservation, most: number): Promise<void> {
   let start: Uint8Array = new Uint8Array();
   for await (const chunk of chunksOf(source)) {
+    if (file.bytes === 0 && trace.enabled) trace('%s first byte', file.name);
     if (file.bytes + chunk.length > most) {
       throw new DarkroomError('PAYLOAD_TOO_LARGE', `Expected at most ${most} bytes for the picture, received more`);
     }

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { debuglog } from 'node:util';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import { failpointAfter } from '../../shared/failpoint.ts';
 
@@ -20,6 +22,8 @@ export interface SpoolFolder {
   unlink(path: string): Promise<Removal>;
 }
 
+/** Follows uploads: `NODE_DEBUG=darkroom-intake`. */
+const trace = debuglog('darkroom-intake');
 /** Bytes gathered before they are written: each write is a trip to another thread and back. */
 const WRITE_BYTES = 256 * 1024;
 
@@ -67,6 +71,11 @@ export class SpoolFile {
     return this.#handle;
   }
 
+  /** The file's name in the spool, which is a temporary one until {@link moveTo}. */
+  get name(): string {
+    return basename(this.#path);
+  }
+
   /** Bytes written. */
   get bytes(): number {
     return this.#bytes;
@@ -109,16 +118,19 @@ export class SpoolFile {
     );
     await this.#handle.close();
     this.#sha256 = this.#hash.digest('hex');
-    this.#state = this.#state === 'open' ? 'sealed' : this.#state;
+    if (this.#state !== 'open') return;
+    this.#state = 'sealed';
+    this.#trace('sealed');
   }
 
   /** Gives a sealed file its name in the spool, durably. */
   async moveTo(name: string): Promise<void> {
     this.#expect('sealed');
     const { renamed, placed } = FAILPOINTS[this.#kind];
+    const temporary = this.#path;
     const target = this.#spool.path(name);
     await failpointAfter(
-      tellFull(() => this.#spool.rename(this.#path, target)),
+      tellFull(() => this.#spool.rename(temporary, target)),
       renamed,
     );
     this.#path = target;
@@ -131,18 +143,21 @@ export class SpoolFile {
     );
     this.#expect('sealed');
     this.#state = 'placed';
+    if (trace.enabled && this.#kind === 'input') trace('%s placed as %s', basename(temporary), name);
   }
 
   /** The file has an owner now; it is no longer this object's to remove. */
   keep(): void {
     this.#expect('placed');
     this.#state = 'kept';
+    this.#trace('kept');
   }
 
   /** Closes and removes the file unless it is kept. Idempotent. */
   async discard(): Promise<void> {
     if (this.#state === 'kept' || this.#state === 'discarded') return;
     this.#state = 'discarded';
+    this.#trace('discarded');
     await this.#handle.close();
     if ((await this.#spool.unlink(this.#path)) !== 'stayed') this.#spool.count(-this.#bytes);
   }
@@ -156,6 +171,10 @@ export class SpoolFile {
     for (let done = bytesWritten; done < length; ) {
       done += (await this.#handle.write(rest, done, length - done)).bytesWritten;
     }
+  }
+
+  #trace(state: State): void {
+    if (trace.enabled && this.#kind === 'input') trace('%s %s, %d bytes', this.name, state, this.#bytes);
   }
 
   #expect(state: State): void {

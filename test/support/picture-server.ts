@@ -18,7 +18,8 @@ export interface PictureServer {
 }
 
 /**
- * Answers `/hang…` never, `/slow…` after 20 ms, `/missing` with 404, and everything else at once with the picture.
+ * Answers `/hang…` never, `/slow…` after 20 ms, `/missing` with 404, `/moved…` with a redirect to `/a.png`, and
+ * everything else at once with the picture.
  */
 export async function startPictureServer(picture: Buffer): Promise<PictureServer> {
   const asked: string[] = [];
@@ -34,6 +35,7 @@ export async function startPictureServer(picture: Buffer): Promise<PictureServer
     });
     if (path.startsWith('/hang')) return;
     if (path === '/missing') response.writeHead(404).end();
+    else if (path.startsWith('/moved')) response.writeHead(302, { location: '/a.png' }).end();
     else if (path.startsWith('/slow')) sleep(20).then(() => response.end(picture));
     else response.end(picture);
   };
