@@ -16,21 +16,11 @@ async function ask(request: object) {
   return answer;
 }
 
-const { image_id } = await ask({
-  name: 'upload',
-  operation: 'upload',
-  image_data: readFileSync(file).toString('base64'),
-});
+const { image_id } = await ask({ operation: 'upload', image_data: readFileSync(file).toString('base64') });
 console.log(`kept as ${image_id}`);
-const original = await ask({ name: 'retrieve', operation: 'retrieve', image_id });
+const original = await ask({ operation: 'retrieve', image_id });
 console.log(`${Buffer.from(original.image_data, 'base64').length} bytes come back`);
-const resized = await ask({
-  name: 'resize',
-  operation: 'resize',
-  image_id,
-  width: Number(width),
-  height: Number(height),
-});
+const resized = await ask({ operation: 'resize', image_id, width: Number(width), height: Number(height) });
 writeFileSync(output, Buffer.from(resized.image_data, 'base64'));
 console.log(`${width}×${height} pixels in ${output}`);
 requester.close();
