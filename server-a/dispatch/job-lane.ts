@@ -5,6 +5,7 @@ import type { Timings } from '../../shared/task.ts';
 import { MAX_DATA_BYTES, PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
 import { LANE_TIMING, Lane, type LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
+import type { Attempt } from './attempt.ts';
 import type { Job } from './ledger.ts';
 import { OutputReceiver, type OutputStore } from './output-receiver.ts';
 
@@ -42,13 +43,6 @@ export interface JobLaneOptions {
   welcomed(lane: JobLane, welcome: Message<'WELCOME'>): void;
   /** The lane is gone, or was never had. */
   closed(lane: JobLane, reason: string): void;
-}
-
-export interface RunOptions {
-  /** Milliseconds a worker may take. */
-  readonly deadlineMs: number;
-  /** Nothing else may run beside it. */
-  readonly isAlone: boolean;
 }
 
 /** A job on its lane. */
@@ -119,14 +113,17 @@ export class JobLane {
     return this.#instance;
   }
 
-  /** Runs one attempt on this lane, which was reserved for it. It never rejects: whatever happens is an outcome. */
-  run(job: Job, options: RunOptions): Promise<JobOutcome> {
+  /**
+   * Runs one attempt on this lane, which was reserved for it; a worker may take `deadlineMs` milliseconds. It never
+   * rejects: whatever happens is an outcome.
+   */
+  run(attempt: Attempt, deadlineMs: number): Promise<JobOutcome> {
     if (this.#lane.closed) return Promise.resolve({ kind: 'lost', instance: this.#instance, isPastGo: false });
     return new Promise((settle) => {
       const current: CurrentJob = {
-        job,
-        deadlineMs: options.deadlineMs,
-        receiver: new OutputReceiver(job, this.#options.outputs, {
+        job: attempt.job,
+        deadlineMs,
+        receiver: new OutputReceiver(attempt.job, this.#options.outputs, {
           pause: () => this.#pause(current),
           resume: () => this.#resume(current),
           failed: (error) => this.#stop(current, { kind: 'stopped', error }),
@@ -137,7 +134,7 @@ export class JobLane {
         overdue: undefined,
       };
       this.#current = current;
-      this.#offer(job, options);
+      this.#offer(attempt, deadlineMs);
     });
   }
 
@@ -157,7 +154,7 @@ export class JobLane {
     this.#options.welcomed(this, message);
   }
 
-  #offer(job: Job, { deadlineMs, isAlone }: RunOptions): void {
+  #offer({ job, mode }: Attempt, deadlineMs: number): void {
     try {
       this.#lane.send('JOB', {
         id: job.id,
@@ -166,7 +163,7 @@ export class JobLane {
         bytes: job.bytes,
         image: job.header,
         deadline_ms: deadlineMs,
-        alone: isAlone,
+        alone: mode === 'alone',
       });
     } catch (error) {
       this.#end({ kind: 'stopped', error });

@@ -83,7 +83,7 @@ describe('job lane', () => {
       sha256: '',
       ...changes,
     };
-    return lane.run(job, { deadlineMs: DEADLINE_MS, isAlone: false });
+    return lane.run({ job, mode: 'shared' }, DEADLINE_MS);
   }
 
   async function finish({ wire }: FakeLane): Promise<void> {

@@ -1,0 +1,127 @@
+import type { ErrorDescription } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { Attempt } from './attempt.ts';
+import type { BackOff } from './back-off.ts';
+import type { JobOutcome } from './job-lane.ts';
+import type { Job, Ledger } from './ledger.ts';
+import type { Schedule } from './schedule.ts';
+import { judge, type Verdict } from './verdict.ts';
+import { isInputWhole } from './verify-input.ts';
+
+export interface AttemptEndsOptions {
+  readonly ledger: Pick<Ledger, 'complete' | 'fail' | 'strike' | 'release'>;
+  readonly schedule: Pick<Schedule, 'release' | 'putBack'>;
+  readonly backOff: Pick<BackOff, 'record' | 'pause' | 'reset'>;
+  readonly log: Logger;
+}
+
+/** An attempt past GO whose lane was lost, and the instance that had the job. */
+interface Doubt {
+  readonly attempt: Attempt;
+  readonly instance: string;
+}
+
+/** Writes how each attempt ended, and keeps those whose end is in doubt until an instance of Server B answers. */
+export class AttemptEnds {
+  readonly #options: AttemptEndsOptions;
+  readonly #doubts = new Map<string, Doubt>();
+
+  constructor(options: AttemptEndsOptions) {
+    this.#options = options;
+  }
+
+  /** Attempts whose job may still run on a Server B that is out of reach. */
+  get inDoubt(): number {
+    return this.#doubts.size;
+  }
+
+  /**
+   * Writes what the outcome means for the task. `instance` is the life of Server B that answered last, null when none
+   * has. Rejects when the ledger cannot be written; the task then runs again after a pause.
+   */
+  async settle(attempt: Attempt, outcome: JobOutcome, instance: string | null): Promise<void> {
+    const { job, mode } = attempt;
+    await this.#options.backOff.record(job, mode, () => this.#apply(attempt, judge(outcome, instance)));
+  }
+
+  /**
+   * Settles the attempts in doubt, now that an instance answers. Those of the same instance lost only their lane; those
+   * of another one crashed. Rejects when the ledger cannot be written, as {@link settle} does.
+   */
+  async settleDoubts(instance: string): Promise<void> {
+    const doubts = [...this.#doubts.values()];
+    this.#doubts.clear();
+    await Promise.all(doubts.map((doubt) => this.#settleDoubt(doubt, instance)));
+  }
+
+  /** Makes the tasks in doubt pending again, for the next start. Where that fails, the next start does it. */
+  async releaseDoubts(): Promise<void> {
+    const { schedule, log } = this.#options;
+    for (const { attempt } of this.#doubts.values()) {
+      await schedule.release(attempt.job, attempt.mode).catch((error: unknown) => {
+        log.error({ err: error, task_id: attempt.job.id }, 'a job in doubt was not released');
+      });
+    }
+  }
+
+  #settleDoubt({ attempt, instance: lost }: Doubt, instance: string): Promise<void> {
+    const { schedule, backOff } = this.#options;
+    const { job, mode } = attempt;
+    if (lost === instance) return backOff.record(job, mode, () => schedule.release(job, mode));
+    return backOff.record(job, 'alone', () => this.#crashed(attempt));
+  }
+
+  async #apply(attempt: Attempt, verdict: Verdict): Promise<void> {
+    const { ledger } = this.#options;
+    const { job } = attempt;
+    switch (verdict.kind) {
+      case 'complete':
+        return this.#complete(attempt, verdict.received);
+      case 'fail':
+        await ledger.fail(job, verdict.error);
+        return;
+      case 'check-input':
+        await ledger.fail(job, await this.#blame(job, verdict.error));
+        return;
+      case 'again':
+        return this.#again(attempt, verdict.pause);
+      case 'stopped':
+        this.#options.log.error({ err: verdict.error, task_id: job.id }, 'this side could not go on with the job');
+        return this.#again(attempt, 'this side could not go on');
+      case 'crashed':
+        return this.#crashed(attempt);
+      case 'doubt':
+        this.#doubts.set(job.id, { attempt, instance: verdict.instance });
+    }
+  }
+
+  async #complete(attempt: Attempt, { outputs, timings }: Extract<JobOutcome, { kind: 'done' }>): Promise<void> {
+    const { ledger, backOff } = this.#options;
+    try {
+      await ledger.complete(attempt.job, await outputs.commit(), timings);
+      backOff.reset();
+    } catch (error) {
+      await outputs.discard();
+      await this.#apply(attempt, judge({ kind: 'stopped', error }, null));
+    }
+  }
+
+  async #again({ job, mode }: Attempt, pause: string | null): Promise<void> {
+    await this.#options.schedule.release(job, mode);
+    if (pause !== null) this.#options.backOff.pause(pause);
+  }
+
+  /** The error that a picture failed with, or SPOOL_CORRUPT when the stored input is no longer what was accepted. */
+  async #blame(job: Job, error: ErrorDescription): Promise<ErrorDescription> {
+    if (await isInputWhole(job)) return error;
+    return { code: 'SPOOL_CORRUPT', message: 'Expected the stored input as it was accepted, received other bytes' };
+  }
+
+  /** The task is a suspect from now on. If it was one already, it ran alone, and gets a strike. */
+  async #crashed({ job, mode }: Attempt): Promise<void> {
+    const { ledger, schedule, log } = this.#options;
+    log.warn({ task_id: job.id, attempt: job.attempt, alone: mode === 'alone' }, 'crashed');
+    if (mode === 'shared') return schedule.release(job, 'alone');
+    if ((await ledger.strike(job)) === 'pending') schedule.putBack({ id: job.id, mode: 'alone' });
+  }
+}

@@ -1,0 +1,24 @@
+import type { Job } from './ledger.ts';
+
+/**
+ * How a task runs: `shared` beside others, or `alone`, with nothing else on Server B. A crash is held against a task
+ * only when it ran alone, because then no other job can have caused it.
+ */
+export type Mode = 'shared' | 'alone';
+
+/** A task's next turn: the task, and how it runs. */
+export interface Turn {
+  readonly id: string;
+  readonly mode: Mode;
+}
+
+/** One attempt at a task, begun in the ledger. */
+export interface Attempt {
+  readonly job: Job;
+  readonly mode: Mode;
+}
+
+/** The mode of a task that waits. A suspect was past GO on an instance that died, so it runs alone. */
+export function modeOf(suspect: boolean): Mode {
+  return suspect ? 'alone' : 'shared';
+}

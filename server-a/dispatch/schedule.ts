@@ -1,0 +1,55 @@
+import { type Mode, modeOf, type Turn } from './attempt.ts';
+import type { Job, Ledger } from './ledger.ts';
+import { WaitingQueue } from './queue.ts';
+
+/** Tasks that run at the same time, per lane: one on the lane, one whose outputs are being made durable. */
+const RUNNING_PER_LANE = 2;
+
+/** What decides whether another task may start. */
+export interface Load {
+  /** Tasks that run. */
+  readonly running: number;
+  /** Tasks that may still run on a Server B out of reach. */
+  readonly inDoubt: number;
+  readonly openLanes: number;
+}
+
+/** Decides which task runs next: the oldest first, but a suspect before all others and with nothing beside it. */
+export class Schedule {
+  readonly #ledger: Pick<Ledger, 'waiting' | 'release'>;
+  readonly #queues: Readonly<Record<Mode, WaitingQueue>> = { shared: new WaitingQueue(), alone: new WaitingQueue() };
+
+  /** Starts with the tasks that wait in the ledger. */
+  constructor(ledger: Pick<Ledger, 'waiting' | 'release'>) {
+    this.#ledger = ledger;
+    for (const { id, suspect } of ledger.waiting()) this.add({ id, mode: modeOf(suspect) });
+  }
+
+  /** Puts a task at the end of its queue. */
+  add({ id, mode }: Turn): void {
+    this.#queues[mode].add(id);
+  }
+
+  /** Puts a task that had its turn before all that have not had one yet. */
+  putBack({ id, mode }: Turn): void {
+    this.#queues[mode].putBack(id);
+  }
+
+  /** Takes a task out, if it waits. */
+  remove(id: string): void {
+    for (const queue of Object.values(this.#queues)) queue.remove(id);
+  }
+
+  /** Makes the job's task pending again in the ledger, at no cost to the task, and puts it back. */
+  async release(job: Job, mode: Mode): Promise<void> {
+    if (await this.#ledger.release(job, mode === 'alone')) this.putBack({ id: job.id, mode });
+  }
+
+  /** Takes out the task that may start now; undefined when none may. While suspects wait, nothing else starts. */
+  next({ running, inDoubt, openLanes }: Load): Turn | undefined {
+    const mode: Mode = this.#queues.alone.size > 0 ? 'alone' : 'shared';
+    const mayStart = mode === 'alone' ? running === 0 && inDoubt === 0 : running < openLanes * RUNNING_PER_LANE;
+    const id = mayStart ? this.#queues[mode].shift() : undefined;
+    return id === undefined ? undefined : { id, mode };
+  }
+}

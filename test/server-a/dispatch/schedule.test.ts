@@ -1,0 +1,89 @@
+import { expect } from 'chai';
+import type { Turn } from '../../../server-a/dispatch/attempt.ts';
+import type { Job, QueuedTask } from '../../../server-a/dispatch/ledger.ts';
+import { type Load, Schedule } from '../../../server-a/dispatch/schedule.ts';
+import { SMALL_HEADER } from '../../support/wire-client.ts';
+
+const IDLE: Load = { running: 0, inDoubt: 0, openLanes: 2 };
+
+function scheduleOf(waiting: readonly QueuedTask[], isReleased = true): Schedule {
+  return new Schedule({ waiting: () => [...waiting], release: () => Promise.resolve(isReleased) });
+}
+
+/** Ordinary tasks, oldest first. */
+function ordinary(...ids: string[]): QueuedTask[] {
+  return ids.map((id) => ({ id, suspect: false }));
+}
+
+function suspects(...ids: string[]): QueuedTask[] {
+  return ids.map((id) => ({ id, suspect: true }));
+}
+
+/** Everything that may start, one after the other, while the load stays the same. */
+function drain(schedule: Schedule, load: Load): string[] {
+  const turns: Turn[] = [];
+  for (let turn = schedule.next(load); turn !== undefined; turn = schedule.next(load)) turns.push(turn);
+  return turns.map(({ id, mode }) => `${id} ${mode}`);
+}
+
+function jobOf(id: string): Job {
+  const operations = [{ operation: 'resize', scale_factor: 0.5 }] as const;
+  return { id, attempt: 1, operations, header: SMALL_HEADER, path: '/nowhere', bytes: 1, sha256: '' };
+}
+
+describe('schedule', () => {
+  it('starts the oldest task first', () => {
+    const schedule = scheduleOf(ordinary('one', 'two'));
+    schedule.add({ id: 'three', mode: 'shared' });
+    expect(drain(schedule, IDLE)).to.deep.equal(['one shared', 'two shared', 'three shared']);
+  });
+
+  it('starts a task that was put back before those that have not had a turn', () => {
+    const schedule = scheduleOf(ordinary('one', 'two'));
+    expect(schedule.next(IDLE)?.id).to.equal('one');
+    schedule.putBack({ id: 'one', mode: 'shared' });
+    expect(drain(schedule, IDLE)).to.deep.equal(['one shared', 'two shared']);
+  });
+
+  it('does not start a task that was removed', () => {
+    const schedule = scheduleOf([...ordinary('one', 'two'), ...suspects('three')]);
+    schedule.remove('one');
+    schedule.remove('three');
+    expect(drain(schedule, IDLE)).to.deep.equal(['two shared']);
+  });
+
+  it('runs two tasks for each open lane, and none without a lane', () => {
+    const schedule = scheduleOf(ordinary('one', 'two'));
+    expect(schedule.next({ ...IDLE, openLanes: 0 })).to.equal(undefined);
+    expect(schedule.next({ ...IDLE, running: 4 })).to.equal(undefined);
+    expect(schedule.next({ ...IDLE, running: 3 })?.id).to.equal('one');
+  });
+
+  it('starts suspects before all others', () => {
+    const schedule = scheduleOf([...ordinary('one'), ...suspects('two', 'three')]);
+    expect(drain(schedule, IDLE)).to.deep.equal(['two alone', 'three alone', 'one shared']);
+  });
+
+  it('starts nothing while a suspect waits for others to end', () => {
+    const schedule = scheduleOf([...ordinary('one'), ...suspects('two')]);
+    expect(schedule.next({ ...IDLE, running: 1 })).to.equal(undefined);
+    expect(schedule.next({ ...IDLE, inDoubt: 1 })).to.equal(undefined);
+    expect(schedule.next(IDLE)?.id).to.equal('two');
+  });
+
+  it('starts ordinary tasks beside a job in doubt', () => {
+    expect(scheduleOf(ordinary('one')).next({ ...IDLE, inDoubt: 1 })?.id).to.equal('one');
+  });
+
+  it('puts a released task back in the mode given', async () => {
+    const schedule = scheduleOf([]);
+    await schedule.release(jobOf('one'), 'alone');
+    expect(drain(schedule, IDLE)).to.deep.equal(['one alone']);
+  });
+
+  it('does not put back a task that had moved on', async () => {
+    const schedule = scheduleOf([], false);
+    await schedule.release(jobOf('one'), 'shared');
+    expect(drain(schedule, IDLE)).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,61 @@
+import { expect } from 'chai';
+import type { JobOutcome } from '../../../server-a/dispatch/job-lane.ts';
+import { judge, type Verdict } from '../../../server-a/dispatch/verdict.ts';
+import { DarkroomError, type ErrorCode } from '../../../shared/errors.ts';
+
+function refused(code: ErrorCode): JobOutcome {
+  return { kind: 'refused', error: { code, message: 'why' } };
+}
+
+function failed(code: ErrorCode): JobOutcome {
+  return { kind: 'failed', error: { code, message: 'why' } };
+}
+
+function lost(isPastGo: boolean): JobOutcome {
+  return { kind: 'lost', instance: 'first', isPastGo };
+}
+
+function fail(code: ErrorCode): Verdict {
+  return { kind: 'fail', error: { code, message: 'why' } };
+}
+
+const PAUSED: Verdict = { kind: 'again', pause: 'why' };
+const AT_ONCE: Verdict = { kind: 'again', pause: null };
+const full = new DarkroomError('STORAGE_FULL', 'full');
+const damaged = new DarkroomError('SPOOL_CORRUPT', 'damaged');
+
+/** The outcome, the instance that answered last, and what they mean. */
+const CASES: Readonly<Record<string, readonly [JobOutcome, string | null, Verdict]>> = {
+  'a refusal that is final fails the task': [refused('IMAGE_TOO_LARGE'), 'first', fail('IMAGE_TOO_LARGE')],
+  'a refusal that may pass runs it again after a pause': [refused('DRAINING'), 'first', PAUSED],
+  'a refusal to be tried again at once pauses, too': [refused('REQUEST_TIMEOUT'), 'first', PAUSED],
+  'a failure fails the task': [failed('TIMEOUT'), 'first', fail('TIMEOUT')],
+  'a failure that may be tried again fails it, too': [failed('SOURCE_ERROR'), 'first', fail('SOURCE_ERROR')],
+  'a failure that passes later runs it again after a pause': [failed('BACKEND_UNAVAILABLE'), 'first', PAUSED],
+  'a cancel by Server B runs it again after a pause': [failed('CANCELED'), 'first', PAUSED],
+  'a thread that died is a crash': [failed('WORKER_CRASHED'), 'first', { kind: 'crashed' }],
+  'a picture that cannot be decoded has its input checked': [
+    failed('IMAGE_CORRUPT'),
+    'first',
+    { kind: 'check-input', error: { code: 'IMAGE_CORRUPT', message: 'why' } },
+  ],
+  'a lane lost before GO runs it again': [lost(false), 'second', AT_ONCE],
+  'a lane lost past GO is a crash when another instance answered': [lost(true), 'second', { kind: 'crashed' }],
+  'a lane lost past GO is in doubt while the same instance is the last to answer': [
+    lost(true),
+    'first',
+    { kind: 'doubt', instance: 'first' },
+  ],
+  'a lane lost past GO is in doubt while none has answered': [lost(true), null, { kind: 'doubt', instance: 'first' }],
+  'a damaged input fails the task': [{ kind: 'stopped', error: damaged }, 'first', { kind: 'fail', error: damaged }],
+  'a full disk stops this side': [{ kind: 'stopped', error: full }, 'first', { kind: 'stopped', error: full }],
+  'a cancel by Server A ends the attempt': [{ kind: 'canceled' }, 'first', AT_ONCE],
+};
+
+describe('verdict', () => {
+  for (const [name, [outcome, instance, verdict]] of Object.entries(CASES)) {
+    it(name, () => {
+      expect(judge(outcome, instance)).to.deep.equal(verdict);
+    });
+  }
+});
