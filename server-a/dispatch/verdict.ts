@@ -1,4 +1,4 @@
-import { DarkroomError, ERRORS, type ErrorDescription } from '../../shared/errors.ts';
+import { describeError, ERRORS, type ErrorDescription } from '../../shared/errors.ts';
 import type { JobOutcome } from './job-lane.ts';
 
 /** What an attempt's outcome means for its task. */
@@ -54,6 +54,6 @@ function judgeFailure(error: ErrorDescription): Verdict {
 }
 
 function judgeStop(error: unknown): Verdict {
-  const isDamaged = error instanceof DarkroomError && error.code === 'SPOOL_CORRUPT';
-  return isDamaged ? { kind: 'fail', error } : { kind: 'stopped', error };
+  const description = describeError(error);
+  return description.code === 'SPOOL_CORRUPT' ? { kind: 'fail', error: description } : { kind: 'stopped', error };
 }

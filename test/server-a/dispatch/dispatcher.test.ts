@@ -198,6 +198,21 @@ describe('dispatcher', () => {
       expect((await ended(id)).error?.code).to.equal('SPOOL_CORRUPT');
     });
 
+    it('ends a task whose stored input goes while it is sent', async () => {
+      const { ledger } = tasks;
+      const begin = ledger.begin.bind(ledger);
+      ledger.begin = async (id) => {
+        const job = await begin(id);
+        await rm(join(folder, 'spool', `${id}.input`));
+        return job;
+      };
+      await start(obedient);
+      expect((await ended(await submit())).error).to.deep.equal({
+        code: 'SPOOL_CORRUPT',
+        message: 'Expected a readable file for the stored input, received ENOENT',
+      });
+    });
+
     it('says why no lane is up when the greeting is refused', async () => {
       await start((lane) => ({
         HELLO: () => {

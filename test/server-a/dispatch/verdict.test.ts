@@ -22,7 +22,7 @@ function fail(code: ErrorCode): Verdict {
 const PAUSED: Verdict = { kind: 'again', pause: 'why' };
 const AT_ONCE: Verdict = { kind: 'again', pause: null };
 const full = new DarkroomError('STORAGE_FULL', 'full');
-const damaged = new DarkroomError('SPOOL_CORRUPT', 'damaged');
+const damaged = new DarkroomError('SPOOL_CORRUPT', 'why');
 
 /** The outcome, the instance that answered last, and what they mean. */
 const CASES: Readonly<Record<string, readonly [JobOutcome, string | null, Verdict]>> = {
@@ -47,7 +47,7 @@ const CASES: Readonly<Record<string, readonly [JobOutcome, string | null, Verdic
     { kind: 'doubt', instance: 'first' },
   ],
   'a lane lost past GO is in doubt while none has answered': [lost(true), null, { kind: 'doubt', instance: 'first' }],
-  'a damaged input fails the task': [{ kind: 'stopped', error: damaged }, 'first', { kind: 'fail', error: damaged }],
+  'a damaged input fails the task': [{ kind: 'stopped', error: damaged }, 'first', fail('SPOOL_CORRUPT')],
   'a full disk stops this side': [{ kind: 'stopped', error: full }, 'first', { kind: 'stopped', error: full }],
   'a cancel by Server A ends the attempt': [{ kind: 'canceled' }, 'first', AT_ONCE],
 };
