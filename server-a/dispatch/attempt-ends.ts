@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ErrorDescription } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Attempt } from './attempt.ts';
@@ -6,10 +7,12 @@ import type { JobOutcome } from './job-lane.ts';
 import type { Job, Ledger } from './ledger.ts';
 import type { Schedule } from './schedule.ts';
 import { judge, type Verdict } from './verdict.ts';
-import { isInputWhole } from './verify-input.ts';
+
+/** Bytes of an input that are read and hashed at a time. */
+const HASHED_BYTES = 64 * 1024;
 
 export interface AttemptEndsOptions {
-  readonly ledger: Pick<Ledger, 'complete' | 'fail' | 'strike' | 'release'>;
+  readonly ledger: Pick<Ledger, 'complete' | 'fail' | 'strike' | 'readInput'>;
   readonly schedule: Pick<Schedule, 'release' | 'putBack'>;
   readonly backOff: Pick<BackOff, 'record' | 'pause' | 'reset'>;
   readonly log: Logger;
@@ -113,7 +116,9 @@ export class AttemptEnds {
 
   /** The error that a picture failed with, or SPOOL_CORRUPT when the stored input is no longer what was accepted. */
   async #blame(job: Job, error: ErrorDescription): Promise<ErrorDescription> {
-    if (await isInputWhole(job)) return error;
+    const hash = createHash('sha256');
+    for await (const piece of this.#options.ledger.readInput(job, HASHED_BYTES)) hash.update(piece);
+    if (hash.digest('hex') === job.sha256) return error;
     return { code: 'SPOOL_CORRUPT', message: 'Expected the stored input as it was accepted, received other bytes' };
   }
 

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Mode } from './attempt.ts';
 import type { Job } from './ledger.ts';
@@ -10,6 +11,7 @@ const LONGEST_PAUSE_MS = 15_000;
 export interface BackOffOptions {
   readonly schedule: Pick<Schedule, 'release'>;
   readonly log: Logger;
+  readonly clock: Clock;
   /** Called after each pause. Another pause may have begun by then. */
   resumed(): void;
 }
@@ -27,7 +29,7 @@ interface UnwrittenJob {
 export class BackOff {
   readonly #options: BackOffOptions;
   readonly #unwritten = new Map<string, UnwrittenJob>();
-  #timer: NodeJS.Timeout | null = null;
+  #timer: Timer | null = null;
   #pauseMs = FIRST_PAUSE_MS;
   #isClosed = false;
 
@@ -43,7 +45,7 @@ export class BackOff {
   pause(reason: string): void {
     if (this.isPaused || this.#isClosed) return;
     this.#options.log.warn({ reason, pause_ms: this.#pauseMs }, 'dispatch pauses');
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#options.clock.setTimeout(() => {
       this.#timer = null;
       void this.#resume();
     }, this.#pauseMs);
@@ -68,7 +70,7 @@ export class BackOff {
   /** Ends the pause under way without resuming, and starts no other. */
   close(): void {
     this.#isClosed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#timer !== null) this.#options.clock.clearTimeout(this.#timer);
   }
 
   async #resume(): Promise<void> {

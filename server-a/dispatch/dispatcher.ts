@@ -1,5 +1,6 @@
+import { type Clock, SYSTEM_CLOCK } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
-import type { LaneTiming } from '../../shared/wire/lane.ts';
+import { LANE_TIMING, type LaneTiming } from '../../shared/wire/lane.ts';
 import { type Attempt, modeOf, type Turn } from './attempt.ts';
 import { AttemptEnds } from './attempt-ends.ts';
 import { BackOff } from './back-off.ts';
@@ -15,7 +16,10 @@ export interface DispatcherOptions {
   /** Milliseconds a worker may take for one job. */
   readonly deadlineMs: number;
   readonly log: Logger;
+  /** {@link LANE_TIMING} when left out. */
   readonly timing?: LaneTiming;
+  /** The system's when left out. */
+  readonly clock?: Clock;
 }
 
 /** A task from its dispatch until its attempt is settled. */
@@ -39,6 +43,7 @@ export interface BackendStatus {
  */
 export class Dispatcher implements Dispatch {
   readonly #options: DispatcherOptions;
+  readonly #clock: Clock;
   readonly #lanes: Lanes;
   readonly #schedule: Schedule;
   readonly #backOff: BackOff;
@@ -49,17 +54,19 @@ export class Dispatcher implements Dispatch {
   #idle: (() => void) | null = null;
 
   constructor(options: DispatcherOptions) {
-    const { ledger, backend, token, log, timing } = options;
+    const { ledger, backend, token, log, timing = LANE_TIMING, clock = SYSTEM_CLOCK } = options;
     this.#options = options;
+    this.#clock = clock;
     this.#schedule = new Schedule(ledger);
-    this.#backOff = new BackOff({ schedule: this.#schedule, log, resumed: () => this.#dispatch() });
+    this.#backOff = new BackOff({ schedule: this.#schedule, log, clock, resumed: () => this.#dispatch() });
     this.#ends = new AttemptEnds({ ledger, schedule: this.#schedule, backOff: this.#backOff, log });
     this.#lanes = new Lanes({
       backend,
       token,
-      outputs: ledger,
+      files: ledger,
       log,
-      ...(timing === undefined ? {} : { timing }),
+      timing,
+      clock,
       answered: (instance) => this.#answered(instance),
     });
   }
@@ -89,11 +96,11 @@ export class Dispatcher implements Dispatch {
     this.#isDraining = true;
     this.#backOff.close();
     if (this.#running.size > 0) {
-      const over = setTimeout(() => this.#lanes.close(), graceMs);
+      const over = this.#clock.setTimeout(() => this.#lanes.close(), graceMs);
       await new Promise<void>((resolve) => {
         this.#idle = resolve;
       });
-      clearTimeout(over);
+      this.#clock.clearTimeout(over);
     }
     this.#lanes.close();
     await this.#ends.releaseDoubts();

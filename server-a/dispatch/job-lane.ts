@@ -1,13 +1,13 @@
-import { createReadStream } from 'node:fs';
 import { connect } from 'node:net';
-import { DarkroomError, type ErrorDescription, systemCode } from '../../shared/errors.ts';
+import type { Clock, Timer } from '../../shared/clock.ts';
+import { DarkroomError, type ErrorDescription } from '../../shared/errors.ts';
 import type { Timings } from '../../shared/task.ts';
 import { MAX_DATA_BYTES, PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
-import { LANE_TIMING, Lane, type LaneTiming } from '../../shared/wire/lane.ts';
+import { Lane, type LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
 import type { Attempt } from './attempt.ts';
-import type { Job } from './ledger.ts';
-import { OutputReceiver, type OutputStore } from './output-receiver.ts';
+import type { Job, JobFiles } from './ledger.ts';
+import { OutputReceiver } from './output-receiver.ts';
 
 /** Connecting and greeting must be done within this many milliseconds. */
 const GREETING_MS = 2000;
@@ -22,7 +22,7 @@ const BODY_CHUNK_BYTES = MAX_DATA_BYTES;
 /** How an attempt went, as far as its lane can tell. */
 export type JobOutcome =
   /** The outputs are received, not yet durable. */
-  | { readonly kind: 'done'; readonly outputs: OutputReceiver; readonly timings: Timings }
+  | { readonly kind: 'done'; readonly outputs: Pick<OutputReceiver, 'commit' | 'discard'>; readonly timings: Timings }
   /** B would not take the job; that never counts against the task. */
   | { readonly kind: 'refused'; readonly error: ErrorDescription }
   /** B took the job and it failed. */
@@ -35,10 +35,9 @@ export type JobOutcome =
 
 export interface JobLaneOptions {
   readonly token: string | undefined;
-  readonly outputs: OutputStore;
-  readonly timing?: LaneTiming;
-  /** How long after the deadline B is given up; {@link OVERDUE_MS} unless told otherwise. */
-  readonly overdueMs?: number;
+  readonly files: JobFiles;
+  readonly timing: LaneTiming;
+  readonly clock: Clock;
   /** B said what it offers: at the greeting, and again when it changes. */
   welcomed(lane: JobLane, welcome: Message<'WELCOME'>): void;
   /** The lane is gone, or was never had. */
@@ -55,14 +54,14 @@ interface CurrentJob {
   stop: JobOutcome | null;
   isPastGo: boolean;
   /** Runs while B owes something of the job's outcome and this side reads. */
-  overdue: NodeJS.Timeout | undefined;
+  overdue: Timer | undefined;
 }
 
 /** Server A's side of one lane: greets Server B, then runs one job at a time. */
 export class JobLane {
   readonly #options: JobLaneOptions;
   readonly #lane: Lane;
-  readonly #greeting: NodeJS.Timeout;
+  readonly #greeting: Timer;
   #instance = '';
   #refusal: string | null = null;
   #isReserved = false;
@@ -83,9 +82,10 @@ export class JobLane {
         FAIL: (message) => this.#end({ kind: 'failed', error: message }),
         closed: (error) => this.#closed(error),
       },
-      options.timing ?? LANE_TIMING,
+      options.timing,
+      options.clock,
     );
-    this.#greeting = setTimeout(() => this.#lane.close(noWelcome()), GREETING_MS);
+    this.#greeting = options.clock.setTimeout(() => this.#lane.close(noWelcome()), GREETING_MS);
     this.#lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: options.token ?? '' });
   }
 
@@ -123,7 +123,7 @@ export class JobLane {
       const current: CurrentJob = {
         job: attempt.job,
         deadlineMs,
-        receiver: new OutputReceiver(attempt.job, this.#options.outputs, {
+        receiver: new OutputReceiver(attempt.job, this.#options.files, {
           pause: () => this.#pause(current),
           resume: () => this.#resume(current),
           failed: (error) => this.#stop(current, { kind: 'stopped', error }),
@@ -149,7 +149,7 @@ export class JobLane {
   }
 
   #welcomed(message: Message<'WELCOME'>): void {
-    clearTimeout(this.#greeting);
+    this.#options.clock.clearTimeout(this.#greeting);
     this.#instance = message.instance;
     this.#options.welcomed(this, message);
   }
@@ -182,7 +182,7 @@ export class JobLane {
     const { job } = current;
     const isWanted = () => current.stop === null && this.#current === current;
     let sent = 0;
-    for await (const chunk of readBody(job)) {
+    for await (const chunk of this.#options.files.readInput(job, BODY_CHUNK_BYTES)) {
       if (!isWanted()) return;
       sent += chunk.length;
       if (sent > job.bytes) break;
@@ -195,11 +195,12 @@ export class JobLane {
 
   /** From now on B owes something of the outcome; what it gives, each output and its bytes, winds the clock up again. */
   #expectOutcome(current: CurrentJob): void {
-    clearTimeout(current.overdue);
+    this.#options.clock.clearTimeout(current.overdue);
     // The first output may be here, and more than is written at once, before the body is known to be sent.
     if (this.#lane.isPaused) return;
-    const milliseconds = current.deadlineMs + (this.#options.overdueMs ?? OVERDUE_MS);
-    current.overdue = setTimeout(() => this.#lane.close(overdue(milliseconds)), milliseconds);
+    const milliseconds = current.deadlineMs + OVERDUE_MS;
+    const giveUp = () => this.#lane.close(overdue(milliseconds));
+    current.overdue = this.#options.clock.setTimeout(giveUp, milliseconds);
   }
 
   #output(message: Message<'OUTPUT'>): void {
@@ -215,7 +216,7 @@ export class JobLane {
   /** What this side does not read is not B's to answer for: a side that has itself stopped reading stops its clock. */
   #pause(current: CurrentJob): void {
     this.#lane.pause();
-    clearTimeout(current.overdue);
+    this.#options.clock.clearTimeout(current.overdue);
     current.overdue = undefined;
   }
 
@@ -245,7 +246,7 @@ export class JobLane {
     const current = this.#current;
     if (current === null) return;
     this.#current = null;
-    clearTimeout(current.overdue);
+    this.#options.clock.clearTimeout(current.overdue);
     const result = current.stop ?? outcome;
     if (result.kind === 'done') {
       current.settle(result);
@@ -259,20 +260,9 @@ export class JobLane {
   }
 
   #closed(error: Error | null): void {
-    clearTimeout(this.#greeting);
+    this.#options.clock.clearTimeout(this.#greeting);
     this.#end({ kind: 'lost', instance: this.#instance, isPastGo: this.#current?.isPastGo ?? false });
     this.#options.closed(this, this.#refusal ?? error?.message ?? 'Server B closed the connection');
-  }
-}
-
-/** The input in pieces; an input that is gone or unreadable is SPOOL_CORRUPT. */
-async function* readBody(job: Job): AsyncGenerator<Buffer> {
-  try {
-    yield* createReadStream(job.path, { highWaterMark: BODY_CHUNK_BYTES });
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ENOENT' || code === 'EIO') throw spoolCorrupt('a readable file', code);
-    throw error;
   }
 }
 

@@ -1,8 +1,9 @@
+import type { Clock, Timer } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
 import { JobLane } from './job-lane.ts';
-import type { OutputStore } from './output-receiver.ts';
+import type { JobFiles } from './ledger.ts';
 
 /** First and longest wait before connecting again, in milliseconds; it doubles in between. */
 const FIRST_WAIT_MS = 50;
@@ -18,9 +19,10 @@ export interface Backend {
 export interface LanesOptions {
   readonly backend: Backend;
   readonly token: string | undefined;
-  readonly outputs: OutputStore;
+  readonly files: JobFiles;
   readonly log: Logger;
-  readonly timing?: LaneTiming;
+  readonly timing: LaneTiming;
+  readonly clock: Clock;
   /** A lane greeted, or B told anew what it offers: `instance` answers. */
   answered(instance: string): void;
 }
@@ -31,7 +33,7 @@ export class Lanes {
   readonly #lanes = new Set<JobLane>();
   #welcome: Message<'WELCOME'> | null = null;
   #problem = 'Server B has not answered yet';
-  #retry: NodeJS.Timeout | null = null;
+  #retry: Timer | null = null;
   #waitMs = FIRST_WAIT_MS;
   #isClosed = false;
   /** The log has been told that no lane is up. */
@@ -71,7 +73,7 @@ export class Lanes {
   /** Closes every lane and opens no other. */
   close(): void {
     this.#isClosed = true;
-    if (this.#retry !== null) clearTimeout(this.#retry);
+    if (this.#retry !== null) this.#options.clock.clearTimeout(this.#retry);
     for (const lane of this.#lanes) lane.close();
   }
 
@@ -89,11 +91,12 @@ export class Lanes {
   }
 
   #open(address: { host: string; port: number }): JobLane {
-    const { token, outputs, timing } = this.#options;
+    const { token, files, timing, clock } = this.#options;
     return new JobLane(address, {
       token,
-      outputs,
-      ...(timing === undefined ? {} : { timing }),
+      files,
+      timing,
+      clock,
       welcomed: (_lane, welcome) => this.#welcomed(welcome),
       closed: (lane, reason) => this.#lost(lane, reason),
     });
@@ -116,7 +119,7 @@ export class Lanes {
       this.#options.log.warn({ reason }, 'Server B does not answer; tasks wait');
     }
     if (this.#isClosed || this.#retry !== null) return;
-    this.#retry = setTimeout(() => {
+    this.#retry = this.#options.clock.setTimeout(() => {
       this.#retry = null;
       this.#fill();
     }, this.#waitMs);

@@ -16,9 +16,9 @@ export interface Job {
   readonly attempt: number;
   readonly specs: readonly OutputSpec[];
   readonly header: ImageHeader;
-  /** Absolute path of the input file. */
-  readonly path: string;
+  /** Size of the input in bytes. */
   readonly bytes: number;
+  /** Of the input as it was accepted, in hexadecimal. */
   readonly sha256: string;
 }
 
@@ -66,6 +66,11 @@ export interface Ledger {
    * missing or has another size ends here, failed with SPOOL_CORRUPT, and is null as well.
    */
   begin(id: string): Promise<Job | null>;
+  /**
+   * Reads a job's input, in pieces of at most `pieceBytes` bytes. Throws SPOOL_CORRUPT while it is read when the input is
+   * missing or unreadable.
+   */
+  readInput(job: Job, pieceBytes: number): AsyncIterable<Uint8Array>;
   /** A new output file, once for each name of an attempt. Rejects with STORAGE_FULL when the disk is full. */
   createOutput(job: Job, name: string): Promise<OutputFile>;
   /** processing → completed, or failed when no output came out. */
@@ -77,3 +82,6 @@ export interface Ledger {
   /** One strike: processing → pending, or failed with WORKER_CRASHED at the third. Resolves with what it became. */
   strike(job: Job): Promise<'pending' | 'failed' | 'unchanged'>;
 }
+
+/** Where a job's bytes come from, and where those of its outputs go. */
+export type JobFiles = Pick<Ledger, 'readInput' | 'createOutput'>;

@@ -144,8 +144,11 @@ export class TaskLedger implements Ledger {
     const [changed] = await store.write({ statement: 'begin', parameters: { id, now: this.#now } });
     if (changed === undefined) return null;
     this.#tell(id);
-    const path = spool.path(inputName(id));
-    return { id, attempt: changed.attempt, specs: row.specs, header, path, bytes, sha256 };
+    return { id, attempt: changed.attempt, specs: row.specs, header, bytes, sha256 };
+  }
+
+  readInput({ id }: Job, pieceBytes: number): AsyncIterable<Uint8Array> {
+    return this.#parts.spool.read(inputName(id), pieceBytes);
   }
 
   async createOutput(job: Job, name: string): Promise<OutputFile> {

@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import { failpointAfter } from '../../shared/failpoint.ts';
@@ -96,6 +97,21 @@ export class Spool implements SpoolFolder {
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return null;
       throw error;
+    }
+  }
+
+  /**
+   * Reads a stored input in pieces of at most `pieceBytes` bytes. Throws SPOOL_CORRUPT while it is read when the file is
+   * missing or the disk cannot read it.
+   */
+  async *read(name: string, pieceBytes: number): AsyncGenerator<Buffer> {
+    try {
+      yield* createReadStream(this.path(name), { highWaterMark: pieceBytes });
+    } catch (error) {
+      const code = systemCode(error);
+      if (code !== 'ENOENT' && code !== 'EIO') throw error;
+      const message = `Expected a readable file for the stored input, received ${code}`;
+      throw new DarkroomError('SPOOL_CORRUPT', message, { cause: error });
     }
   }
 

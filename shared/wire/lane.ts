@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { z } from 'zod';
+import { type Clock, SYSTEM_CLOCK, type Timer } from '../clock.ts';
 import { DarkroomError } from '../errors.ts';
 import { FrameDecoder } from './decoder.ts';
 import {
@@ -44,16 +45,24 @@ export class Lane {
   readonly #handlers: LaneHandlers;
   readonly #deliver: { readonly [Kind in MessageKind]: (payload: Buffer) => void };
   readonly #timing: LaneTiming;
-  readonly #clock: NodeJS.Timeout;
+  readonly #clock: Clock;
+  readonly #ticks: Timer;
   #ticksSinceSent = 0;
   #ticksSinceHeard = 0;
   #closed = false;
 
-  constructor(socket: Socket, side: LaneSide, handlers: LaneHandlers, timing: LaneTiming = LANE_TIMING) {
+  constructor(
+    socket: Socket,
+    side: LaneSide,
+    handlers: LaneHandlers,
+    timing: LaneTiming = LANE_TIMING,
+    clock: Clock = SYSTEM_CLOCK,
+  ) {
     this.#socket = socket;
     this.#handlers = handlers;
     this.#deliver = this.#deliverers(handlers);
     this.#timing = timing;
+    this.#clock = clock;
     this.#machine = new LaneStateMachine(side);
     this.#decoder = new FrameDecoder({
       admit: (kind, length) => this.#machine.checkReceive(kind, length),
@@ -67,7 +76,7 @@ export class Lane {
     socket.on('error', (error) => this.close(error));
     socket.on('end', () => this.close(null));
     socket.on('close', () => this.close(null));
-    this.#clock = setInterval(() => this.#tick(), timing.beatMs / TICKS_PER_BEAT).unref();
+    this.#ticks = clock.setInterval(() => this.#tick(), timing.beatMs / TICKS_PER_BEAT).unref();
   }
 
   get state(): LaneState {
@@ -145,7 +154,7 @@ export class Lane {
   close(error: Error | null): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearInterval(this.#clock);
+    this.#clock.clearInterval(this.#ticks);
     if (!this.#socket.writableEnded) this.#socket.destroy();
     this.#handlers.closed(error);
   }

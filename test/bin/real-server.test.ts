@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import type { StoredOutput } from '../../server-a/dispatch/ledger.ts';
 import type { Tasks } from '../../server-a/tasks/tasks.ts';
 import { type Fixture, jpeg, startFixture } from '../server-a/http/http-fixture.ts';
+import { readInput } from '../server-a/tasks/support.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
 
 describe('client commands and the real Server A', () => {
@@ -84,7 +85,7 @@ function workOn(tasks: Tasks): void {
   const work = async (id: string): Promise<void> => {
     const job = await tasks.ledger.begin(id);
     if (job === null) return;
-    const picture = await sharp(job.path)
+    const picture = await sharp(await readInput(tasks, job))
       .resize(job.header.width / 2, job.header.height / 2)
       .toBuffer();
     const file = await tasks.ledger.createOutput(job, 'resize');

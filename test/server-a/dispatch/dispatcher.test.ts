@@ -180,7 +180,7 @@ describe('dispatcher', () => {
       const begin = ledger.begin.bind(ledger);
       ledger.begin = async (id) => {
         const job = await begin(id);
-        if (job !== null) await writeFile(job.path, Buffer.alloc(job.bytes));
+        if (job !== null) await writeFile(join(folder, 'spool', `${id}.input`), Buffer.alloc(job.bytes));
         return job;
       };
       expect((await ended(await submit())).error?.code).to.equal('SPOOL_CORRUPT');
@@ -416,7 +416,7 @@ describe('dispatcher', () => {
         failures -= 1;
         return { ...file, write: full };
       };
-      for (const name of ['begin', 'complete', 'fail', 'release', 'strike'] as const) {
+      for (const name of ['begin', 'readInput', 'complete', 'fail', 'release', 'strike'] as const) {
         Object.defineProperty(ledger, name, { value: tasks.ledger[name].bind(tasks.ledger) });
       }
       await start(obedient, { ledger });
@@ -436,7 +436,7 @@ describe('dispatcher', () => {
         let failures = 2 * failing.length;
         const ledger: Ledger = Object.create(tasks.ledger);
         ledger.waiting = () => [];
-        for (const method of ['begin', 'createOutput', 'complete', 'fail', 'release', 'strike'] as const) {
+        for (const method of ['begin', 'readInput', 'createOutput', 'complete', 'fail', 'release', 'strike'] as const) {
           const write = tasks.ledger[method].bind(tasks.ledger);
           const isFailing = failing.some((one) => one === method);
           const value = (...parameters: Parameters<typeof write>) => {

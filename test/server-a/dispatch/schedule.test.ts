@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { Turn } from '../../../server-a/dispatch/attempt.ts';
-import type { Job, QueuedTask } from '../../../server-a/dispatch/ledger.ts';
+import type { QueuedTask } from '../../../server-a/dispatch/ledger.ts';
 import { type Load, Schedule } from '../../../server-a/dispatch/schedule.ts';
-import { SMALL_HEADER } from '../../support/wire-client.ts';
+import { jobOf } from './support.ts';
 
 const IDLE: Load = { running: 0, inDoubt: 0, openLanes: 2 };
 
@@ -24,11 +24,6 @@ function drain(schedule: Schedule, load: Load): string[] {
   const turns: Turn[] = [];
   for (let turn = schedule.next(load); turn !== undefined; turn = schedule.next(load)) turns.push(turn);
   return turns.map(({ id, mode }) => `${id} ${mode}`);
-}
-
-function jobOf(id: string): Job {
-  const operations = [{ operation: 'resize', scale_factor: 0.5 }] as const;
-  return { id, attempt: 1, operations, header: SMALL_HEADER, path: '/nowhere', bytes: 1, sha256: '' };
 }
 
 describe('schedule', () => {

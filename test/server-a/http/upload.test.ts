@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import { beginJob, readInput } from '../tasks/support.ts';
 import {
   ask,
   type Fixture,
@@ -62,9 +62,9 @@ describe('POST /upload', () => {
       ['top_k', '3'],
     ] as const;
     const { task_id } = taskOf(await postForm(fixture, [...fields, ['image', picture, 'cat.jpg']]));
-    const job = await fixture.tasks.ledger.begin(task_id);
-    expect(await readFile(job?.path ?? '')).deep.equal(picture);
-    expect(job?.specs).deep.equal([
+    const job = await beginJob(fixture.tasks, task_id);
+    expect(await readInput(fixture.tasks, job)).deep.equal(picture);
+    expect(job.specs).deep.equal([
       { name: 'resize', operation: 'resize', width: 32 },
       { name: 'circle', operation: 'circle', size: 16, format: 'png' },
       { name: 'classify', operation: 'classify', top_k: 3 },

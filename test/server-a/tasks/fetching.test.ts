@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DatabaseSync } from '@photostructure/sqlite';
@@ -16,6 +15,7 @@ import {
   makePicture,
   nobody,
   RESIZE,
+  readInput,
   receivePicture,
   submitPicture,
   useTasks,
@@ -72,7 +72,7 @@ describe('fetching', () => {
     expect(tasks.get(id).input).to.include({ ...input, width: 8, height: 6, bytes: picture.length });
     expect(tasks.get(id).status).to.equal('pending');
     const job = await beginJob(tasks, id);
-    expect(await readFile(job.path)).to.deep.equal(picture);
+    expect(await readInput(tasks, job)).to.deep.equal(picture);
     await tasks.ledger.complete(job, [LABELS], {});
     expect(await files()).to.deep.equal([]);
     expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });

@@ -13,6 +13,7 @@ import {
   LABELS,
   makePicture,
   RESIZE,
+  readInput,
   receivePicture,
   storeOutput,
   submitPicture,
@@ -130,7 +131,7 @@ describe('kept pictures', () => {
     expect(tasks.counts().spool_bytes).to.equal(2 * bytes.length);
     await tasks.forget(task_id);
     const job = await beginJob(tasks, second.task_id);
-    expect(await readFile(job.path)).to.deep.equal(bytes);
+    expect(await readInput(tasks, job)).to.deep.equal(bytes);
     await tasks.ledger.complete(job, [failed('resize', 'late')], {});
     expect(await files()).to.deep.equal([]);
     expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import sharp from 'sharp';
 import type { Dispatch, Job, StoredOutput } from '../../../server-a/dispatch/ledger.ts';
 import type { TasksOptions } from '../../../server-a/tasks/parts.ts';
@@ -104,6 +105,11 @@ export async function beginJob(tasks: Tasks, id: string): Promise<Job> {
   const job = await tasks.ledger.begin(id);
   if (job === null) throw new Error(`Expected ${id} to begin`);
   return job;
+}
+
+/** The picture that a job works on. */
+export function readInput(tasks: Tasks, job: Job): Promise<Buffer> {
+  return buffer(tasks.ledger.readInput(job, job.bytes));
 }
 
 /** Writes, commits and describes a picture output as the dispatcher does. */

@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto';
+import { expect } from 'chai';
+import type { Attempt, Mode } from '../../../server-a/dispatch/attempt.ts';
+import { AttemptEnds } from '../../../server-a/dispatch/attempt-ends.ts';
+import type { JobOutcome } from '../../../server-a/dispatch/job-lane.ts';
+import { DarkroomError, type ErrorCode } from '../../../shared/errors.ts';
+import { createLogger } from '../../../shared/log.ts';
+import { codeOf } from '../tasks/support.ts';
+import { jobOf } from './support.ts';
+
+const INPUT = Buffer.from('the picture');
+const SHA256 = createHash('sha256').update(INPUT).digest('hex');
+
+function attemptOf(mode: Mode, id = 'one'): Attempt {
+  return { job: jobOf(id, { sha256: SHA256 }), mode };
+}
+
+function failed(code: ErrorCode): JobOutcome {
+  return { kind: 'failed', error: { code, message: 'why' } };
+}
+
+const LOST: JobOutcome = { kind: 'lost', instance: 'first', isPastGo: true };
+
+describe('ends of attempts', () => {
+  let ends: AttemptEnds;
+  /** What was done, in order. */
+  let done: string[];
+  let input: Buffer;
+  let strike: 'pending' | 'failed' | 'unchanged';
+  /** What each write rejects with. */
+  let problem: Error | null;
+
+  beforeEach(() => {
+    done = [];
+    input = INPUT;
+    strike = 'pending';
+    problem = null;
+    const write = async (what: string) => {
+      if (problem !== null) throw problem;
+      done.push(what);
+    };
+    ends = new AttemptEnds({
+      ledger: {
+        complete: (job) => write(`complete ${job.id}`).then(() => true),
+        fail: (job, { code }) => write(`fail ${job.id} ${code}`).then(() => true),
+        strike: (job) => write(`strike ${job.id}`).then(() => strike),
+        readInput: async function* () {
+          yield input;
+        },
+      },
+      schedule: {
+        release: ({ id }, mode) => write(`release ${id} ${mode}`),
+        putBack: ({ id, mode }) => done.push(`put back ${id} ${mode}`),
+      },
+      backOff: {
+        pause: (reason) => done.push(`pause: ${reason}`),
+        reset: () => done.push('reset'),
+        record: async (job, mode, work) => {
+          try {
+            await work();
+          } catch (error) {
+            done.push(`unwritten ${job.id} ${mode}`);
+            throw error;
+          }
+        },
+      },
+      log: createLogger('test', 'silent'),
+    });
+  });
+
+  /** Outputs that are made durable, or not. */
+  function received(commit: () => Promise<[]>): JobOutcome {
+    const discard = async () => {
+      done.push('discard');
+    };
+    return { kind: 'done', outputs: { commit, discard }, timings: {} };
+  }
+
+  it('complete a task, after which a pause is short again', async () => {
+    await ends.settle(
+      attemptOf('shared'),
+      received(() => Promise.resolve([])),
+      'first',
+    );
+    expect(done).to.deep.equal(['complete one', 'reset']);
+  });
+
+  it('discard outputs that cannot be made durable, and run the task again after a pause', async () => {
+    const full = () => Promise.reject(new DarkroomError('STORAGE_FULL', 'full'));
+    await ends.settle(attemptOf('alone'), received(full), 'first');
+    expect(done).to.deep.equal(['discard', 'release one alone', 'pause: this side could not go on']);
+  });
+
+  it('fail a task', async () => {
+    await ends.settle(attemptOf('shared'), failed('TIMEOUT'), 'first');
+    expect(done).to.deep.equal(['fail one TIMEOUT']);
+  });
+
+  it('blame the picture that cannot be decoded when the stored input is whole', async () => {
+    await ends.settle(attemptOf('shared'), failed('IMAGE_CORRUPT'), 'first');
+    expect(done).to.deep.equal(['fail one IMAGE_CORRUPT']);
+  });
+
+  it('blame the disk when the stored input has changed', async () => {
+    input = Buffer.from('the pictur_');
+    await ends.settle(attemptOf('shared'), failed('IMAGE_CORRUPT'), 'first');
+    expect(done).to.deep.equal(['fail one SPOOL_CORRUPT']);
+  });
+
+  it('run a task again at once, or after a pause', async () => {
+    await ends.settle(attemptOf('shared'), { kind: 'canceled' }, 'first');
+    await ends.settle(attemptOf('alone', 'two'), failed('DRAINING'), 'first');
+    expect(done).to.deep.equal(['release one shared', 'release two alone', 'pause: why']);
+  });
+
+  it('make a task that crashed beside others a suspect', async () => {
+    await ends.settle(attemptOf('shared'), failed('WORKER_CRASHED'), 'first');
+    expect(done).to.deep.equal(['release one alone']);
+  });
+
+  it('strike a task that crashed alone, and run it alone again', async () => {
+    await ends.settle(attemptOf('alone'), failed('WORKER_CRASHED'), 'first');
+    expect(done).to.deep.equal(['strike one', 'put back one alone']);
+  });
+
+  for (const became of ['failed', 'unchanged'] as const) {
+    it(`do not run a task again whose strike left it ${became}`, async () => {
+      strike = became;
+      await ends.settle(attemptOf('alone'), failed('WORKER_CRASHED'), 'first');
+      expect(done).to.deep.equal(['strike one']);
+    });
+  }
+
+  it('are in doubt until an instance answers', async () => {
+    await ends.settle(attemptOf('shared'), LOST, 'first');
+    expect([ends.inDoubt, done]).to.deep.equal([1, []]);
+    await ends.settleDoubts('first');
+    expect([ends.inDoubt, done]).to.deep.equal([0, ['release one shared']]);
+  });
+
+  it('are crashes when another instance answers', async () => {
+    await ends.settle(attemptOf('shared'), LOST, 'first');
+    await ends.settle(attemptOf('alone', 'two'), LOST, 'first');
+    await ends.settleDoubts('second');
+    expect(done).to.have.members(['release one alone', 'strike two', 'put back two alone']);
+  });
+
+  it('that cannot be written are left to the back-off, in the mode in which the task runs again', async () => {
+    problem = new DarkroomError('STORAGE_FULL', 'full');
+    expect(await codeOf(ends.settle(attemptOf('shared'), failed('TIMEOUT'), 'first'))).to.equal('STORAGE_FULL');
+    await ends.settle(attemptOf('shared', 'two'), LOST, 'first');
+    expect(await codeOf(ends.settleDoubts('second'))).to.equal('STORAGE_FULL');
+    await ends.settle(attemptOf('shared', 'three'), LOST, 'first');
+    expect(await codeOf(ends.settleDoubts('first'))).to.equal('STORAGE_FULL');
+    expect(done).to.deep.equal(['unwritten one shared', 'unwritten two alone', 'unwritten three shared']);
+  });
+
+  it('in doubt are released when the dispatcher closes, also after one that cannot be', async () => {
+    await ends.settle(attemptOf('shared'), LOST, 'first');
+    await ends.releaseDoubts();
+    problem = new DarkroomError('STORAGE_FULL', 'full');
+    await ends.releaseDoubts();
+    expect(done).to.deep.equal(['release one shared']);
+  });
+});

@@ -1,0 +1,130 @@
+import { expect } from 'chai';
+import { BackOff } from '../../../server-a/dispatch/back-off.ts';
+import { createLogger } from '../../../shared/log.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { jobOf } from './support.ts';
+
+/** Lets all promises that wait for nothing else settle. */
+const settled = () => new Promise(setImmediate);
+
+describe('back-off', () => {
+  let clock: ManualClock;
+  let backOff: BackOff;
+  let resumed: number;
+  /** What was released, and for how many calls yet a release fails. */
+  let released: string[];
+  let failures: number;
+
+  beforeEach(() => {
+    clock = new ManualClock();
+    resumed = 0;
+    released = [];
+    failures = 0;
+    backOff = new BackOff({
+      schedule: {
+        release: async ({ id }, mode) => {
+          failures -= 1;
+          if (failures >= 0) throw new Error('no room');
+          released.push(`${id} ${mode}`);
+        },
+      },
+      log: createLogger('test', 'silent'),
+      clock,
+      resumed: () => {
+        resumed += 1;
+      },
+    });
+  });
+
+  /** A pause of so many milliseconds, from its beginning to its end. */
+  async function expectPause(milliseconds: number): Promise<void> {
+    clock.advance(milliseconds - 1);
+    expect(backOff.isPaused).to.equal(true);
+    clock.advance(1);
+    await settled();
+  }
+
+  function failToRecord(id: string, mode: 'shared' | 'alone'): Promise<string> {
+    return backOff
+      .record(jobOf(id), mode, () => Promise.reject(new Error('no room')))
+      .then(
+        () => 'recorded',
+        (error) => String(error),
+      );
+  }
+
+  it('resumes after the pause', async () => {
+    backOff.pause('full');
+    await expectPause(500);
+    expect(backOff.isPaused).to.equal(false);
+    expect(resumed).to.equal(1);
+  });
+
+  it('pauses twice as long each time, up to 15 s', async () => {
+    for (const milliseconds of [500, 1000, 2000, 4000, 8000, 15_000, 15_000]) {
+      backOff.pause('full');
+      await expectPause(milliseconds);
+    }
+  });
+
+  it('begins again with a short pause after a reset', async () => {
+    backOff.pause('full');
+    await expectPause(500);
+    backOff.reset();
+    backOff.pause('full');
+    await expectPause(500);
+    expect(resumed).to.equal(2);
+  });
+
+  it('makes a pause under way no longer', async () => {
+    backOff.pause('full');
+    backOff.pause('full');
+    await expectPause(500);
+    backOff.pause('full');
+    await expectPause(1000);
+    expect(resumed).to.equal(2);
+  });
+
+  it('rejects as a write does, and releases its job after the pause, once', async () => {
+    expect(await failToRecord('one', 'alone')).to.equal('Error: no room');
+    expect(await failToRecord('two', 'shared')).to.equal('Error: no room');
+    for (const milliseconds of [500, 1000]) {
+      backOff.pause('full');
+      await expectPause(milliseconds);
+      expect(released).to.deep.equal(['one alone', 'two shared']);
+    }
+  });
+
+  it('keeps nothing of a job that was recorded', async () => {
+    await backOff.record(jobOf('one'), 'shared', () => Promise.resolve());
+    backOff.pause('full');
+    await expectPause(500);
+    expect(released).to.deep.equal([]);
+  });
+
+  it('pauses again when a job still cannot be released', async () => {
+    failures = 1;
+    await failToRecord('one', 'shared');
+    backOff.pause('full');
+    await expectPause(500);
+    expect(released).to.deep.equal([]);
+    await expectPause(1000);
+    expect(released).to.deep.equal(['one shared']);
+    expect(backOff.isPaused).to.equal(false);
+  });
+
+  it('neither resumes nor pauses once it is closed', async () => {
+    backOff.pause('full');
+    backOff.close();
+    clock.advance(60_000);
+    await settled();
+    expect(resumed).to.equal(0);
+    expect(clock.has(500)).to.equal(false);
+  });
+
+  it('does not pause once it is closed', () => {
+    backOff.close();
+    backOff.pause('full');
+    expect(clock.has(500)).to.equal(false);
+  });
+});

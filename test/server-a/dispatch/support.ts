@@ -1,0 +1,15 @@
+import type { Job } from '../../../server-a/dispatch/ledger.ts';
+import { SMALL_HEADER } from '../../support/wire-client.ts';
+
+/** The first attempt at a task; tests replace what they are about. */
+export function jobOf(id: string, changes: Partial<Job> = {}): Job {
+  return {
+    id,
+    attempt: 1,
+    specs: [{ name: 'resize', operation: 'resize', scale_factor: 0.5 }],
+    header: SMALL_HEADER,
+    bytes: 1000,
+    sha256: '',
+    ...changes,
+  };
+}
