@@ -6,6 +6,7 @@ import type { BackOff } from './back-off.ts';
 import type { JobOutcome } from './job-lane.ts';
 import type { Job, Ledger } from './ledger.ts';
 import type { Schedule } from './schedule.ts';
+import { trace } from './trace.ts';
 import { judge, type Verdict } from './verdict.ts';
 
 /** Bytes of an input that are read and hashed at a time. */
@@ -77,6 +78,7 @@ export class AttemptEnds {
   async #apply(attempt: Attempt, verdict: Verdict): Promise<void> {
     const { ledger } = this.#options;
     const { job } = attempt;
+    trace(job.id, 'has the verdict', verdict.kind);
     switch (verdict.kind) {
       case 'complete':
         return this.#complete(attempt, verdict.received);

@@ -3,6 +3,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { Mode } from './attempt.ts';
 import type { Job } from './ledger.ts';
 import type { Schedule } from './schedule.ts';
+import { trace } from './trace.ts';
 
 /** First and longest pause, in milliseconds; each is twice the one before. */
 const FIRST_PAUSE_MS = 500;
@@ -44,6 +45,7 @@ export class BackOff {
   /** Starts a pause, unless one is under way. */
   pause(reason: string): void {
     if (this.isPaused || this.#isClosed) return;
+    trace('dispatch', 'pauses for', this.#pauseMs, 'ms:', reason);
     this.#options.log.warn({ reason, pause_ms: this.#pauseMs }, 'dispatch pauses');
     this.#timer = this.#options.clock.setTimeout(() => {
       this.#timer = null;
@@ -62,6 +64,7 @@ export class BackOff {
     try {
       await write();
     } catch (error) {
+      trace(job.id, 'could not be written');
       this.#unwritten.set(job.id, { job, mode });
       throw error;
     }
@@ -74,6 +77,7 @@ export class BackOff {
   }
 
   async #resume(): Promise<void> {
+    trace('dispatch', 'resumes');
     try {
       for (const { job, mode } of this.#unwritten.values()) {
         await this.#options.schedule.release(job, mode);

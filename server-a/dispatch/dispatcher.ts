@@ -8,6 +8,7 @@ import type { JobLane, JobOutcome } from './job-lane.ts';
 import { type Backend, Lanes } from './lanes.ts';
 import type { Dispatch, Ledger } from './ledger.ts';
 import { Schedule } from './schedule.ts';
+import { trace } from './trace.ts';
 
 export interface DispatcherOptions {
   readonly ledger: Ledger;
@@ -81,6 +82,7 @@ export class Dispatcher implements Dispatch {
   }
 
   cancel(id: string): void {
+    trace(id, 'is canceled');
     this.#schedule.remove(id);
     const running = this.#running.get(id);
     if (running === undefined) return;
@@ -93,6 +95,7 @@ export class Dispatcher implements Dispatch {
    * release cannot be written is pending again at the next start.
    */
   async close(graceMs: number): Promise<void> {
+    trace('dispatch', 'ends');
     this.#isDraining = true;
     this.#backOff.close();
     if (this.#running.size > 0) {
@@ -124,6 +127,7 @@ export class Dispatcher implements Dispatch {
 
   #start(lane: JobLane, { id, mode }: Turn): void {
     const task: RunningTask = { id, mode, lane: null, isCanceled: false };
+    trace(id, 'starts,', mode);
     this.#running.set(id, task);
     this.#attempt(lane, task)
       .catch((error: unknown) => {
@@ -131,6 +135,7 @@ export class Dispatcher implements Dispatch {
         this.#backOff.pause('an attempt failed inside');
       })
       .finally(() => {
+        trace(id, 'no longer runs');
         this.#running.delete(id);
         if (this.#running.size === 0) this.#idle?.();
         this.#dispatch();
@@ -160,14 +165,17 @@ export class Dispatcher implements Dispatch {
       return null;
     }
     const attempt: Attempt = { job, mode };
+    trace(id, 'is given to a lane as attempt', job.attempt);
     task.lane = lane;
     const outcome = await lane.run(attempt, deadlineMs);
     task.lane = null;
+    trace(id, 'has the outcome', outcome.kind);
     return { attempt, outcome };
   }
 
   /** An instance of Server B answers on a lane. */
   #answered(instance: string): void {
+    trace('dispatch', 'hears from instance', instance);
     this.#ends
       .settleDoubts(instance)
       .catch((error: unknown) => {

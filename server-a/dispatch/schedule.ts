@@ -1,6 +1,7 @@
 import { type Mode, modeOf, type Turn } from './attempt.ts';
 import type { Job, Ledger } from './ledger.ts';
 import { WaitingQueue } from './queue.ts';
+import { trace } from './trace.ts';
 
 /** Tasks that run at the same time, per lane: one on the lane, one whose outputs are being made durable. */
 const RUNNING_PER_LANE = 2;
@@ -27,11 +28,13 @@ export class Schedule {
 
   /** Puts a task at the end of its queue. */
   add({ id, mode }: Turn): void {
+    trace(id, 'waits,', mode);
     this.#queues[mode].add(id);
   }
 
   /** Puts a task that had its turn before all that have not had one yet. */
   putBack({ id, mode }: Turn): void {
+    trace(id, 'waits again,', mode);
     this.#queues[mode].putBack(id);
   }
 

@@ -13,6 +13,7 @@ import {
   type SignalKind,
 } from './frame.ts';
 import { type LaneSide, type LaneState, LaneStateMachine } from './lane-state.ts';
+import { LaneTrace } from './lane-trace.ts';
 import { MESSAGE_SCHEMAS, type Message, parseMessage } from './messages.ts';
 
 /** One handler a frame kind, named exactly after it. A handler that throws closes the lane with that error. */
@@ -37,10 +38,14 @@ export const LANE_TIMING: LaneTiming = { beatMs: 2000, deadMs: 6000 };
 /** The clock ticks this many times per beat; silence is counted in ticks, so a stalled event loop counts once. */
 const TICKS_PER_BEAT = 4;
 
+/** What GO, CANCEL, BEAT and DATA carry beside their kind. */
+const NO_MESSAGE = {};
+
 /** Owns one TCP connection: frames in and out, the state, the signs of life. */
 export class Lane {
   readonly #socket: Socket;
   readonly #machine: LaneStateMachine;
+  readonly #trace: LaneTrace;
   readonly #decoder: FrameDecoder;
   readonly #handlers: LaneHandlers;
   readonly #deliver: { readonly [Kind in MessageKind]: (payload: Buffer) => void };
@@ -64,11 +69,12 @@ export class Lane {
     this.#timing = timing;
     this.#clock = clock;
     this.#machine = new LaneStateMachine(side);
+    this.#trace = new LaneTrace(socket, side);
     this.#decoder = new FrameDecoder({
       admit: (kind, length) => this.#machine.checkReceive(kind, length),
       control: (kind, payload) => this.#dispatch(kind, payload),
       data: (piece) => {
-        if (this.#machine.data(piece.length) && !this.#closed) this.#handlers.DATA?.(piece);
+        if (this.#moveByData('received', piece.length) && !this.#closed) this.#handlers.DATA?.(piece);
       },
     });
     socket.setNoDelay(true);
@@ -97,7 +103,7 @@ export class Lane {
     if (this.#closed) return;
     const frame = encodeMessage(kind, message);
     this.#machine.checkSend(kind, frame.length);
-    this.#machine.control(kind, bodyOf(message));
+    this.#move('sent', kind, message);
     this.#write(frame);
   }
 
@@ -105,7 +111,7 @@ export class Lane {
   signal(kind: SignalKind): void {
     if (this.#closed) return;
     this.#machine.checkSend(kind, 0);
-    this.#machine.control(kind);
+    this.#move('sent', kind, NO_MESSAGE);
     this.#write(encodeHeader(kind, 0));
   }
 
@@ -118,7 +124,7 @@ export class Lane {
     for (let offset = 0; offset < bytes.length && !this.#closed && isWanted(); offset += MAX_DATA_BYTES) {
       const piece = bytes.subarray(offset, offset + MAX_DATA_BYTES);
       this.#machine.checkSend('DATA', piece.length);
-      this.#machine.data(piece.length);
+      this.#moveByData('sent', piece.length);
       this.#socket.cork();
       this.#write(encodeHeader('DATA', piece.length));
       const hasRoom = this.#socket.write(piece);
@@ -129,6 +135,7 @@ export class Lane {
 
   /** Stops reading; TCP then holds the other side back. Its silence does not count meanwhile. */
   pause(): void {
+    this.#trace.note(this.#machine.state, 'stops reading');
     this.#socket.pause();
   }
 
@@ -138,6 +145,7 @@ export class Lane {
   }
 
   resume(): void {
+    this.#trace.note(this.#machine.state, 'reads again');
     this.#ticksSinceHeard = 0;
     this.#socket.resume();
   }
@@ -154,6 +162,7 @@ export class Lane {
   close(error: Error | null): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#trace.note(this.#machine.state, error === null ? 'closed' : `closed: ${error.message}`);
     this.#clock.clearInterval(this.#ticks);
     if (!this.#socket.writableEnded) this.#socket.destroy();
     this.#handlers.closed(error);
@@ -174,7 +183,7 @@ export class Lane {
     // It has crossed the end of the job that it was for.
     if (kind === 'CANCEL' && this.#machine.state === 'idle') return;
     if (kind === 'GO' || kind === 'CANCEL') {
-      this.#machine.control(kind);
+      this.#move('received', kind, NO_MESSAGE);
       this.#handlers[kind]?.();
       return;
     }
@@ -190,7 +199,7 @@ export class Lane {
     ) => {
       return (payload: Buffer) => {
         const message = parseMessage(kind, schema, payload);
-        this.#machine.control(kind, bodyOf(message));
+        this.#move('received', kind, message);
         handler?.(message);
       };
     };
@@ -203,6 +212,21 @@ export class Lane {
       DONE: deliver('DONE', MESSAGE_SCHEMAS.DONE, handlers.DONE),
       FAIL: deliver('FAIL', MESSAGE_SCHEMAS.FAIL, handlers.FAIL),
     };
+  }
+
+  #move(way: 'sent' | 'received', kind: Exclude<FrameKind, 'DATA'>, message: object): void {
+    const before = this.#machine.state;
+    this.#machine.control(kind, bodyOf(message));
+    this.#trace.frame(way, kind, message, before, this.#machine.state);
+  }
+
+  /** False for bytes of a job that has failed already. */
+  #moveByData(way: 'sent' | 'received', bytes: number): boolean {
+    const before = this.#machine.state;
+    const isWanted = this.#machine.data(bytes);
+    const after = this.#machine.state;
+    if (after !== before) this.#trace.frame(way, 'DATA', NO_MESSAGE, before, after);
+    return isWanted;
   }
 
   #write(bytes: Buffer): void {
