@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import sharp from 'sharp';
-import { probe } from '../server-a/source/probe.ts';
-import { openRandomAccess } from '../server-a/source/random-access.ts';
+import { probe } from '../server-a/probe/probe.ts';
+import { openRandomAccess } from '../server-a/probe/random-access.ts';
 import { jobCost } from '../server-b/cost.ts';
 import { OPERATIONS } from '../server-b/operations/index.ts';
 import { setUpLibvips } from '../server-b/operations/libvips.ts';

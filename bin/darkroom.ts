@@ -15,7 +15,7 @@ import { serverBCommand } from './commands/server-b.ts';
 import { snapCommand } from './commands/snap.ts';
 import { statusCommand } from './commands/status.ts';
 import { uploadCommand } from './commands/upload.ts';
-import { describeFailure } from './failure.ts';
+import { describeFailure } from './serve/failure.ts';
 import { shieldTaskIds } from './task-id.ts';
 
 const packageJson = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cameraSettings } from '../bin/camera/config.ts';
-import { CLIENT_PREFIX, clientSettings, grpcClientSettings } from '../bin/client/config.ts';
+import { CLIENT_PREFIX, clientSettings, grpcClientSettings } from '../bin/http/config.ts';
 import { zeromqAddresses } from '../bin/zeromq/config.ts';
 import { SERVER_A_PREFIX, serverASettings } from '../server-a/config.ts';
 import { SERVER_B_PREFIX, serverBSettings } from '../server-b/config.ts';

@@ -3,14 +3,14 @@ import { closePart } from './closing.ts';
 import type { ServerASettings } from './config.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import type { Backend } from './dispatch/lanes.ts';
-import { createApp } from './http/app.ts';
-import type { Readiness } from './http/health.ts';
-import { listen } from './http/server.ts';
-import { Presets } from './presets.ts';
-import type { Protocol } from './protocol.ts';
+import { createApp } from './protocols/http/app.ts';
+import type { Readiness } from './protocols/http/routes/health.ts';
+import { listen } from './protocols/http/server.ts';
+import type { Protocol } from './protocols/protocol.ts';
+import { attachEvents } from './protocols/websocket/events.ts';
+import { Relay, startRelay } from './protocols/websocket/relay.ts';
+import { Presets } from './tasks/presets.ts';
 import { Tasks } from './tasks/tasks.ts';
-import { attachEvents } from './websocket/events.ts';
-import { Relay, startRelay } from './websocket/relay.ts';
 
 /** How long jobs under way may take to finish at the end, in milliseconds; the rest stays pending. */
 const DRAIN_MS = 20_000;
@@ -98,11 +98,11 @@ interface Beside {
 const BESIDE: readonly Beside[] = [
   {
     isOn: ({ zeromqPort }) => zeromqPort !== 0,
-    start: async (ground) => (await import('./zeromq/index.ts')).startZeromq(ground),
+    start: async (ground) => (await import('./protocols/zeromq/index.ts')).startZeromq(ground),
   },
   {
     isOn: ({ grpcPort }) => grpcPort !== 0,
-    start: async (ground) => (await import('./grpc/index.ts')).startGrpc(ground),
+    start: async (ground) => (await import('./protocols/grpc/index.ts')).startGrpc(ground),
   },
   { isOn: (settings) => settings.websocketPort !== 0 && !sharesPort(settings), start: startRelay },
 ];

@@ -9,7 +9,7 @@ import { Budget } from './budget.ts';
 import { DRAIN_MS } from './child-messages.ts';
 import type { ServerBSettings } from './config.ts';
 import { type ListenAddress, Listener } from './listener.ts';
-import { watchModel } from './model-watch.ts';
+import { watchModel } from './model/watch.ts';
 import { Pool } from './pool.ts';
 
 /** How often a drain looks whether the last job is done, in milliseconds. */

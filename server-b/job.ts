@@ -4,7 +4,7 @@ import type { ImageHeader } from '../shared/image-header.ts';
 import type { Format } from '../shared/operations/format.ts';
 import type { OutputSpec } from '../shared/operations/index.ts';
 import type { OutputHeader, Timings } from '../shared/task.ts';
-import type { ModelFiles } from './model.ts';
+import type { ModelFiles } from './model/find.ts';
 
 /** What one operation gave: an encoded picture and what it is, or data. */
 export type Product =

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { DarkroomError } from '../shared/errors.ts';
-import { JobLane, type JobLaneContext } from './job-lane.ts';
+import { JobLane, type JobLaneContext } from './lane-server.ts';
 
 /** Connections beyond the slots: room for a second Server A and for lanes that are being replaced. */
 const SPARE_CONNECTIONS = 64;

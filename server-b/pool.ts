@@ -8,7 +8,7 @@ import type { ImageHeader } from '../shared/image-header.ts';
 import type { Logger } from '../shared/log.ts';
 import type { OutputSpec } from '../shared/operations/index.ts';
 import type { JobOutcome, WorkerJob, WorkerReply, WorkerSettings } from './job.ts';
-import type { ModelFiles } from './model.ts';
+import type { ModelFiles } from './model/find.ts';
 
 /** One job for the pool. */
 export interface PoolJob {

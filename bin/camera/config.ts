@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { resolveSettings } from '../../shared/config.ts';
-import { CLIENT_PREFIX, clientSettings } from '../client/config.ts';
+import { CLIENT_PREFIX, clientSettings } from '../http/config.ts';
 import { readEnvironment } from '../settings.ts';
 
 /** What the commands that speak to the relay need to know. */

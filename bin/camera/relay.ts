@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws';
 import { DarkroomError } from '../../shared/errors.ts';
-import { Backoff } from '../client/retry.ts';
+import { Backoff } from '../http/retry.ts';
 import { type CameraSettings, relayAddress } from './config.ts';
 
 /** Milliseconds to open a connection. */

@@ -2,7 +2,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nanoid } from 'nanoid';
 import { DarkroomError, describeError, type ErrorDescription, systemCode } from '../../shared/errors.ts';
-import { Client } from '../client/client.ts';
+import { Client } from '../http/client.ts';
 import { abortOnSignal } from '../signals.ts';
 import { type CameraSettings, relayAddress } from './config.ts';
 import { stayConnected } from './relay.ts';

@@ -2,8 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { request } from 'undici';
 import { DarkroomError, invalid } from '../../shared/errors.ts';
-import { formatOfExtension } from '../client/formats.ts';
-import { isFolder } from '../client/is-folder.ts';
+import { formatOfExtension } from '../http/formats.ts';
+import { isFolder } from '../http/is-folder.ts';
 import { grabFrame } from './ffmpeg.ts';
 
 const DEFAULT_DEVICE = '/dev/video0';

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { cameraSettings, resolveCameraSettings } from '../camera/config.ts';
 import type { CameraFlags } from '../camera/run-camera.ts';
-import { CLIENT_PREFIX } from '../client/config.ts';
+import { CLIENT_PREFIX } from '../http/config.ts';
 import { addSettings } from '../settings.ts';
 
 /** `darkroom camera`. */

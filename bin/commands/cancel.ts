@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { addClientSettings, resolveClientSettings } from '../client/config.ts';
+import { addClientSettings, resolveClientSettings } from '../http/config.ts';
 import { taskIdArgument } from '../task-id.ts';
 
 /** `darkroom cancel <id>`. */
@@ -8,7 +8,7 @@ export function cancelCommand(): Command {
     .description('cancel a task, or forget one that has ended')
     .addArgument(taskIdArgument());
   return addClientSettings(command).action(async (id: string, flags: Record<string, unknown>) => {
-    const { withClient } = await import('../client/with-client.ts');
+    const { withClient } = await import('../http/with-client.ts');
     await withClient(resolveClientSettings(flags), async (client) => {
       const task = await client.cancel(id);
       process.stdout.write(`${id}  ${task === null ? 'forgotten' : task.status}\n`);

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { resolveSettings } from '../../shared/config.ts';
-import { CLIENT_PREFIX, grpcClientSettings } from '../client/config.ts';
+import { CLIENT_PREFIX, grpcClientSettings } from '../http/config.ts';
 import { addSettings, readEnvironment } from '../settings.ts';
 
 /** `darkroom circle <paths...>`. */
@@ -14,7 +14,7 @@ export function circleCommand(): Command {
   return addSettings(command, grpcClientSettings, CLIENT_PREFIX).action(
     async (paths: string[], flags: { size: string; json?: boolean } & Record<string, unknown>) => {
       const settings = resolveSettings(grpcClientSettings, CLIENT_PREFIX, flags, readEnvironment());
-      const { runCircle } = await import('../client/run-circle.ts');
+      const { runCircle } = await import('../grpc/run-circle.ts');
       await runCircle(paths, flags, settings);
     },
   );

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { resolveSettings } from '../../shared/config.ts';
-import { CLIENT_PREFIX } from '../client/config.ts';
+import { CLIENT_PREFIX } from '../http/config.ts';
 import { addSettings, readEnvironment } from '../settings.ts';
 import { listSettings } from '../zeromq/config.ts';
 

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { resolveSettings } from '../../shared/config.ts';
 import { MAX_SIDE } from '../../shared/operations/bounds.ts';
-import { CLIENT_PREFIX } from '../client/config.ts';
+import { CLIENT_PREFIX } from '../http/config.ts';
 import { addSettings, readEnvironment } from '../settings.ts';
 import { taskIdArgument } from '../task-id.ts';
 import { type RequestSettings, requestSettings } from '../zeromq/config.ts';

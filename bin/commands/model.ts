@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { z } from 'zod';
 import { SERVER_A_PREFIX } from '../../server-a/config.ts';
-import type { ModelFiles } from '../../server-b/model.ts';
+import type { ModelFiles } from '../../server-b/model/find.ts';
 import { commonSettings, resolveSettings } from '../../shared/config.ts';
 import { addSettings, readEnvironment } from '../settings.ts';
 import { abortOnSignal } from '../signals.ts';
@@ -24,7 +24,7 @@ function installCommand(): Command {
 }
 
 async function showModel(flags: Record<string, unknown>): Promise<void> {
-  const { describeModel } = await import('../../server-b/model.ts');
+  const { describeModel } = await import('../../server-b/model/find.ts');
   const settings = resolveSettings(showSettings, SERVER_A_PREFIX, flags, readEnvironment());
   const report = await describeModel({ dataDir: settings.dataDir, model: settings.model });
   const kind = report.model?.official === true ? 'official' : 'custom';
@@ -45,11 +45,11 @@ async function installModel(file: string | undefined, _flags: unknown, command: 
 }
 
 async function fetchOfficial(dataDir: string): Promise<ModelFiles> {
-  const { fetchModelWithBar } = await import('../fetch-model.ts');
+  const { fetchModelWithBar } = await import('../serve/fetch-model.ts');
   return fetchModelWithBar(dataDir, abortOnSignal());
 }
 
 async function copy(file: string, dataDir: string): Promise<ModelFiles> {
-  const install = await import('../../server-b/model-install.ts');
+  const install = await import('../../server-b/model/install.ts');
   return install.installModel(file, dataDir);
 }

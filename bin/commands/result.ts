@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { addClientSettings, resolveClientSettings } from '../client/config.ts';
+import { addClientSettings, resolveClientSettings } from '../http/config.ts';
 import { taskIdArgument } from '../task-id.ts';
 
 /** `darkroom result <id> [name] -o <file>`. */
@@ -11,7 +11,7 @@ export function resultCommand(): Command {
     .requiredOption('-o, --output <file>', 'where to');
   return addClientSettings(command).action(
     async (id: string, name: string | undefined, flags: Record<string, unknown> & { output: string }) => {
-      const { withClient } = await import('../client/with-client.ts');
+      const { withClient } = await import('../http/with-client.ts');
       await withClient(resolveClientSettings(flags), (client) => client.download(id, name, flags.output));
     },
   );

@@ -6,11 +6,11 @@ import { SERVER_A_PREFIX, type ServerASettings, serverASettings } from '../../se
 import { SERVER_B_PREFIX, type ServerBSettings, serverBSettings } from '../../server-b/config.ts';
 import { commonSettings, resolveSettings } from '../../shared/config.ts';
 import { invalid } from '../../shared/errors.ts';
-import { formatAddress } from '../address.ts';
-import { explainListenFailure } from '../failure.ts';
-import { fetchMissingModel } from '../fetch-model.ts';
-import { checkPorts } from '../ports.ts';
-import { runServerA } from '../run-server-a.ts';
+import { formatAddress } from '../serve/address.ts';
+import { explainListenFailure } from '../serve/failure.ts';
+import { fetchMissingModel } from '../serve/fetch-model.ts';
+import { checkPorts } from '../serve/ports.ts';
+import { runServerA } from '../serve/run-server-a.ts';
 import { addSettings, type Environment, readEnvironment } from '../settings.ts';
 import { abortOnSignal } from '../signals.ts';
 import { serveApart } from './server-a.ts';

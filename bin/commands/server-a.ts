@@ -2,9 +2,9 @@ import { Command } from 'commander';
 import { SERVER_A_PREFIX, type ServerASettings, serverASettings } from '../../server-a/config.ts';
 import { resolveSettings } from '../../shared/config.ts';
 import { invalid } from '../../shared/errors.ts';
-import { formatAddress, parseAddress } from '../address.ts';
-import { checkPorts } from '../ports.ts';
-import { runServerA } from '../run-server-a.ts';
+import { formatAddress, parseAddress } from '../serve/address.ts';
+import { checkPorts } from '../serve/ports.ts';
+import { runServerA } from '../serve/run-server-a.ts';
 import { addSettings, readEnvironment } from '../settings.ts';
 import { abortOnSignal } from '../signals.ts';
 

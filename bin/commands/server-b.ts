@@ -2,9 +2,9 @@ import { Command } from 'commander';
 import { SERVER_B_PREFIX, serverBSettings } from '../../server-b/config.ts';
 import { resolveSettings } from '../../shared/config.ts';
 import { DarkroomError } from '../../shared/errors.ts';
-import { formatAddress, isLoopback } from '../address.ts';
-import { explainListenFailure } from '../failure.ts';
-import { fetchMissingModel } from '../fetch-model.ts';
+import { formatAddress, isLoopback } from '../serve/address.ts';
+import { explainListenFailure } from '../serve/failure.ts';
+import { fetchMissingModel } from '../serve/fetch-model.ts';
 import { addSettings, readEnvironment } from '../settings.ts';
 import { aborted, abortOnSignal } from '../signals.ts';
 

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { cameraSettings, relayAddress, resolveCameraSettings } from '../camera/config.ts';
-import { CLIENT_PREFIX } from '../client/config.ts';
+import { CLIENT_PREFIX } from '../http/config.ts';
 import { addSettings } from '../settings.ts';
 import { abortOnSignal } from '../signals.ts';
 

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { addClientSettings, resolveClientSettings } from '../client/config.ts';
+import { addClientSettings, resolveClientSettings } from '../http/config.ts';
 import { taskIdArgument } from '../task-id.ts';
 
 /** `darkroom status <id>`. */
@@ -11,8 +11,8 @@ export function statusCommand(): Command {
     .option('--json', 'as one JSON line')
     .addHelpText('after', '\nThe exit code is 1 when the task failed or was canceled.');
   return addClientSettings(command).action(async (id: string, flags: Record<string, unknown>) => {
-    const { withClient } = await import('../client/with-client.ts');
-    const { taskLine } = await import('../client/task-line.ts');
+    const { withClient } = await import('../http/with-client.ts');
+    const { taskLine } = await import('../http/task-line.ts');
     await withClient(resolveClientSettings(flags), async (client) => {
       const task = await (flags['wait'] === true ? client.waitForEnd(id) : client.status(id));
       process.stdout.write(`${flags['json'] === true ? JSON.stringify(task) : taskLine(task)}\n`);

@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { FITS, GRAVITIES } from '../../shared/operations/bounds.ts';
 import { FORMATS } from '../../shared/operations/format.ts';
-import { addClientSettings, resolveClientSettings } from '../client/config.ts';
-import type { UploadFlags } from '../client/run-upload.ts';
+import { addClientSettings, resolveClientSettings } from '../http/config.ts';
+import type { UploadFlags } from '../http/run-upload.ts';
 
 const MOST_JOBS = 256;
 
@@ -49,7 +49,7 @@ export function uploadCommand(): Command {
     .addHelpText('after', '\nThe exit code is 1 when any file failed.');
   return addClientSettings(command).action(async (paths: string[], flags: UploadFlags & Record<string, unknown>) => {
     const settings = resolveClientSettings(flags);
-    const { runUpload } = await import('../client/run-upload.ts');
+    const { runUpload } = await import('../http/run-upload.ts');
     await runUpload(paths, flags, settings);
   });
 }

@@ -1,6 +1,6 @@
 import { Subscriber } from 'zeromq';
 import { z } from 'zod';
-import { openConsole } from '../client/console.ts';
+import { openConsole } from '../http/console.ts';
 import { abortOnSignal } from '../signals.ts';
 import type { ListSettings } from './config.ts';
 import { readAnswer, receive, request, socketOptions, untilAborted } from './request.ts';

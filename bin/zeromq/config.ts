@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { clientSettings } from '../client/config.ts';
+import { clientSettings } from '../http/config.ts';
 
 const endpoint = z
   .string()

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { nanoid } from 'nanoid';
 import { z } from 'zod';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
-import { type Console, openConsole } from '../client/console.ts';
+import { type Console, openConsole } from '../http/console.ts';
 import { abortOnSignal } from '../signals.ts';
 import type { RequestSettings } from './config.ts';
 import { request } from './request.ts';

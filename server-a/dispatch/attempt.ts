@@ -1,4 +1,4 @@
-import type { Job } from './ledger.ts';
+import type { Job } from './contract.ts';
 
 /**
  * How a task runs: `shared` beside others, or `alone`, with nothing else on Server B. A crash is held against a task

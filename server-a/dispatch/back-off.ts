@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Mode } from './attempt.ts';
-import type { Job } from './ledger.ts';
+import type { Job } from './contract.ts';
 import type { Schedule } from './schedule.ts';
 import { trace } from './trace.ts';
 

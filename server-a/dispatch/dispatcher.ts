@@ -4,9 +4,9 @@ import { LANE_TIMING, type LaneTiming } from '../../shared/wire/lane.ts';
 import { type Attempt, modeOf, type Turn } from './attempt.ts';
 import { AttemptEnds } from './attempt-ends.ts';
 import { BackOff } from './back-off.ts';
-import type { JobLane, JobOutcome } from './job-lane.ts';
+import type { Dispatch, Ledger } from './contract.ts';
+import type { JobLane, JobOutcome } from './lane-client.ts';
 import { type Backend, Lanes } from './lanes.ts';
-import type { Dispatch, Ledger } from './ledger.ts';
 import { Schedule } from './schedule.ts';
 import { trace } from './trace.ts';
 

@@ -2,8 +2,8 @@ import type { Clock, Timer } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
-import { JobLane } from './job-lane.ts';
-import type { JobFiles } from './ledger.ts';
+import type { JobFiles } from './contract.ts';
+import { JobLane } from './lane-client.ts';
 
 /** First and longest wait before connecting again, in milliseconds; it doubles in between. */
 const FIRST_WAIT_MS = 50;

@@ -1,6 +1,6 @@
 import { DarkroomError } from '../../shared/errors.ts';
 import type { OutputHeader } from '../../shared/task.ts';
-import type { Job, Ledger, OutputFile, StoredOutput } from './ledger.ts';
+import type { Job, Ledger, OutputFile, StoredOutput } from './contract.ts';
 
 /** Where output files are made. */
 export type OutputStore = Pick<Ledger, 'createOutput'>;

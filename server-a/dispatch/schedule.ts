@@ -1,5 +1,5 @@
 import { type Mode, modeOf, type Turn } from './attempt.ts';
-import type { Job, Ledger } from './ledger.ts';
+import type { Job, Ledger } from './contract.ts';
 import { WaitingQueue } from './queue.ts';
 import { trace } from './trace.ts';
 

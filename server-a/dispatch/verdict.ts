@@ -1,5 +1,5 @@
 import { describeError, ERRORS, type ErrorDescription } from '../../shared/errors.ts';
-import type { JobOutcome } from './job-lane.ts';
+import type { JobOutcome } from './lane-client.ts';
 
 /** What an attempt's outcome means for its task. */
 export type Verdict =

@@ -4,13 +4,13 @@ import { DarkroomError, describeError, ERRORS } from '../../shared/errors.ts';
 import { checkOutputLimits } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import { abortOr } from '../abort.ts';
-import type { UrlLimits } from '../source/url.ts';
-import type { Admission } from './admission.ts';
-import type { IntakeLimits } from './intake.ts';
-import type { TaskLedger } from './ledger.ts';
-import { discardPicture, type ReceivedPicture, receivePicture } from './reception.ts';
-import { inputName, type Spool } from './spool.ts';
-import type { Store } from './store.ts';
+import type { UrlLimits } from '../fetch-url/fetch-picture.ts';
+import type { Admission } from '../intake/admission.ts';
+import { discardPicture, type ReceivedPicture, receivePicture } from '../intake/receive.ts';
+import type { IntakeLimits } from '../intake/write-upload.ts';
+import { inputName, type Spool } from '../spool/spool.ts';
+import type { Store } from '../store/store.ts';
+import type { TaskLedger } from './lifecycle.ts';
 
 /** Follows the fetches of listed URLs: `NODE_DEBUG=darkroom-fetch`. */
 const trace = debuglog('darkroom-fetch');
@@ -150,7 +150,7 @@ export class Fetching {
     const reservation = admission.reserve(urlLimits.maxBytes);
     try {
       // Loaded with the first URL: its HTTP client would be a tenth of every start.
-      const { fetchPicture } = await import('../source/url.ts');
+      const { fetchPicture } = await import('../fetch-url/fetch-picture.ts');
       const { body, filename } = await fetchPicture(url, urlLimits, signal);
       try {
         return await receivePicture(body, spool, reservation, { filename, limits, signal });

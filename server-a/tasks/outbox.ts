@@ -1,5 +1,5 @@
 import type { Task } from '../../shared/task.ts';
-import type { Store } from './store.ts';
+import type { Store } from '../store/store.ts';
 
 /** Ends that an audience must be told of: each at least once over all lives of the service, and once in this one. */
 export class Outbox {

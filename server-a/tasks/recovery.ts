@@ -1,6 +1,6 @@
 import type { Logger } from '../../shared/log.ts';
-import type { Spool, SpoolName } from './spool.ts';
-import type { Store } from './store.ts';
+import type { Spool, SpoolName } from '../spool/spool.ts';
+import type { Store } from '../store/store.ts';
 
 /**
  * What a start does before anything is served: tasks that were being processed wait again, at no cost to them, and

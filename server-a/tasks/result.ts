@@ -1,11 +1,12 @@
-import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
+import { type FileHandle, open } from 'node:fs/promises';
+import { DarkroomError, expectedMessage, systemCode } from '../../shared/errors.ts';
 import { MEDIA_TYPES } from '../../shared/operations/format.ts';
 import { operationOf } from '../../shared/operations/index.ts';
 import { ORIGINAL } from '../../shared/operations/outputs.ts';
 import type { OutputHeader, TaskOutput } from '../../shared/task.ts';
-import type { StoredOutput } from '../dispatch/ledger.ts';
-import { inputName, outputName, type Spool } from './spool.ts';
-import { pictureOf, type StoredPicture, type TaskRow, toTaskOutput } from './task-record.ts';
+import type { StoredOutput } from '../dispatch/contract.ts';
+import { inputName, outputName, type Spool } from '../spool/spool.ts';
+import { pictureOf, type StoredPicture, type TaskRow, toTaskOutput } from '../store/row.ts';
 
 /** A finished output, ready to be sent. */
 export type Result =
@@ -20,16 +21,29 @@ export type Result =
     }
   | { readonly kind: 'data'; readonly output: TaskOutput };
 
+/** A picture among a task's results. */
+export type PictureResult = Extract<Result, { kind: 'picture' }>;
+
+/** Opens the picture for reading; the caller closes it. Throws SPOOL_CORRUPT when the file is not there any more. */
+export async function openPicture({ path }: PictureResult): Promise<FileHandle> {
+  try {
+    return await open(path);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    throw new DarkroomError('SPOOL_CORRUPT', 'Expected the picture on disk, received none', { cause: error });
+  }
+}
+
 /**
  * The output called `name`, or the first picture, which is the original where none was to be made; `original` is there
  * before the task has ended; `now` is in milliseconds since 1970. Throws NOT_READY, EXPIRED, NOT_FOUND, SPOOL_CORRUPT,
  * CANCELED, or the output's or task's own error.
  */
 export async function findResult(row: TaskRow, name: string | undefined, spool: Spool, now: number): Promise<Result> {
-  if (name === ORIGINAL) return openOriginal(row, spool);
+  if (name === ORIGINAL) return findOriginal(row, spool);
   checkEnded(row);
   if (name === undefined && row.original_kept && row.status === 'completed' && firstPicture(row) === undefined) {
-    return openOriginal(row, spool);
+    return findOriginal(row, spool);
   }
   const output = name === undefined ? firstPicture(row) : row.outputs.find((one) => one.header.name === name);
   if (output?.header.kind === 'failure') throw new DarkroomError(output.header.error.code, output.header.error.message);
@@ -41,7 +55,7 @@ export async function findResult(row: TaskRow, name: string | undefined, spool: 
   }
   checkExpiry(row, now);
   return output.header.kind === 'picture'
-    ? openPicture(row, output.header, output.sha256, spool)
+    ? findPicture(row, output.header, output.sha256, spool)
     : { kind: 'data', output: toTaskOutput(row.id, output.header) };
 }
 
@@ -56,7 +70,7 @@ export function checkOriginal(row: TaskRow): StoredPicture {
   throw expired(row.original_expires_at);
 }
 
-async function openOriginal(row: TaskRow, spool: Spool): Promise<Result> {
+async function findOriginal(row: TaskRow, spool: Spool): Promise<Result> {
   const { header, bytes, sha256 } = checkOriginal(row);
   const file = inputName(row.id);
   await checkSize(file, bytes, 'original', spool);
@@ -89,7 +103,7 @@ function firstPicture({ outputs }: TaskRow): StoredOutput | undefined {
   return drawn.find((output) => output.header.kind === 'picture') ?? drawn[0];
 }
 
-async function openPicture(
+async function findPicture(
   row: TaskRow,
   header: Extract<OutputHeader, { kind: 'picture' }>,
   sha256: string | null,

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import type { Clock, Timer } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import { hasEnded } from '../../shared/task.ts';
-import { inputName, outputName, type Spool } from './spool.ts';
-import type { Store } from './store.ts';
-import { json, storedOutputSchema } from './task-record.ts';
+import { inputName, outputName, type Spool } from '../spool/spool.ts';
+import { json, storedOutputSchema } from '../store/row.ts';
+import type { Store } from '../store/store.ts';
 
 /**
  * Milliseconds for which a record outlives its outputs, so that its result is told as expired and not as unknown; and

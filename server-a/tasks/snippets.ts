@@ -4,10 +4,10 @@ import { DEFAULT_TOP_K } from '../../shared/operations/classify.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 import { type Box, boxesSchema, type Snippet } from '../../shared/snippet.ts';
 import type { Task } from '../../shared/task.ts';
-import type { Admission } from './admission.ts';
-import type { ReceivedPicture } from './reception.ts';
-import type { Store } from './store.ts';
-import { json, toTask } from './task-record.ts';
+import type { Admission } from '../intake/admission.ts';
+import type { ReceivedPicture } from '../intake/receive.ts';
+import { json, toTask } from '../store/row.ts';
+import type { Store } from '../store/store.ts';
 
 const boxesText = json(boxesSchema).nullable();
 

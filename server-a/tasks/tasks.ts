@@ -5,17 +5,17 @@ import type { Logger } from '../../shared/log.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 import type { Snippet } from '../../shared/snippet.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
-import type { Dispatch, Ledger } from '../dispatch/ledger.ts';
-import type { Keep } from './ledger.ts';
+import type { Dispatch, Ledger } from '../dispatch/contract.ts';
+import { discardPicture, type ReceivedPicture, receivePicture } from '../intake/receive.ts';
+import { inputName } from '../spool/spool.ts';
+import { type TaskRow, toTask } from '../store/row.ts';
+import { SYSTEM, type System } from '../system.ts';
+import type { Keep } from './lifecycle.ts';
 import { closeParts, openParts, type Parts, type TasksOptions } from './parts.ts';
-import { discardPicture, type ReceivedPicture, receivePicture } from './reception.ts';
 import { checkOriginal, findResult, type Result } from './result.ts';
 import { SNIPPET_OUTPUTS, type SnippetChange } from './snippets.ts';
-import { inputName } from './spool.ts';
-import { SYSTEM, type System } from './system.ts';
-import { type TaskRow, toTask } from './task-record.ts';
 
-export type { ReceivedPicture } from './reception.ts';
+export type { ReceivedPicture } from '../intake/receive.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 

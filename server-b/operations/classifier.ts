@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { Label } from '../../shared/operations/classify.ts';
-import { MODEL_CLASSES, parseSynset, type SynsetClass } from '../synset.ts';
+import { MODEL_CLASSES, parseSynset, type SynsetClass } from '../model/synset.ts';
 
 /** The side in pixels of the square picture the model takes. */
 export const MODEL_SIDE = 224;

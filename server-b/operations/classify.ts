@@ -1,7 +1,7 @@
 import { DarkroomError } from '../../shared/errors.ts';
 import { CLASSIFY_SIDE, type Classification, type ClassifySpec } from '../../shared/operations/classify.ts';
 import type { Product } from '../job.ts';
-import type { ModelFiles } from '../model.ts';
+import type { ModelFiles } from '../model/find.ts';
 import { Classifier, MODEL_SIDE } from './classifier.ts';
 import { cover } from './cover.ts';
 import { type Picture, rasterize } from './decode.ts';

@@ -1,6 +1,6 @@
 import type { OperationName, OutputSpec } from '../../shared/operations/index.ts';
 import type { Product } from '../job.ts';
-import type { ModelFiles } from '../model.ts';
+import type { ModelFiles } from '../model/find.ts';
 import { circle } from './circle.ts';
 import { classify } from './classify.ts';
 import type { Picture } from './decode.ts';

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 
-/** The only loaders a picture may reach: from memory, one for each format of shared/operations.ts. */
+/** The only loaders a picture may reach: from memory, one for each format of shared/operations. */
 const ALLOWED_LOADERS = [
   'VipsForeignLoadJpegBuffer',
   'VipsForeignLoadPngBuffer',

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
-import type { StoredOutput } from '../../server-a/dispatch/ledger.ts';
+import type { StoredOutput } from '../../server-a/dispatch/contract.ts';
 import type { Tasks } from '../../server-a/tasks/tasks.ts';
-import { type Fixture, jpeg, startFixture } from '../server-a/http/http-fixture.ts';
+import { type Fixture, jpeg, startFixture } from '../server-a/protocols/http/http-fixture.ts';
 import { readInput } from '../server-a/tasks/support.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import type { Backend } from '../../server-a/dispatch/lanes.ts';
-import { type PictureServer, startPictureServer } from '../server-a/zeromq/picture-server.ts';
-import { type Fixture, startFixture, startServerB } from '../server-a/zeromq/zeromq-fixture.ts';
+import { type PictureServer, startPictureServer } from '../server-a/protocols/zeromq/picture-server.ts';
+import { type Fixture, startFixture, startServerB } from '../server-a/protocols/zeromq/zeromq-fixture.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
 import { freePort } from '../support/free-port.ts';
 

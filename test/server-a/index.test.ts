@@ -9,8 +9,8 @@ import { serverASettings } from '../../server-a/config.ts';
 import { type ServerA, startServerA } from '../../server-a/index.ts';
 import { freePort } from '../support/free-port.ts';
 import { eventually } from '../support/processes.ts';
+import { refusalOf, WebSocketClient } from './protocols/websocket/websocket-client.ts';
 import { makePicture, silent } from './tasks/support.ts';
-import { refusalOf, WebSocketClient } from './websocket/websocket-client.ts';
 
 const LISTENERS = ['port', 'zeromqPort', 'zeromqPubPort', 'grpcPort', 'websocketPort'] as const;
 type Ports = Record<(typeof LISTENERS)[number], number>;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { findModel } from '../../server-b/model.ts';
+import { findModel } from '../../server-b/model/find.ts';
 import { Pool } from '../../server-b/pool.ts';
 import { createLogger } from '../../shared/log.ts';
 import { FORMATS } from '../../shared/operations/format.ts';

@@ -1,7 +1,7 @@
 /** A process of its own for trace.test.ts: one task crashes beside others, and then completes alone. */
 import { EventEmitter, once } from 'node:events';
+import type { Ledger } from '../../server-a/dispatch/contract.ts';
 import { Dispatcher } from '../../server-a/dispatch/dispatcher.ts';
-import type { Ledger } from '../../server-a/dispatch/ledger.ts';
 import { createLogger } from '../../shared/log.ts';
 import { jobOf } from '../server-a/dispatch/support.ts';
 import { FakeServerB, welcome } from './fake-server-b.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasEnded, type Task } from '../../shared/task.ts';
-import { type Answer, ask, type Part, postForm, taskOf } from '../server-a/http/http-fixture.ts';
+import { type Answer, ask, type Part, postForm, taskOf } from '../server-a/protocols/http/http-fixture.ts';
 import { type Ended, type Running, startDarkroom } from './command-line.ts';
 import { childrenOf, eventually, isRunning } from './processes.ts';
 

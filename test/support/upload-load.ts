@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { hasEnded } from '../../shared/task.ts';
-import { taskOf } from '../server-a/http/http-fixture.ts';
+import { taskOf } from '../server-a/protocols/http/http-fixture.ts';
 import { decode, pixelAt, plain } from './pictures.ts';
 import { eventually } from './processes.ts';
 import type { Service } from './service.ts';

@@ -9,8 +9,8 @@ import {
   type Part,
   postForm,
   problemOf,
-} from '../server-a/http/http-fixture.ts';
-import { RawClient } from '../server-a/http/raw-client.ts';
+} from '../server-a/protocols/http/http-fixture.ts';
+import { RawClient } from '../server-a/protocols/http/raw-client.ts';
 import { box, bytes, chunk, pngStart } from '../support/hand-made.ts';
 import { waves } from '../support/pictures.ts';
 import { eventually } from '../support/processes.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { ErrorCode } from '../../shared/errors.ts';
-import { type Answer, problemOf } from '../server-a/http/http-fixture.ts';
+import { type Answer, problemOf } from '../server-a/protocols/http/http-fixture.ts';
 import { runDarkroom } from '../support/command-line.ts';
 import { plain, waves } from '../support/pictures.ts';
 import { Service } from '../support/service.ts';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { taskSchema } from '../../shared/task.ts';
-import { WebSocketClient } from '../server-a/websocket/websocket-client.ts';
+import { WebSocketClient } from '../server-a/protocols/websocket/websocket-client.ts';
 import { type Running, startDarkroom } from '../support/command-line.ts';
 import { freePort } from '../support/free-port.ts';
 import { repositoryPath } from '../support/repository.ts';

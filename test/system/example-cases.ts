@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { taskSchema } from '../../shared/task.ts';
-import { WebSocketClient } from '../server-a/websocket/websocket-client.ts';
+import { WebSocketClient } from '../server-a/protocols/websocket/websocket-client.ts';
 import type { EveryProtocol } from '../support/every-protocol.ts';
 import { repositoryPath } from '../support/repository.ts';
 import type { RunningProgram } from '../support/run-program.ts';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import sharp, { type Sharp } from 'sharp';
 import type { Task } from '../../shared/task.ts';
-import { problemOf, taskOf } from '../server-a/http/http-fixture.ts';
+import { problemOf, taskOf } from '../server-a/protocols/http/http-fixture.ts';
 import { decode, meanDifference, pixelAt, plain, quarters, waves } from '../support/pictures.ts';
 import { eventually } from '../support/processes.ts';
 import { Service } from '../support/service.ts';

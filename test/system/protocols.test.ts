@@ -4,10 +4,10 @@ import { expect } from 'chai';
 import sharp from 'sharp';
 import { Request } from 'zeromq';
 import { z } from 'zod';
-import { DARKROOM, IMAGE_PROCESSOR, loadProtos } from '../../server-a/grpc/protos.ts';
+import { DARKROOM, IMAGE_PROCESSOR, loadProtos } from '../../server-a/protocols/grpc/protos.ts';
 import { type Task, taskIdSchema, taskSchema } from '../../shared/task.ts';
-import { collect, GrpcClient } from '../server-a/grpc/grpc-client.ts';
-import { WebSocketClient } from '../server-a/websocket/websocket-client.ts';
+import { collect, GrpcClient } from '../server-a/protocols/grpc/grpc-client.ts';
+import { WebSocketClient } from '../server-a/protocols/websocket/websocket-client.ts';
 import { type EveryProtocol, startEveryProtocol } from '../support/every-protocol.ts';
 import { sharedFolder } from '../support/shared.ts';
 

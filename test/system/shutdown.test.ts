@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Task } from '../../shared/task.ts';
-import { ask } from '../server-a/http/http-fixture.ts';
+import { ask } from '../server-a/protocols/http/http-fixture.ts';
 import { startDarkroom } from '../support/command-line.ts';
 import { freePort } from '../support/free-port.ts';
 import { KILLERS } from '../support/killer-operations.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import type { Attempt, Mode } from '../../../server-a/dispatch/attempt.ts';
 import { AttemptEnds } from '../../../server-a/dispatch/attempt-ends.ts';
-import type { JobOutcome } from '../../../server-a/dispatch/job-lane.ts';
+import type { JobOutcome } from '../../../server-a/dispatch/lane-client.ts';
 import { DarkroomError, type ErrorCode } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
 import { codeOf } from '../tasks/support.ts';

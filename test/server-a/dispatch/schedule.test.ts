@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Turn } from '../../../server-a/dispatch/attempt.ts';
-import type { QueuedTask } from '../../../server-a/dispatch/ledger.ts';
+import type { QueuedTask } from '../../../server-a/dispatch/contract.ts';
 import { type Load, Schedule } from '../../../server-a/dispatch/schedule.ts';
 import { jobOf } from './support.ts';
 

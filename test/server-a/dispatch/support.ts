@@ -1,4 +1,4 @@
-import type { Job } from '../../../server-a/dispatch/ledger.ts';
+import type { Job } from '../../../server-a/dispatch/contract.ts';
 import { SMALL_HEADER } from '../../support/wire-client.ts';
 
 /** The first attempt at a task; tests replace what they are about. */

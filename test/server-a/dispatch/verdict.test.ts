@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { JobOutcome } from '../../../server-a/dispatch/job-lane.ts';
+import type { JobOutcome } from '../../../server-a/dispatch/lane-client.ts';
 import { judge, type Verdict } from '../../../server-a/dispatch/verdict.ts';
 import { DarkroomError, type ErrorCode } from '../../../shared/errors.ts';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { SYSTEM } from '../../../server-a/tasks/system.ts';
+import { SYSTEM } from '../../../server-a/system.ts';
 import { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { setFailpoints } from '../../../shared/failpoint.ts';
 import { startPictureServer } from '../../support/picture-server.ts';

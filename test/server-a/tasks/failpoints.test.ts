@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { SYSTEM } from '../../../server-a/tasks/system.ts';
+import { SYSTEM } from '../../../server-a/system.ts';
 import { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { FAILPOINTS, type FailpointName } from '../../../shared/failpoint.ts';
 import { type PictureServer, startPictureServer } from '../../support/picture-server.ts';

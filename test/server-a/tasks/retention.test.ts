@@ -1,9 +1,9 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { Spool } from '../../../server-a/spool/spool.ts';
+import { Store } from '../../../server-a/store/store.ts';
 import { Retention } from '../../../server-a/tasks/retention.ts';
-import { Spool } from '../../../server-a/tasks/spool.ts';
-import { Store } from '../../../server-a/tasks/store.ts';
 import { SYSTEM_CLOCK } from '../../../shared/clock.ts';
 import { beginJob, codeOf, silent, storeOutput, submitPicture, useTasks } from './support.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { SCHEMA_VERSION } from '../../../server-a/tasks/tables.ts';
+import { SCHEMA_VERSION } from '../../../server-a/store/tables.ts';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { type Task, type TaskStatus, taskSchema } from '../../../shared/task.ts';
 import { ManualClock } from '../../support/manual-clock.ts';

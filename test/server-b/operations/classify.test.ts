@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { z } from 'zod';
-import { findModel, type ModelFiles } from '../../../server-b/model.ts';
+import { findModel, type ModelFiles } from '../../../server-b/model/find.ts';
 import { softmax } from '../../../server-b/operations/classifier.ts';
 import { classify, modelInput } from '../../../server-b/operations/classify.ts';
 import { type Label, readClassification } from '../../../shared/operations/classify.ts';

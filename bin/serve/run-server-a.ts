@@ -1,0 +1,40 @@
+import { type ServerASettings, serverASettings } from '../../server-a/config.ts';
+import type { Backend } from '../../server-a/dispatch/lanes.ts';
+import { aborted } from '../signals.ts';
+import { explainListenFailure } from './failure.ts';
+import { greeting } from './greeting.ts';
+
+/** What Server A is started with, beside its settings. */
+export interface ServerARun {
+  readonly backend: Backend;
+  /** Server B in one word or two, for the person at the terminal, once that is known. */
+  readonly backendText: () => Promise<string>;
+  readonly token: string | undefined;
+  /** When this aborts, Server A finishes what it has and closes. */
+  readonly stop: AbortSignal;
+}
+
+/** Runs Server A until told to stop, or until its store fails it. A port that is taken is told by its flag. */
+export async function runServerA(settings: ServerASettings, run: ServerARun): Promise<void> {
+  const { startServerA } = await import('../../server-a/index.ts');
+  const { createLogger } = await import('../../shared/log.ts');
+  const log = createLogger('server-a', settings.logLevel);
+  const fatal = new AbortController();
+  const { backend, token } = run;
+  const options = { backend, token, log, onFatal: (error: Error) => fatal.abort(error) };
+  const serverA = await startServerA(settings, options).catch((error: unknown) => {
+    throw explainListenFailure(error, serverASettings, settings);
+  });
+  try {
+    const ended = AbortSignal.any([run.stop, fatal.signal]);
+    const greeted = run.backendText().then((backendText) => {
+      if (!ended.aborted) process.stdout.write(greeting(serverA, backendText, settings));
+    });
+    // Server B may take long to start; the end does not wait for it.
+    await Promise.race([greeted, aborted(ended)]);
+    await aborted(ended);
+    fatal.signal.throwIfAborted();
+  } finally {
+    await serverA.close();
+  }
+}

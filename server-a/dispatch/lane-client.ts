@@ -1,0 +1,285 @@
+import { connect } from 'node:net';
+import type { Clock, Timer } from '../../shared/clock.ts';
+import { DarkroomError, type ErrorDescription } from '../../shared/errors.ts';
+import type { Timings } from '../../shared/task.ts';
+import { MAX_DATA_BYTES, PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
+import { Lane, type LaneTiming } from '../../shared/wire/lane.ts';
+import type { Message } from '../../shared/wire/messages.ts';
+import type { Attempt } from './attempt.ts';
+import type { Job, JobFiles } from './contract.ts';
+import { OutputReceiver } from './output-receiver.ts';
+
+/** Connecting and greeting must be done within this many milliseconds. */
+const GREETING_MS = 2000;
+/**
+ * A Server B that beats but gives nothing of a job's outcome for this long after its deadline, or after what it gave
+ * last, is given up, in milliseconds.
+ */
+const OVERDUE_MS = 10_000;
+/** Bytes read from the spool, and sent as one DATA frame, at a time. */
+const BODY_CHUNK_BYTES = MAX_DATA_BYTES;
+
+/** How an attempt went, as far as its lane can tell. */
+export type JobOutcome =
+  /** The outputs are received, not yet durable. */
+  | { readonly kind: 'done'; readonly outputs: Pick<OutputReceiver, 'commit' | 'discard'>; readonly timings: Timings }
+  /** B would not take the job; that never counts against the task. */
+  | { readonly kind: 'refused'; readonly error: ErrorDescription }
+  /** B took the job and it failed. */
+  | { readonly kind: 'failed'; readonly error: ErrorDescription }
+  /** The lane went first; past GO, B may have died of the job. */
+  | { readonly kind: 'lost'; readonly instance: string; readonly isPastGo: boolean }
+  /** This side could not go on: an output could not be written, or the input not be read. */
+  | { readonly kind: 'stopped'; readonly error: unknown }
+  | { readonly kind: 'canceled' };
+
+export interface JobLaneOptions {
+  readonly token: string | undefined;
+  readonly files: JobFiles;
+  readonly timing: LaneTiming;
+  readonly clock: Clock;
+  /** B said what it offers: at the greeting, and again when it changes. */
+  welcomed(lane: JobLane, welcome: Message<'WELCOME'>): void;
+  /** The lane is gone, or was never had. */
+  closed(lane: JobLane, reason: string): void;
+}
+
+/** A job on its lane. */
+interface CurrentJob {
+  readonly job: Job;
+  readonly deadlineMs: number;
+  readonly receiver: OutputReceiver;
+  readonly settle: (outcome: JobOutcome) => void;
+  /** What the run resolves with once B has answered our CANCEL; null while the job is wanted. */
+  stop: JobOutcome | null;
+  isPastGo: boolean;
+  /** Runs while B owes something of the job's outcome and this side reads. */
+  overdue: Timer | undefined;
+}
+
+/** Server A's side of one lane: greets Server B, then runs one job at a time. */
+export class JobLane {
+  readonly #options: JobLaneOptions;
+  readonly #lane: Lane;
+  readonly #greeting: Timer;
+  #instance = '';
+  #refusal: string | null = null;
+  #isReserved = false;
+  #current: CurrentJob | null = null;
+
+  constructor(address: { host: string; port: number }, options: JobLaneOptions) {
+    this.#options = options;
+    this.#lane = new Lane(
+      connect(address.port, address.host),
+      'a',
+      {
+        WELCOME: (message) => this.#welcomed(message),
+        GO: () => this.#go(),
+        REFUSE: (message) => this.#refused(message),
+        OUTPUT: (message) => this.#output(message),
+        DATA: (piece) => this.#data(piece),
+        DONE: (message) => this.#done(message),
+        FAIL: (message) => this.#end({ kind: 'failed', error: message }),
+        closed: (error) => this.#closed(error),
+      },
+      options.timing,
+      options.clock,
+    );
+    this.#greeting = options.clock.setTimeout(() => this.#lane.close(noWelcome()), GREETING_MS);
+    this.#lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: options.token ?? '' });
+  }
+
+  /** True once B has greeted, until the lane is gone. */
+  get isOpen(): boolean {
+    return this.#instance !== '' && !this.#lane.closed;
+  }
+
+  /** True when a job can be given to it now. */
+  get isFree(): boolean {
+    return this.isOpen && this.#current === null && !this.#isReserved;
+  }
+
+  /** Keeps the lane for a job that is being fetched; `release` gives it back. */
+  reserve(): void {
+    this.#isReserved = true;
+  }
+
+  release(): void {
+    this.#isReserved = false;
+  }
+
+  /** The life of Server B that greeted last on this lane. */
+  get instance(): string {
+    return this.#instance;
+  }
+
+  /**
+   * Runs one attempt on this lane, which was reserved for it; a worker may take `deadlineMs` milliseconds. It never
+   * rejects: whatever happens is an outcome.
+   */
+  run(attempt: Attempt, deadlineMs: number): Promise<JobOutcome> {
+    if (this.#lane.closed) return Promise.resolve({ kind: 'lost', instance: this.#instance, isPastGo: false });
+    return new Promise((settle) => {
+      const current: CurrentJob = {
+        job: attempt.job,
+        deadlineMs,
+        receiver: new OutputReceiver(attempt.job, this.#options.files, {
+          pause: () => this.#pause(current),
+          resume: () => this.#resume(current),
+          failed: (error) => this.#stop(current, { kind: 'stopped', error }),
+        }),
+        settle,
+        stop: null,
+        isPastGo: false,
+        overdue: undefined,
+      };
+      this.#current = current;
+      this.#offer(attempt, deadlineMs);
+    });
+  }
+
+  /** Asks B to give the task's job up; the run resolves as canceled when B has answered. */
+  cancel(id: string): void {
+    if (this.#current?.job.id === id) this.#stop(this.#current, { kind: 'canceled' });
+  }
+
+  /** Closes the lane; a job on it is lost. */
+  close(): void {
+    this.#lane.close(null);
+  }
+
+  #welcomed(message: Message<'WELCOME'>): void {
+    this.#options.clock.clearTimeout(this.#greeting);
+    this.#instance = message.instance;
+    this.#options.welcomed(this, message);
+  }
+
+  #offer({ job, mode }: Attempt, deadlineMs: number): void {
+    try {
+      this.#lane.send('JOB', {
+        id: job.id,
+        attempt: job.attempt,
+        outputs: [...job.specs],
+        bytes: job.bytes,
+        image: job.header,
+        deadline_ms: deadlineMs,
+        alone: mode === 'alone',
+      });
+    } catch (error) {
+      this.#end({ kind: 'stopped', error });
+    }
+  }
+
+  #go(): void {
+    const current = this.#current;
+    if (current === null) return;
+    current.isPastGo = true;
+    if (current.stop !== null) return;
+    this.#sendBody(current).catch((error: unknown) => this.#stop(current, { kind: 'stopped', error }));
+  }
+
+  async #sendBody(current: CurrentJob): Promise<void> {
+    const { job } = current;
+    const isWanted = () => current.stop === null && this.#current === current;
+    let sent = 0;
+    for await (const chunk of this.#options.files.readInput(job, BODY_CHUNK_BYTES)) {
+      if (!isWanted()) return;
+      sent += chunk.length;
+      if (sent > job.bytes) break;
+      await this.#lane.sendData(chunk, isWanted);
+    }
+    if (!isWanted()) return;
+    if (sent !== job.bytes) throw spoolCorrupt(`${job.bytes} bytes`, sent > job.bytes ? 'more' : `${sent}`);
+    this.#expectOutcome(current);
+  }
+
+  /** From now on B owes something of the outcome; what it gives, each output and its bytes, winds the clock up again. */
+  #expectOutcome(current: CurrentJob): void {
+    this.#options.clock.clearTimeout(current.overdue);
+    // The first output may be here, and more than is written at once, before the body is known to be sent.
+    if (this.#lane.isPaused) return;
+    const milliseconds = current.deadlineMs + OVERDUE_MS;
+    const giveUp = () => this.#lane.close(overdue(milliseconds));
+    current.overdue = this.#options.clock.setTimeout(giveUp, milliseconds);
+  }
+
+  #output(message: Message<'OUTPUT'>): void {
+    this.#current?.overdue?.refresh();
+    this.#current?.receiver.begin(message);
+  }
+
+  #data(piece: Buffer): void {
+    this.#current?.overdue?.refresh();
+    this.#current?.receiver.data(piece);
+  }
+
+  /** What this side does not read is not B's to answer for: a side that has itself stopped reading stops its clock. */
+  #pause(current: CurrentJob): void {
+    this.#lane.pause();
+    this.#options.clock.clearTimeout(current.overdue);
+    current.overdue = undefined;
+  }
+
+  #resume(current: CurrentJob): void {
+    this.#lane.resume();
+    if (this.#current === current) this.#expectOutcome(current);
+  }
+
+  #refused(message: Message<'REFUSE'>): void {
+    if (this.#current === null) this.#refusal = message.message;
+    else this.#end({ kind: 'refused', error: message });
+  }
+
+  #done(message: Message<'DONE'>): void {
+    if (this.#current !== null) {
+      this.#end({ kind: 'done', outputs: this.#current.receiver, timings: message.timings });
+    }
+  }
+
+  #stop(current: CurrentJob, outcome: JobOutcome): void {
+    if (current.stop !== null || this.#current !== current) return;
+    current.stop = outcome;
+    if (!this.#lane.closed) this.#lane.signal('CANCEL');
+  }
+
+  #end(outcome: JobOutcome): void {
+    const current = this.#current;
+    if (current === null) return;
+    this.#current = null;
+    this.#options.clock.clearTimeout(current.overdue);
+    const result = current.stop ?? outcome;
+    if (result.kind === 'done') {
+      current.settle(result);
+      return;
+    }
+    // Files of an attempt that came to nothing go first, so that whoever hears of its end finds the spool clean.
+    current.receiver.discard().then(
+      () => current.settle(result),
+      (error: unknown) => current.settle({ kind: 'stopped', error }),
+    );
+  }
+
+  #closed(error: Error | null): void {
+    this.#options.clock.clearTimeout(this.#greeting);
+    this.#end({ kind: 'lost', instance: this.#instance, isPastGo: this.#current?.isPastGo ?? false });
+    this.#options.closed(this, this.#refusal ?? error?.message ?? 'Server B closed the connection');
+  }
+}
+
+function spoolCorrupt(expected: string, received: string): DarkroomError {
+  return new DarkroomError('SPOOL_CORRUPT', `Expected ${expected} for the stored input, received ${received}`);
+}
+
+function noWelcome(): DarkroomError {
+  return new DarkroomError(
+    'BACKEND_UNAVAILABLE',
+    `Expected WELCOME from Server B within ${GREETING_MS} ms, received none`,
+  );
+}
+
+function overdue(milliseconds: number): DarkroomError {
+  return new DarkroomError(
+    'BACKEND_UNAVAILABLE',
+    `Expected more of a job's outcome in ${milliseconds} ms, received none`,
+  );
+}

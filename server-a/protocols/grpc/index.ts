@@ -1,0 +1,72 @@
+import { Server } from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { MEBIBYTE } from '../../../shared/limits.ts';
+import type { Logger } from '../../../shared/log.ts';
+import type { ServerASettings } from '../../config.ts';
+import type { Presets } from '../../tasks/presets.ts';
+import type { Tasks } from '../../tasks/tasks.ts';
+import type { Protocol } from '../protocol.ts';
+import { requireApiKey } from './access.ts';
+import { Calls } from './calls.ts';
+import { darkroomService } from './darkroom.ts';
+import { soundDescriptors } from './descriptors.ts';
+import { healthService } from './health.ts';
+import { imageProcessorService } from './image-processor.ts';
+import { Listener } from './listener.ts';
+import { paceReflection } from './paced-call.ts';
+import { DARKROOM, HEALTH, IMAGE_PROCESSOR, loadProtos, serviceOf } from './protos.ts';
+
+/** A chunk of 4 MiB, gRPC's usual bound on a message, with the few bytes around it. */
+const MESSAGE_BYTES = 4 * MEBIBYTE + 1024;
+
+/** grpc-js's names for what bounds a connection. */
+const CHANNEL_OPTIONS = {
+  'grpc.max_receive_message_length': MESSAGE_BYTES,
+  'grpc.max_send_message_length': MESSAGE_BYTES,
+  'grpc.max_concurrent_streams': 100,
+  // A client that is gone without a word is noticed after 40 s; one that has asked nothing for five minutes is let go.
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.max_connection_idle_ms': 300_000,
+  // Its debugging records: nobody reads them here.
+  'grpc.enable_channelz': 0,
+};
+
+export interface GrpcOptions {
+  readonly tasks: Tasks;
+  readonly presets: Presets;
+  readonly settings: Pick<
+    ServerASettings,
+    'ip' | 'grpcPort' | 'apiKeys' | 'pathRoot' | 'maxUploadMb' | 'maxConnections' | 'requestSeconds'
+  >;
+  /** What the health service goes by. */
+  readonly readiness: () => { readonly store: string; readonly lanes: number };
+  readonly log: Logger;
+}
+
+/** Serves gRPC, port 0 on a free one. Throws the system's error, with its code and port, when the address cannot be had. */
+export async function startGrpc({ tasks, presets, settings, readiness, log }: GrpcOptions): Promise<Protocol> {
+  const { ip, grpcPort, apiKeys, pathRoot, maxUploadMb, maxConnections, requestSeconds } = settings;
+  const protos = await loadProtos();
+  const calls = new Calls({ most: maxConnections, requestMs: requestSeconds * 1000 }, log);
+  const isReady = () => {
+    const { store, lanes } = readiness();
+    return store === 'open' && lanes > 0;
+  };
+  const server = new Server({ ...CHANNEL_OPTIONS, interceptors: [requireApiKey(apiKeys), paceReflection] });
+  server.addService(serviceOf(protos, IMAGE_PROCESSOR), imageProcessorService(tasks, pathRoot, calls));
+  server.addService(
+    serviceOf(protos, DARKROOM),
+    darkroomService({ tasks, presets, maxUploadBytes: maxUploadMb * MEBIBYTE }, calls),
+  );
+  server.addService(serviceOf(protos, HEALTH), healthService(isReady, calls));
+  new ReflectionService(soundDescriptors(protos)).addToServer(server);
+  const listener = await Listener.listen(server, { ip, port: grpcPort, maxConnections, log });
+  return {
+    line: `gRPC      ${listener.address}`,
+    close: async (graceMs) => {
+      calls.close();
+      await listener.close(graceMs);
+    },
+  };
+}

@@ -1,0 +1,126 @@
+import Router from '@koa/router';
+import Koa from 'koa';
+import { DarkroomError, invalid } from '../../../shared/errors.ts';
+import type { Logger } from '../../../shared/log.ts';
+import { abortOr, isCut } from '../../abort.ts';
+import type { Presets } from '../../tasks/presets.ts';
+import type { Tasks } from '../../tasks/tasks.ts';
+import { apiKeyCheck, keysInHeaders } from '../api-keys.ts';
+import { checkOrigin } from '../origin.ts';
+import { answerProblem } from './answer/problem.ts';
+import type { HttpContext, HttpRouter, HttpSettings, HttpState } from './http-context.ts';
+import { routeProcess } from './routes/circle-by-path.ts';
+import { routeClassify } from './routes/classify.ts';
+import { HEALTH_PATHS, type Readiness, routeHealth } from './routes/health.ts';
+import { routePresets } from './routes/presets.ts';
+import { routeSnippets } from './routes/snippets.ts';
+import { routeTasks } from './routes/status.ts';
+import { routeUpload } from './routes/upload.ts';
+
+/** Methods that change nothing, and whose answers browsers keep from the pages of others. */
+const READING_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** What the HTTP protocol stands on. */
+export interface AppOptions {
+  readonly tasks: Tasks;
+  readonly presets: Presets;
+  readonly settings: HttpSettings;
+  readonly readiness: () => Readiness;
+  readonly log: Logger;
+}
+
+/** The Koa application: every route, each error as a problem, one access line a request at debug. */
+export function createApp({ tasks, presets, settings, readiness, log }: AppOptions): Koa<HttpState> {
+  const router: HttpRouter = new Router<HttpState>({ sensitive: true });
+  routeHealth(router, readiness);
+  routeUpload(router, { tasks, presets, settings });
+  routePresets(router, presets);
+  routeTasks(router, tasks);
+  routeClassify(router, tasks);
+  routeProcess(router, tasks, settings);
+  routeSnippets(router, tasks, settings);
+  router.get('/events', () => {
+    throw new DarkroomError('UPGRADE_REQUIRED', 'Expected a WebSocket handshake, received an ordinary request');
+  });
+
+  const checkApiKey = apiKeyCheck(settings.apiKeys, 'Authorization: Bearer or X-Api-Key');
+  const app = new Koa<HttpState>({ env: 'production' });
+  // Every request that waits listens for the server's closing.
+  app.setMaxListeners(0);
+  // Only failures of a connection or of a body being sent come here.
+  app.on('error', (error: unknown, context: HttpContext) => {
+    const line = { err: error, task_id: context.state.taskId, path: shownPath(context) };
+    if (isCut(error)) log.debug(line, 'client went away');
+    else log.error(line, 'answer cut short');
+  });
+  app.use(async (context, next) => {
+    observe(context, log);
+    context.set('X-Content-Type-Options', 'nosniff');
+    context.set('Cache-Control', 'no-store');
+    try {
+      checkTarget(context);
+      checkHost(context);
+      if (!READING_METHODS.has(context.method)) checkOrigin(context.headers);
+      if (!HEALTH_PATHS.includes(context.path)) checkApiKey(keysInHeaders(context.headers));
+      await next();
+    } catch (error) {
+      const { signal } = context.state;
+      const failure = abortOr(error, signal);
+      // Nobody is left to read an answer; a failure inside is logged all the same.
+      if (!signal.aborted || failure !== signal.reason) answerProblem(context, failure, log);
+    }
+  });
+  app.use(router.routes());
+  app.use((context) => refuseUnrouted(context, router));
+  return app;
+}
+
+/** Gives the request its signal, and the log its line when the request is over, however it ends. */
+function observe(context: HttpContext, log: Logger): void {
+  const started = performance.now();
+  const gone = new AbortController();
+  context.state.signal = gone.signal;
+  context.res.once('close', () => {
+    if (!context.res.writableFinished) gone.abort();
+    const milliseconds = Math.round(performance.now() - started);
+    const { method, status, state } = context;
+    const finished = !gone.signal.aborted;
+    log.debug({ method, path: shownPath(context), status, finished, milliseconds, task_id: state.taskId }, 'request');
+  });
+}
+
+/** Koa reads path and query by Node's URL parser, which throws at what is no URL, such as `http://[`; here that is a 400. */
+function checkTarget(context: HttpContext): void {
+  try {
+    context.path;
+  } catch {
+    throw invalid('a path or a URL', "the request's target", context.req.url);
+  }
+}
+
+/**
+ * RFC 9112, section 3.2: HTTP/1.1 without Host is refused, and so are two of them, which others may read otherwise. Node
+ * would refuse the first with an empty answer, and take the first of two.
+ */
+function checkHost({ req }: HttpContext): void {
+  const hosts = req.headersDistinct['host'] ?? [];
+  const isMissing = hosts.length === 0 && req.httpVersion === '1.1';
+  if (isMissing || hosts.length > 1) throw invalid('one', 'the Host header', hosts[0] && hosts.join(', '));
+}
+
+/** METHOD_NOT_ALLOWED for a path that other methods have, NOT_FOUND for any other; OPTIONS is told the methods. */
+function refuseUnrouted(context: HttpContext, router: HttpRouter): void {
+  const methods = router.match(context.path, context.method).path.flatMap((layer) => layer.methods);
+  if (methods.length === 0) {
+    throw new DarkroomError('NOT_FOUND', `Expected a known route, received '${shownPath(context)}'`);
+  }
+  const allowed = [...new Set([...methods, 'OPTIONS'])].join(', ');
+  context.set('Allow', allowed);
+  if (context.method === 'OPTIONS') context.status = 204;
+  else throw new DarkroomError('METHOD_NOT_ALLOWED', `Expected one of ${allowed}, received ${context.method}`);
+}
+
+/** The path as it came, which may be no path at all, cut so that nobody writes novels into the log. */
+function shownPath({ req }: HttpContext): string {
+  return (req.url ?? '').replace(/[?#].*$/s, '').slice(0, 100);
+}

@@ -1,0 +1,119 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { DarkroomError } from '../../../shared/errors.ts';
+import type { Logger } from '../../../shared/log.ts';
+import type { ServerASettings } from '../../config.ts';
+import { listenOn } from '../listen.ts';
+import { problemHeaders, refuseSocket, toProblem } from '../problem.ts';
+import type { Protocol } from '../protocol.ts';
+import { asksForWebSocket, type Handshake, openHandshake } from './handshake.ts';
+import { Peer } from './peer.ts';
+
+/** Bytes of one text. */
+const MAX_MESSAGE_BYTES = 64 * 1024;
+/** Bytes that may wait for a client to read them: sixteen of the longest texts. */
+const MAX_BUFFERED_BYTES = 1024 * 1024;
+/**
+ * Milliseconds of silence after which the system asks a client's system whether it is still there (RFC 9293, section
+ * 3.8.4), and between two pings. Those keep proxies from taking silence for the end, and need no answer: a client that
+ * only sends, or takes its time between two reads, gives none and is well.
+ */
+const KEEP_ALIVE_MS = 30_000;
+/** Milliseconds for a request's head. */
+const HEADERS_MS = 20_000;
+
+export interface RelayOptions {
+  readonly settings: Pick<ServerASettings, 'apiKeys'>;
+  readonly log: Logger;
+  readonly keepAliveMs?: number;
+}
+
+export interface ListeningRelayOptions extends RelayOptions {
+  readonly settings: Pick<ServerASettings, 'ip' | 'websocketPort' | 'apiKeys' | 'maxConnections'>;
+}
+
+/**
+ * A {@link Relay} on a port of its own: WebSocket on any path. Throws the system's error, with its code and port, when
+ * the address cannot be had.
+ */
+export async function startRelay(options: ListeningRelayOptions): Promise<Protocol> {
+  const { ip, websocketPort, maxConnections } = options.settings;
+  const relay = new Relay(options);
+  const server = createServer({ headersTimeout: HEADERS_MS });
+  server.maxConnections = maxConnections;
+  server.on('request', refuseRequest);
+  server.on('upgrade', (request, socket, head) => relay.admit(request, socket, head));
+  const address = await listenOn(server, { ip, port: websocketPort, log: options.log });
+  return {
+    line: `WebSocket ${address}`,
+    close: async (graceMs) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await relay.close(graceMs);
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** Those who are connected. Each text goes to all other clients as `Message: <text>`, nothing to its sender. */
+export class Relay {
+  readonly #handshake: Handshake;
+  readonly #keepAliveMs: number;
+  readonly #log: Logger;
+  readonly #peers = new Set<Peer>();
+  #isClosing = false;
+
+  constructor({ settings, log, keepAliveMs = KEEP_ALIVE_MS }: RelayOptions) {
+    this.#handshake = openHandshake({ apiKeys: settings.apiKeys, maxMessageBytes: MAX_MESSAGE_BYTES });
+    this.#keepAliveMs = keepAliveMs;
+    this.#log = log;
+  }
+
+  /** Takes a connection whose client asked for an upgrade. */
+  admit(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (this.#isClosing) refuseSocket(socket, new DarkroomError('DRAINING', 'The server stops'));
+    else if (!asksForWebSocket(request)) refuseSocket(socket, upgradeRequired(`'${request.headers.upgrade}'`));
+    else {
+      request.socket.setKeepAlive(true, this.#keepAliveMs);
+      this.#handshake(request, socket, head, (opened) => this.#join(opened));
+    }
+  }
+
+  /** Says goodbye to all, and cuts off who does not answer within `graceMs` milliseconds. */
+  async close(graceMs: number): Promise<void> {
+    this.#isClosing = true;
+    await Promise.all([...this.#peers].map((peer) => peer.close(graceMs)));
+  }
+
+  #join(socket: WebSocket): void {
+    const peer = new Peer(socket, {
+      maxBufferedBytes: MAX_BUFFERED_BYTES,
+      pingMs: this.#keepAliveMs,
+      mustAnswer: false,
+      onText: (text) => this.#relay(peer, text),
+      onClose: () => {
+        this.#peers.delete(peer);
+        this.#log.debug({ clients: this.#peers.size }, 'relay client left');
+      },
+    });
+    this.#peers.add(peer);
+    this.#log.debug({ clients: this.#peers.size }, 'relay client came');
+  }
+
+  #relay(sender: Peer, text: string): void {
+    for (const peer of this.#peers) {
+      if (peer !== sender) peer.send(`Message: ${text}`);
+    }
+  }
+}
+
+function refuseRequest(_request: IncomingMessage, response: ServerResponse): void {
+  const problem = toProblem(upgradeRequired('an ordinary request'));
+  response.writeHead(problem.status, { ...problemHeaders(problem), Connection: 'close, upgrade' });
+  response.end(JSON.stringify(problem));
+}
+
+function upgradeRequired(received: string): DarkroomError {
+  return new DarkroomError('UPGRADE_REQUIRED', `Expected a WebSocket handshake on this port, received ${received}`);
+}

@@ -1,0 +1,92 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { isAbsolute, join, resolve } from 'node:path';
+import { nanoid } from 'nanoid';
+import { syncFolder } from '../../shared/durable-folder.ts';
+import { type FileSystem, NODE_FILES } from '../../shared/file-system.ts';
+import { orNull, orRefuse, pathNotAllowed, RootedWalk, within } from './walk.ts';
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
+/** Without O_NONBLOCK, opening a FIFO waits for a writer. */
+const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+const CREATE = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW;
+
+/** A file below the root. */
+export interface OpenedFile {
+  /** For reading; the caller's to close. */
+  readonly handle: FileHandle;
+  /** Absolute, and otherwise as it was asked for. */
+  readonly path: string;
+}
+
+/**
+ * Opens `path`, absolute or from the root on, for reading, when with all links resolved it is a regular file below
+ * `root`; null when nothing is there. Throws PATH_NOT_ALLOWED for everything else, and for whatever lies outside, there
+ * or not.
+ */
+export async function openBelow(root: string | undefined, path: string): Promise<OpenedFile | null> {
+  const walk = await RootedWalk.start(root, path);
+  try {
+    const place = await walk.find({ follow: true });
+    const handle = place && (await orNull(path, () => open(within(place.folder, place.name), READ)));
+    if (handle === null) return null;
+    await closeOnError(handle, async () => {
+      if (!(await handle.stat()).isFile()) throw pathNotAllowed(path);
+      await walk.checkLocation(handle);
+    });
+    return { handle, path: absolute(root, path) };
+  } finally {
+    await walk.close();
+  }
+}
+
+/**
+ * Writes the file `path` below `root`: what `write` puts into a temporary file beside it takes its place at once,
+ * durably, with mode 0644; a link that stands there is replaced and not followed. Gives the path, absolute and otherwise
+ * as it was asked for. Throws PATH_NOT_ALLOWED when its folder is not below the root or may not be written, and what
+ * `write` throws; nothing is left then.
+ */
+export async function writeBelow(
+  root: string | undefined,
+  path: string,
+  write: (handle: FileHandle) => Promise<void>,
+  files: FileSystem = NODE_FILES,
+): Promise<string> {
+  const walk = await RootedWalk.start(root, path);
+  try {
+    const place = await walk.find({ follow: false });
+    if (place === null) throw pathNotAllowed(path);
+    const temporary = within(place.folder, `.darkroom-${nanoid()}`);
+    const handle = await orRefuse(path, () => files.open(temporary, CREATE, 0o600));
+    try {
+      await closeOnError(handle, async () => {
+        await walk.checkLocation(handle);
+        await write(handle);
+        await handle.chmod(0o644);
+        await handle.sync();
+      });
+      await handle.close();
+      await orRefuse(path, () => files.rename(temporary, within(place.folder, place.name)));
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+    await syncFolder(within(place.folder), files);
+    return absolute(root, path);
+  } finally {
+    await walk.close();
+  }
+}
+
+async function closeOnError(handle: FileHandle, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+function absolute(root: string | undefined, path: string): string {
+  return isAbsolute(path) ? path : join(resolve(root ?? ''), path);
+}

@@ -1,0 +1,182 @@
+import { createReadStream } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { DarkroomError, systemCode } from '../../shared/errors.ts';
+import { failpointAfter } from '../../shared/failpoint.ts';
+import type { Logger } from '../../shared/log.ts';
+import { outputNameSchema } from '../../shared/operations/definition.ts';
+import { SYSTEM, type System } from '../system.ts';
+import { FolderSync } from './folder-sync.ts';
+import { type Removal, SpoolFile, type SpoolFileKind, type SpoolFolder, tellFull } from './spool-file.ts';
+
+/** Whose a file in the spool is, as its name says. */
+export type SpoolName =
+  | { readonly kind: 'input'; readonly id: string }
+  | { readonly kind: 'output'; readonly id: string; readonly attempt: number; readonly output: string }
+  | { readonly kind: 'other' };
+
+/** The name of a task's input file. */
+export function inputName(id: string): string {
+  return `${id}.input`;
+}
+
+/** The name of an output file: the attempt keeps what a lost attempt left apart from what the next one gives. */
+export function outputName(id: string, attempt: number, output: string): string {
+  return `${id}.${attempt}.${output}`;
+}
+
+/** Reads a file's name; whatever is neither input nor output, temporary files too, is `other`. */
+export function parseSpoolName(name: string): SpoolName {
+  const [id = '', second = '', third = ''] = name.split('.');
+  if (name === inputName(id)) return { kind: 'input', id };
+  const output = outputNameSchema.safeParse(third);
+  const attempt = Number(second);
+  if (!output.success || name !== outputName(id, attempt, output.data)) return { kind: 'other' };
+  return { kind: 'output', id, attempt, output: output.data };
+}
+
+/** The folder of inputs and outputs, and the count of their bytes. */
+export class Spool implements SpoolFolder {
+  readonly #folder: string;
+  readonly #folderSync: FolderSync;
+  readonly #log: Logger;
+  readonly #system: System;
+  #bytes = 0;
+  #isPreserved = false;
+
+  private constructor(folder: string, folderSync: FolderSync, log: Logger, system: System) {
+    this.#folder = folder;
+    this.#folderSync = folderSync;
+    this.#log = log;
+    this.#system = system;
+  }
+
+  /** Opens the folder, or makes it, readable for its owner only. What lies there is not counted yet. */
+  static async open(folder: string, log: Logger, system: System = SYSTEM): Promise<Spool> {
+    const absolute = resolve(folder);
+    await system.files.mkdir(absolute, 0o700);
+    return new Spool(absolute, await FolderSync.open(absolute, system.files), log, system);
+  }
+
+  /** Bytes of all files counted, those being written too. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  count(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  path(name: string): string {
+    return join(this.#folder, name);
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.#system.files.rename(from, to);
+  }
+
+  sync(): Promise<void> {
+    return this.#folderSync.sync();
+  }
+
+  /** Bytes that can still be written to the disk. */
+  freeBytes(): number {
+    return this.#system.files.freeBytes(this.#folder);
+  }
+
+  /** A new, empty file under a temporary name. Throws STORAGE_FULL when the disk is full. */
+  async create(kind: SpoolFileKind): Promise<SpoolFile> {
+    const path = this.path(`${this.#system.newId()}.tmp`);
+    const handle = await tellFull(() => this.#system.files.open(path, 'wx+', 0o600));
+    return new SpoolFile(this, path, handle, kind);
+  }
+
+  /** Size of a file in bytes; null when there is no such file. */
+  async size(name: string): Promise<number | null> {
+    try {
+      return (await this.#system.files.stat(this.path(name))).size;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return null;
+      throw error;
+    }
+  }
+
+  /**
+   * Reads a stored input in pieces of at most `pieceBytes` bytes. Throws SPOOL_CORRUPT while it is read when the file is
+   * missing or the disk cannot read it.
+   */
+  async *read(name: string, pieceBytes: number): AsyncGenerator<Buffer> {
+    try {
+      yield* createReadStream(this.path(name), { highWaterMark: pieceBytes });
+    } catch (error) {
+      const code = systemCode(error);
+      if (code !== 'ENOENT' && code !== 'EIO') throw error;
+      const message = `Expected a readable file for the stored input, received ${code}`;
+      throw new DarkroomError('SPOOL_CORRUPT', message, { cause: error });
+    }
+  }
+
+  /**
+   * Gives a file a second name, durably, and counts it once more. Throws SPOOL_CORRUPT when there is no such file, and
+   * STORAGE_FULL.
+   */
+  async link(name: string, second: string): Promise<void> {
+    try {
+      await failpointAfter(
+        tellFull(() => this.#system.files.link(this.path(name), this.path(second))),
+        'input-linked',
+      );
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+      throw new DarkroomError('SPOOL_CORRUPT', 'Expected the picture on disk, received none', { cause: error });
+    }
+    this.#bytes += (await this.size(second)) ?? 0;
+    await failpointAfter(this.sync(), 'input-folder-synced');
+  }
+
+  /** From now on every file stays: nobody knows what the records own. The sweep of the next start decides. */
+  preserve(): void {
+    this.#isPreserved = true;
+  }
+
+  /** Removes a file that no record owns and that has been counted, as {@link unlink} does. */
+  async remove(name: string): Promise<Removal> {
+    // What cannot be looked at may still be removed.
+    const size = await this.size(name).catch(() => null);
+    const removal = await this.unlink(this.path(name));
+    if (removal === 'removed') this.#bytes -= size ?? 0;
+    return removal;
+  }
+
+  /** One file that the disk will not let go of holds nothing else up: it is logged, and swept at the next start. */
+  async unlink(path: string): Promise<Removal> {
+    if (this.#isPreserved) return 'stayed';
+    try {
+      await this.#system.files.unlink(path);
+      return 'removed';
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return 'missing';
+      const file = basename(path);
+      const owner = parseSpoolName(file);
+      const task_id = owner.kind === 'other' ? undefined : owner.id;
+      this.#log.warn({ task_id, err: error, file }, 'a file that nobody owns was not removed');
+      return 'stayed';
+    }
+  }
+
+  /** Counts each file that `isOwned` and removes the others. Resolves with the names removed. */
+  async sweep(isOwned: (name: SpoolName) => boolean): Promise<string[]> {
+    const removed: string[] = [];
+    for (const entry of await this.#system.files.readdir(this.#folder)) {
+      // A folder is none of ours: lost+found, where the spool is a file system of its own.
+      if (entry.isDirectory()) continue;
+      this.#bytes += (await this.size(entry.name)) ?? 0;
+      if (isOwned(parseSpoolName(entry.name))) continue;
+      if ((await this.remove(entry.name)) === 'removed') removed.push(entry.name);
+    }
+    return removed;
+  }
+
+  async close(): Promise<void> {
+    await this.#folderSync.close();
+  }
+}

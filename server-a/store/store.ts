@@ -1,0 +1,153 @@
+import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
+import { z } from 'zod';
+import { DarkroomError } from '../../shared/errors.ts';
+import { failpointAfter } from '../../shared/failpoint.ts';
+import type { Logger } from '../../shared/log.ts';
+import { type Box, boxesSchema } from '../../shared/snippet.ts';
+import { json, type TaskRow, type TaskState, taskRowSchema, taskStateSchema } from './row.ts';
+import { openForReading } from './schema.ts';
+import { type ChangedRow, type Command, FAILPOINTS } from './statements.ts';
+import { WriteQueue } from './write-queue.ts';
+
+const waitingSchema = z.array(z.object({ id: z.string(), suspect: z.number() }));
+const countSchema = z.object({ pending: z.int(), listed: z.int(), processing: z.int() });
+const idsSchema = z.array(z.object({ id: z.string() }));
+const snippetsSchema = z.array(z.object({ snippet: z.int() }));
+const boxesRowSchema = z.object({ boxes: json(boxesSchema), updated_at: z.int() });
+
+/** The SQL of every read there is. */
+const READS = {
+  find: 'SELECT * FROM tasks WHERE id = ?',
+  state: 'SELECT id, status, stage, attempt, outputs_kept, original_kept FROM tasks WHERE id = ?',
+  waiting: `
+    SELECT id, suspect FROM tasks WHERE finished_at IS NULL AND status = 'pending' AND stage = 'ready'
+    ORDER BY sequence`,
+  listed: `
+    SELECT id FROM tasks WHERE finished_at IS NULL AND status = 'pending' AND stage = 'listed'
+    ORDER BY sequence LIMIT ?`,
+  owed: 'SELECT id FROM tasks WHERE audience = ? AND finished_at IS NOT NULL ORDER BY finished_at, sequence',
+  count: `
+    SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE stage = 'listed') AS listed,
+      count(*) FILTER (WHERE status = 'processing') AS processing FROM tasks WHERE finished_at IS NULL`,
+  newest: 'SELECT * FROM tasks WHERE snippet = ? AND original_kept = 1 ORDER BY sequence DESC LIMIT 1',
+  crowded: `
+    SELECT snippet FROM tasks WHERE snippet IS NOT NULL AND original_kept = 1 GROUP BY snippet HAVING count(*) > 1`,
+  boxes: 'SELECT boxes, updated_at FROM snippets WHERE name = ?',
+} as const;
+
+/** The boxes drawn in a snippet. */
+export interface BoxesRow {
+  readonly boxes: Box[];
+  /** Milliseconds since 1970. */
+  readonly updated_at: number;
+}
+
+/** The task records on disk: writes go through the writer thread, reads happen here, by prepared statements. */
+export class Store {
+  readonly #log: Logger;
+  readonly #writer: WriteQueue;
+  readonly #database: DatabaseSyncInstance;
+  readonly #reads: Readonly<Record<keyof typeof READS, StatementSyncInstance>>;
+
+  private constructor(writer: WriteQueue, database: DatabaseSyncInstance, log: Logger) {
+    this.#log = log;
+    this.#writer = writer;
+    this.#database = database;
+    const prepare = (name: keyof typeof READS) => database.prepare(READS[name]);
+    this.#reads = {
+      find: prepare('find'),
+      state: prepare('state'),
+      waiting: prepare('waiting'),
+      listed: prepare('listed'),
+      owed: prepare('owed'),
+      count: prepare('count'),
+      newest: prepare('newest'),
+      crowded: prepare('crowded'),
+      boxes: prepare('boxes'),
+    };
+  }
+
+  /**
+   * Opens the database file at `path`, or makes it. Throws when it is no store of this version or cannot be written
+   * safely. `onFatal` is called once if the writer thread dies; nothing can be written after that.
+   */
+  static async open(path: string, log: Logger, onFatal: (error: Error) => void): Promise<Store> {
+    const writer = await WriteQueue.start(new URL('./writer-thread.js', import.meta.url), path, onFatal);
+    try {
+      return new Store(writer, openForReading(path), log);
+    } catch (error) {
+      await writer.close();
+      throw error;
+    }
+  }
+
+  /** False once the writer thread has died or the store was closed. */
+  get isWritable(): boolean {
+    return this.#writer.isOpen;
+  }
+
+  /** Resolves with the rows the command changed, when they are on disk. Rejects as {@link WriteQueue.write} does. */
+  write(command: Command): Promise<ChangedRow[]> {
+    return failpointAfter(this.#writer.write(command), FAILPOINTS[command.statement]);
+  }
+
+  /** The task's row, or undefined. Throws INTERNAL for a row that is not what was written, and logs what is wrong. */
+  find(id: string): TaskRow | undefined {
+    return this.#readRow(taskRowSchema, this.#reads.find.get(id));
+  }
+
+  /** Where the task stands, or undefined: cheaper than {@link find}, which reads its JSON, too. Throws as that does. */
+  stateOf(id: string): TaskState | undefined {
+    return this.#readRow(taskStateSchema, this.#reads.state.get(id));
+  }
+
+  /** Tasks that wait for a lane, in the order they were submitted. */
+  waiting(): { id: string; suspect: boolean }[] {
+    return waitingSchema.parse(this.#reads.waiting.all()).map(({ id, suspect }) => ({ id, suspect: suspect === 1 }));
+  }
+
+  /** Ids of the oldest listed tasks that wait to be fetched, at most `most`. */
+  listed(most: number): string[] {
+    return idsSchema.parse(this.#reads.listed.all(most)).map(({ id }) => id);
+  }
+
+  /** Ids of ended tasks of which `audience` has not been told, in the order in which they ended. */
+  owed(audience: string): string[] {
+    return idsSchema.parse(this.#reads.owed.all(audience)).map(({ id }) => id);
+  }
+
+  /** How many tasks wait, how many of those are listed, and how many run. */
+  count(): { pending: number; listed: number; processing: number } {
+    return countSchema.parse(this.#reads.count.get());
+  }
+
+  /** The row of the snippet's newest picture, or undefined. Throws as {@link find}. */
+  newestOf(snippet: number): TaskRow | undefined {
+    return this.#readRow(taskRowSchema, this.#reads.newest.get(snippet));
+  }
+
+  /** Snippets that keep more than their newest picture. */
+  crowdedSnippets(): number[] {
+    return snippetsSchema.parse(this.#reads.crowded.all()).map(({ snippet }) => snippet);
+  }
+
+  /** The boxes that were drawn before the snippet had a picture, or undefined. */
+  boxesOf(snippet: number): BoxesRow | undefined {
+    return boxesRowSchema.optional().parse(this.#reads.boxes.get(snippet));
+  }
+
+  #readRow<Row>(schema: z.ZodType<Row>, raw: Readonly<Record<string, unknown>> | undefined): Row | undefined {
+    if (raw === undefined) return undefined;
+    const parsed = schema.safeParse(raw);
+    if (parsed.success) return parsed.data;
+    const id = String(raw['id']);
+    this.#log.error({ task_id: id, issues: parsed.error.issues }, 'the row of this task is damaged');
+    throw new DarkroomError('INTERNAL', `Expected a sound record of task ${id}, received a damaged one`);
+  }
+
+  /** Writes what has been given and closes the file. Idempotent. */
+  async close(): Promise<void> {
+    await this.#writer.close();
+    if (this.#database.isOpen) this.#database.close();
+  }
+}

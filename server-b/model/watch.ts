@@ -1,0 +1,79 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemCode } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
+import { findModel, type ModelFiles, type ModelPlace, modelFolder, synsetBeside } from './find.ts';
+
+export interface WatchOptions extends ModelPlace {
+  /** Ends the watching. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  /** Told the model found at the first look, null included, and every other one from then on. */
+  readonly onChange: (model: ModelFiles | null) => void;
+  /** Milliseconds between two looks. */
+  readonly interval?: number;
+}
+
+/**
+ * Looks for the classifier now and then every second, so that one that is installed while Server B runs is used
+ * without a restart. A model that cannot be used counts as none; the log has the reason once. Resolves when `signal`
+ * aborts; never rejects. It does not keep the process alive.
+ */
+export async function watchModel(options: WatchOptions): Promise<void> {
+  const { signal, onChange, interval = 1000 } = options;
+  let seen: string | null = null;
+  let current: ModelFiles | null | undefined;
+  while (!signal.aborted) {
+    const signature = await signatureOf(options);
+    const found = signature === seen ? undefined : await findUsable(options);
+    if (signal.aborted) return;
+    // Files that changed while they were read are looked at again.
+    if (found !== undefined && signature === (await signatureOf(options))) {
+      if (current === undefined || keyOf(found) !== keyOf(current)) onChange(found);
+      current = found;
+      seen = signature;
+    }
+    await sleep(interval, undefined, { ref: false, signal }).catch(() => undefined);
+  }
+}
+
+async function findUsable(options: WatchOptions): Promise<ModelFiles | null> {
+  try {
+    return await findModel(options);
+  } catch (error) {
+    options.log.warn({ err: error }, 'the classifier cannot be used');
+    return null;
+  }
+}
+
+function keyOf(model: ModelFiles | null): string {
+  return model === null ? '' : `${model.onnx} ${model.sha256} ${model.synsetSha256}`;
+}
+
+/** Changes when a file of the model changes, and costs no more than a few stat calls. */
+async function signatureOf({ model, dataDir }: ModelPlace): Promise<string> {
+  const folder = modelFolder(dataDir);
+  const paths = model === undefined ? await listFiles(folder) : [resolve(model), synsetBeside(resolve(model))];
+  const parts = await Promise.all(paths.map(signatureOfFile));
+  return parts.join('\n');
+}
+
+async function listFiles(folder: string): Promise<string[]> {
+  try {
+    const names = await readdir(folder);
+    return names.filter((name) => !name.startsWith('.')).map((name) => join(folder, name));
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    return [`${folder}: ${systemCode(error)}`];
+  }
+}
+
+async function signatureOfFile(path: string): Promise<string> {
+  try {
+    const { size, mtimeMs, ino } = await stat(path);
+    return `${path} ${size} ${mtimeMs} ${ino}`;
+  } catch (error) {
+    return `${path} ${systemCode(error)}`;
+  }
+}

@@ -1,0 +1,34 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { PausableTimer } from '../../../server-a/fetch-url/pausable-timer.ts';
+
+describe('pausable timer', () => {
+  let ups: number;
+
+  beforeEach(() => {
+    ups = 0;
+  });
+
+  const start = (milliseconds: number) =>
+    new PausableTimer(milliseconds, () => {
+      ups += 1;
+    });
+
+  it('is up once', async () => {
+    start(5);
+    await sleep(60);
+    expect(ups).to.equal(1);
+  });
+
+  it('is not up while it stands still, and is when it has run on', async () => {
+    const timer = start(30);
+    timer.pause();
+    timer.pause();
+    await sleep(90);
+    expect(ups).to.equal(0);
+    timer.resume();
+    timer.resume();
+    await sleep(90);
+    expect(ups).to.equal(1);
+  });
+});

@@ -1,0 +1,40 @@
+import { open, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { expect } from 'chai';
+import { Admission } from '../../../server-a/intake/admission.ts';
+import { takeIn } from '../../../server-a/intake/write-upload.ts';
+import { Spool } from '../../../server-a/spool/spool.ts';
+import { SpoolFile } from '../../../server-a/spool/spool-file.ts';
+import { codeOf, makePicture, silent, useTemporaryFolder } from '../tasks/support.ts';
+
+const LIMITS = { maxUploadBytes: 1_000_000, maxPixels: 1_000_000, maxSide: 10_000, maxDecodedMb: 100 };
+const ADMISSION = { maxQueued: 1, maxListed: 1, maxSpoolBytes: 1_000_000, maxUploadBytes: 1_000_000 };
+
+describe('intake', () => {
+  const folder = useTemporaryFolder();
+
+  /** Takes in a picture whose client goes when all of it has come, into a file opened with these flags. */
+  async function takeInAborted(flags: string): Promise<unknown> {
+    const path = join(folder(), 'file');
+    await writeFile(path, '');
+    const spool = await Spool.open(folder(), silent);
+    const file = new SpoolFile(spool, path, await open(path, flags), 'input');
+    const admission = new Admission(ADMISSION, { bytes: 0, freeBytes: () => 1e12 }, { queued: 0, listed: 0 });
+    const source = Readable.from([await makePicture()]);
+    const client = new AbortController();
+    source.once('close', () => client.abort(new Error('gone')));
+    const code = await codeOf(takeIn(source, file, admission.reserve(null), LIMITS, client.signal));
+    await file.discard();
+    await spool.close();
+    return code;
+  }
+
+  it('fails with the reason of an abort', async () => {
+    expect(await takeInAborted('w+')).to.equal('gone');
+  });
+
+  it('fails with what fails inside, also when that comes with an abort', async () => {
+    expect(await takeInAborted('r')).to.match(/^EBADF/);
+  });
+});

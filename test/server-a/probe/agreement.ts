@@ -1,0 +1,68 @@
+import { expect } from 'chai';
+import sharp, { type Metadata } from 'sharp';
+import { probe } from '../../../server-a/probe/probe.ts';
+import type { RandomAccess } from '../../../server-a/probe/random-access.ts';
+import { type ImageHeader, imageHeaderSchema } from '../../../shared/image-header.ts';
+
+const DEPTHS: Readonly<Record<string, 8 | 16 | 32>> = {
+  uchar: 8,
+  char: 8,
+  ushort: 16,
+  short: 16,
+  uint: 32,
+  int: 32,
+  float: 32,
+};
+
+/** Random access to bytes in memory that fails when asked beyond them, and counts what was read. */
+export class Memory implements RandomAccess {
+  readonly size: number;
+  /** Bytes read so far, and in how many reads. */
+  bytesRead = 0;
+  reads = 0;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.size = bytes.length;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    if (offset < 0 || length < 0 || offset + length > this.size) {
+      throw new RangeError(`Expected a read within ${this.size} bytes, received ${offset}+${length}`);
+    }
+    this.bytesRead += length;
+    this.reads += 1;
+    return this.#bytes.subarray(offset, offset + length);
+  }
+}
+
+/** The probe's answer for a picture in memory, checked against the schema. */
+export async function probeBytes(bytes: Uint8Array): Promise<ImageHeader> {
+  return imageHeaderSchema.strict().parse(await probe(new Memory(bytes)));
+}
+
+/** Asserts that the probe says of a picture what sharp's own metadata says, and gives it. */
+export async function expectAgreement(bytes: Uint8Array): Promise<ImageHeader> {
+  const header = await probeBytes(bytes);
+  const metadata = await sharp(bytes, { limitInputPixels: false, failOn: 'none' }).metadata();
+  // Of a lossless WebP and of a TIFF in planes, which count as progressive, sharp does not tell.
+  const isTold = header.format !== 'webp' && header.format !== 'tiff';
+  const progressive = isTold ? metadata.isProgressive : header.progressive;
+  expect(header).to.deep.equal({ ...fromMetadata(metadata), progressive });
+  return header;
+}
+
+function fromMetadata(metadata: Metadata): Record<Exclude<keyof ImageHeader, 'progressive'>, unknown> {
+  const animated = metadata.format === 'gif' || metadata.format === 'webp';
+  return {
+    format: metadata.format === 'heif' ? 'avif' : metadata.format,
+    width: metadata.autoOrient.width,
+    height: metadata.autoOrient.height,
+    frames: animated ? (metadata.pages ?? 1) : 1,
+    channels: metadata.channels,
+    depth: DEPTHS[metadata.depth],
+    alpha: metadata.hasAlpha,
+    orientation: metadata.orientation ?? 1,
+  };
+}

@@ -1,0 +1,90 @@
+import { expect } from 'chai';
+import { probe } from '../../../../server-a/probe/probe.ts';
+import { bytes, gifFrame, gifStart, little } from '../../../support/hand-made.ts';
+import { expectAgreement, Memory, probeBytes } from '../agreement.ts';
+import { expectRefusal } from '../refusal.ts';
+
+const TRAILER = 0x3b;
+/** A graphic control extension that makes colour 0 transparent. */
+const TRANSPARENT = bytes(0x21, 0xf9, 4, 1, 0, 0, 0, 0);
+const COMMENT = bytes(0x21, 0xfe, 5, 'hello', 0);
+const LOOP = bytes(0x21, 0xff, 11, 'NETSCAPE2.0', 3, 1, 0, 0, 0);
+
+describe('probe of GIF', () => {
+  it('counts frames past comments, loops, plain text and local colours', async () => {
+    const local = bytes(gifFrame(10, 10).subarray(0, 9), 0x80, Buffer.alloc(6), 2, 2, 0x4c, 1, 0);
+    const plainText = bytes(0x21, 0x01, 12, Buffer.alloc(12), 0);
+    const file = bytes(gifStart(10, 10), LOOP, COMMENT, gifFrame(10, 10), plainText, local, gifFrame(5, 5), TRAILER);
+    expect(await expectAgreement(file)).to.include({ frames: 3, width: 10, height: 10, channels: 3 });
+  });
+
+  it('has alpha when any frame has a transparent colour', async () => {
+    const file = bytes(gifStart(10, 10), gifFrame(10, 10), TRANSPARENT, COMMENT, gifFrame(5, 5), TRAILER);
+    expect(await expectAgreement(file)).to.include({ frames: 2, channels: 4, alpha: true });
+    const unused = bytes(gifStart(10, 10), gifFrame(10, 10), TRANSPARENT, TRAILER);
+    expect(await expectAgreement(unused)).to.include({ frames: 1, alpha: false });
+  });
+
+  it('is progressive when a frame is interlaced', async () => {
+    await expectAgreement(bytes(gifStart(10, 10), gifFrame(10, 10, 0x40), TRAILER));
+    await expectAgreement(bytes(gifStart(10, 10), gifFrame(10, 10), gifFrame(10, 10, 0x40), TRAILER));
+  });
+
+  it('lets the first frame enlarge the canvas, and no other', async () => {
+    const file = bytes(gifStart(10, 10), gifFrame(30, 20), gifFrame(50, 50), TRAILER);
+    expect(await expectAgreement(file)).to.include({ width: 30, height: 20 });
+  });
+
+  it('takes the usual screen sizes, 0 and more than 2048 for no size at all', async () => {
+    for (const [width, height] of [
+      [640, 480],
+      [640, 512],
+      [800, 600],
+      [1024, 768],
+      [1280, 1024],
+      [1600, 1200],
+      [0, 10],
+      [10, 0],
+      [2049, 10],
+      [10, 2049],
+      [65_535, 65_535],
+    ] as const) {
+      const header = await expectAgreement(bytes(gifStart(width, height), gifFrame(7, 5), TRAILER));
+      expect(header).to.include({ width: 7, height: 5 });
+    }
+    expect(await expectAgreement(bytes(gifStart(2048, 640), gifFrame(7, 5), TRAILER))).to.include({ width: 2048 });
+  });
+
+  it('counts the frames that are there when the file is cut, as libnsgif does, at every byte', async () => {
+    const second = bytes(TRANSPARENT, gifFrame(10, 10));
+    const whole = bytes(gifStart(10, 10), LOOP, gifFrame(10, 10), COMMENT, second, TRAILER);
+    const first = 13 + LOOP.length + gifFrame(10, 10).length - 2;
+    for (let length = first; length <= whole.length; length++) {
+      await expectAgreement(whole.subarray(0, length));
+    }
+  });
+
+  it('refuses a GIF without a frame', async () => {
+    await expectRefusal(bytes(gifStart(10, 10), TRAILER), 'IMAGE_CORRUPT');
+    await expectRefusal(bytes(gifStart(10, 10), COMMENT, TRAILER), 'IMAGE_CORRUPT');
+    await expectRefusal(bytes(gifStart(10, 10), 0x2c, little(0, 4)), 'IMAGE_CORRUPT');
+    const badCodeSize = gifFrame(10, 10);
+    badCodeSize[10] = 12;
+    await expectRefusal(bytes(gifStart(10, 10), badCodeSize, TRAILER), 'IMAGE_CORRUPT');
+  });
+
+  it('walks a million blocks in reads of many, none of them twice', async () => {
+    const data = Buffer.alloc(2_000_000, 1);
+    const file = bytes(gifStart(10, 10), gifFrame(10, 10).subarray(0, 11), data, 0, TRAILER);
+    const source = new Memory(file);
+    expect(await probe(source)).to.include({ frames: 1 });
+    // Each window begins where the last was left, at most a block's head before its end.
+    expect(source.bytesRead).to.be.below(1.1 * file.length);
+    expect(source.reads).to.be.below(60);
+  });
+
+  it('counts a hundred thousand frames', async () => {
+    const file = bytes(gifStart(1, 1), Buffer.alloc(100_000 * gifFrame(1, 1).length, gifFrame(1, 1)), TRAILER);
+    expect(await probeBytes(file)).to.include({ frames: 100_000 });
+  });
+});

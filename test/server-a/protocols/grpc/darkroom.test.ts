@@ -1,0 +1,400 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readdir, readlink } from 'node:fs/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { status } from '@grpc/grpc-js';
+import { expect } from 'chai';
+import { z } from 'zod';
+import {
+  beginJob,
+  CLASSIFY,
+  failed,
+  LABELS,
+  makePicture,
+  RESIZE,
+  storeOutput,
+  submitPicture,
+} from '../../tasks/support.ts';
+import { expectNothingLeft } from '../http/http-fixture.ts';
+import { collect, failureOf, type GrpcClient } from './grpc-client.ts';
+import { useFixture } from './grpc-fixture.ts';
+
+const UNKNOWN_ID = 'V1StGXR8_Z5jdHi6B-myT';
+
+const taskSchema = z.looseObject({ task_id: z.string(), status: z.string(), attempts: z.number() });
+const headerSchema = z.object({
+  part: z.literal('picture'),
+  picture: z.object({ media_type: z.string(), bytes: z.number(), sha256: z.string() }),
+});
+const chunkSchema = z.object({ chunk: z.instanceof(Buffer) });
+
+/** Sends options, then the chunks, and ends. */
+function submit(client: GrpcClient, options: object, ...chunks: Uint8Array[]): Promise<object> {
+  const { call, answer } = client.clientStream('Submit');
+  call.write({ options });
+  for (const chunk of chunks) call.write({ chunk });
+  call.end();
+  return answer;
+}
+
+describe('darkroom.v1.Darkroom', () => {
+  const fixture = useFixture();
+
+  describe('Submit', () => {
+    it('makes a task of chunks, as any protocol does', async () => {
+      const { darkroom, tasks } = fixture();
+      const picture = await makePicture();
+      const [head, tail] = [picture.subarray(0, 20), picture.subarray(20)];
+      const options = {
+        filename: 'cat.png',
+        bytes: picture.length,
+        resize: { box: { width: 4, fit: 'FIT_COVER' }, encoding: { format: 'FORMAT_WEBP', quality: 70 } },
+        circle: { size: 5 },
+        classify: {},
+      };
+      const task = taskSchema.parse(await submit(darkroom, options, head, Buffer.alloc(0), tail));
+      const record = tasks.get(task.task_id);
+      expect(task).to.deep.include({ status: 'TASK_STATUS_PENDING', outputs: [], attempts: 0 });
+      expect(task['input']).to.deep.include({
+        filename: 'cat.png',
+        format: 'FORMAT_PNG',
+        width: 8,
+        height: 6,
+        bytes: picture.length,
+        sha256: createHash('sha256').update(picture).digest('hex'),
+      });
+      expect(record.input.filename).to.equal('cat.png');
+      const job = await beginJob(tasks, task.task_id);
+      expect(job.specs).to.deep.equal([
+        { name: 'resize', operation: 'resize', width: 4, fit: 'cover', format: 'webp', quality: 70, grayscale: false },
+        { name: 'circle', operation: 'circle', size: 5 },
+        { name: 'classify', operation: 'classify', top_k: 5 },
+      ]);
+    });
+
+    it('gives created_at to the millisecond', async () => {
+      const { darkroom, tasks } = fixture();
+      const task = taskSchema.parse(await submit(darkroom, { classify: {} }, await makePicture()));
+      const { seconds, nanos } = z.object({ seconds: z.number(), nanos: z.number() }).parse(task['created_at']);
+      const { created_at } = tasks.get(task.task_id);
+      expect(new Date(seconds * 1000 + nanos / 1_000_000).toISOString()).to.equal(created_at);
+    });
+
+    const refused: readonly (readonly [name: string, options: object, details: RegExp])[] = [
+      ['no operation', {}, /one of resize, circle and classify for options, received 'none'/],
+      ['a factor beyond 10', { resize: { scale_factor: 11 } }, /a number in \(0, 10\] for scale_factor, received 11/],
+      ['a factor of 0', { resize: { scale_factor: 0 } }, /a number in \(0, 10\] for scale_factor, received 0/],
+      ['an infinite factor', { resize: { scale_factor: Infinity } }, /scale_factor/],
+      ['a resize without a size', { resize: {} }, /scale_factor, or a box/],
+      ['an empty box', { resize: { box: {} } }, /scale_factor, or a box/],
+      ['a width of 0', { resize: { box: { width: 0 } } }, /a whole number in \[1, 16384\] for width, received 0/],
+      [
+        'a width beyond 16384',
+        { resize: { box: { width: 16_385 } } },
+        /a whole number in \[1, 16384\] for width, received 16385/,
+      ],
+      ['a circle of no size', { circle: {} }, /a whole number in \[1, 16384\] for size, received 0/],
+      [
+        'a JPEG circle',
+        { circle: { size: 9, encoding: { format: 'FORMAT_JPEG' } } },
+        /one of png, webp, avif for format, received 'jpeg'/,
+      ],
+      [
+        'a quality of 101',
+        { circle: { size: 9, encoding: { quality: 101 } } },
+        /a whole number in \[1, 100\] for quality, received 101/,
+      ],
+      ['a format of no name', { circle: { size: 9, encoding: { format: 99 } } }, /one of FORMAT_JPEG, .*received 99/],
+      ['a top_k of 101', { classify: { top_k: 101 } }, /a whole number in \[1, 100\] for top_k, received 101/],
+    ];
+    for (const [name, options, details] of refused) {
+      it(`refuses ${name} before the picture`, async () => {
+        const { call, answer } = fixture().darkroom.clientStream('Submit');
+        call.write({ options });
+        const failure = await failureOf(answer);
+        expect([failure.code, failure.darkroom]).to.deep.equal([status.INVALID_ARGUMENT, 'BAD_REQUEST']);
+        expect(failure.details).to.match(details);
+      });
+    }
+
+    it('refuses a chunk first, options twice, an empty message, and no message at all', async () => {
+      const { darkroom } = fixture();
+      const sequences = [[{ chunk: Buffer.from('x') }], [{ options: { classify: {} } }, { options: {} }], [{}], []];
+      for (const messages of sequences) {
+        const { call, answer } = darkroom.clientStream('Submit');
+        for (const message of messages) call.write(message);
+        call.end();
+        expect((await failureOf(answer)).darkroom).to.equal('BAD_REQUEST');
+      }
+      await expectNothingLeft(fixture());
+    });
+
+    it('refuses no picture, an empty, a too large and a cut one, and keeps nothing', async () => {
+      const { darkroom } = fixture();
+      const options = { classify: {} };
+      const chunk = Buffer.alloc(1024 * 1024);
+      (await makePicture()).copy(chunk);
+      const answers = [
+        submit(darkroom, options, Buffer.from('no picture, but some text of its own')),
+        submit(darkroom, options),
+        submit(darkroom, options, ...Array.from({ length: 12 }, () => chunk)),
+        submit(darkroom, { ...options, bytes: 2 ** 50 }),
+        submit(darkroom, { ...options, bytes: 100_000 }, await makePicture()),
+      ];
+      const codes = (await Promise.all(answers.map(failureOf))).map(({ darkroom: code }) => code);
+      expect(codes).to.deep.equal([
+        'UNSUPPORTED_IMAGE',
+        'BAD_REQUEST',
+        'PAYLOAD_TOO_LARGE',
+        'PAYLOAD_TOO_LARGE',
+        'BAD_REQUEST',
+      ]);
+      await expectNothingLeft(fixture());
+    });
+
+    it('takes a chunk of 4 MiB, and refuses a longer message without ending the connection', async () => {
+      const { darkroom } = fixture();
+      const picture = await makePicture();
+      const long = Buffer.concat([picture, Buffer.alloc(4 * 1024 * 1024 - picture.length)]);
+      expect(await submit(darkroom, { classify: {} }, long)).to.include({ status: 'TASK_STATUS_PENDING' });
+      const failure = await failureOf(submit(darkroom, { classify: {} }, Buffer.alloc(5 * 1024 * 1024)));
+      expect(failure.code).to.equal(status.RESOURCE_EXHAUSTED);
+      expect(await submit(darkroom, { classify: {} }, picture)).to.include({ status: 'TASK_STATUS_PENDING' });
+    });
+
+    it('keeps nothing of a client that cancels, dies, or is too late half-way', async () => {
+      const { darkroom, client } = fixture();
+      const cancelled = darkroom.clientStream('Submit');
+      const late = darkroom.clientStream('Submit', { deadline: Date.now() + 300 });
+      const dying = client('darkroom.v1.Darkroom');
+      const died = dying.clientStream('Submit');
+      const picture = await makePicture();
+      for (const { call } of [cancelled, late, died]) {
+        call.write({ options: { classify: {} } });
+        await new Promise((resolve) => call.write({ chunk: picture.subarray(0, 30) }, resolve));
+      }
+      cancelled.call.cancel();
+      died.call.cancel();
+      dying.close();
+      const failures = await Promise.all([cancelled, late, died].map(({ answer }) => failureOf(answer)));
+      const codes = [status.CANCELLED, status.DEADLINE_EXCEEDED, status.CANCELLED];
+      expect(failures.map(({ code }) => code)).to.deep.equal(codes);
+      await expectNothingLeft(fixture());
+      expect(fixture().lines.filter(({ level }) => Number(level) >= 40)).to.deep.equal([]);
+    });
+  });
+
+  describe('Get and Cancel', () => {
+    it('answer a task of any protocol', async () => {
+      const { darkroom, tasks } = fixture();
+      const { task_id } = await submitPicture(tasks, [RESIZE]);
+      const got = await darkroom.unary('Get', { task_id });
+      expect(got).to.include({ task_id, status: 'TASK_STATUS_PENDING' });
+      expect(await darkroom.unary('Cancel', { task_id })).to.include({ task_id, status: 'TASK_STATUS_CANCELED' });
+      expect(tasks.get(task_id).status).to.equal('canceled');
+      expect(await darkroom.unary('Cancel', { task_id })).to.include({ status: 'TASK_STATUS_CANCELED' });
+    });
+
+    it('show outputs, each with its own outcome, and timings', async () => {
+      const { darkroom, tasks } = fixture();
+      const { task_id } = await submitPicture(tasks, [RESIZE, CLASSIFY]);
+      const job = await beginJob(tasks, task_id);
+      const resize = await storeOutput(tasks, job, await makePicture());
+      await tasks.ledger.complete(job, [resize, failed('circle', 'too slow'), LABELS], { decode_ms: 1.5 });
+      const task = taskSchema.parse(await darkroom.unary('Get', { task_id }));
+      expect(task['timings']).to.include({ decode_ms: 1.5 });
+      expect(task).to.deep.include({
+        status: 'TASK_STATUS_COMPLETED',
+        result: `/result/${task_id}`,
+        attempts: 1,
+        outputs: [
+          {
+            name: 'resize',
+            operation: 'OPERATION_RESIZE',
+            operation_name: 'resize',
+            outcome: 'picture',
+            picture: {
+              format: 'FORMAT_PNG',
+              width: 4,
+              height: 3,
+              frames: 1,
+              bytes: resize.header.kind === 'picture' ? resize.header.bytes : 0,
+              url: `/result/${task_id}/resize`,
+            },
+          },
+          {
+            name: 'circle',
+            operation: 'OPERATION_CIRCLE',
+            operation_name: 'circle',
+            outcome: 'error',
+            error: { code: 'TIMEOUT', message: 'too slow' },
+          },
+          {
+            name: 'classify',
+            operation: 'OPERATION_CLASSIFY',
+            operation_name: 'classify',
+            outcome: 'labels',
+            labels: {
+              model: 'test',
+              labels: [{ index: 281, wnid: 'n02123045', label: 'tabby', probability: 0.5 }],
+            },
+          },
+        ],
+      });
+    });
+
+    it('know no other ids', async () => {
+      const { darkroom } = fixture();
+      for (const task_id of [UNKNOWN_ID, '', '../../etc/passwd', '\uD800 half a pair']) {
+        for (const method of ['Get', 'Cancel']) {
+          const failure = await failureOf(darkroom.unary(method, { task_id }));
+          expect([failure.code, failure.darkroom]).to.deep.equal([status.NOT_FOUND, 'TASK_NOT_FOUND']);
+        }
+      }
+    });
+  });
+
+  describe('Watch', () => {
+    it('tells each state up to the end, then ends', async () => {
+      const { darkroom, tasks } = fixture();
+      const { task_id } = await submitPicture(tasks);
+      const watched = darkroom.serverStream('Watch', { task_id });
+      const states = collect(watched);
+      await once(watched, 'metadata');
+      const job = await beginJob(tasks, task_id);
+      await tasks.ledger.fail(job, { code: 'IMAGE_CORRUPT', message: 'Expected a whole picture, received half' });
+      const seen = (await states).map((task) => taskSchema.parse(task));
+      expect(seen.map((task) => task.status)).to.deep.equal([
+        'TASK_STATUS_PENDING',
+        'TASK_STATUS_PROCESSING',
+        'TASK_STATUS_FAILED',
+      ]);
+      expect(seen[2]?.['error']).to.deep.equal({
+        code: 'IMAGE_CORRUPT',
+        message: 'Expected a whole picture, received half',
+      });
+    });
+
+    it('tells an ended task once', async () => {
+      const { darkroom, tasks } = fixture();
+      const { task_id } = await submitPicture(tasks);
+      await tasks.cancel(task_id);
+      expect(await collect(darkroom.serverStream('Watch', { task_id }))).to.have.length(1);
+    });
+
+    it('fails for an unknown task', async () => {
+      const watched = collect(fixture().darkroom.serverStream('Watch', { task_id: UNKNOWN_ID }));
+      expect((await failureOf(watched)).darkroom).to.equal('TASK_NOT_FOUND');
+    });
+
+    it('ends with the client, with its deadline, and with the server, which says so', async () => {
+      const { darkroom, tasks, protocol } = fixture();
+      const { task_id } = await submitPicture(tasks);
+      const [left, late, told] = [{}, { deadline: Date.now() + 200 }, {}].map((options) =>
+        darkroom.serverStream('Watch', { task_id }, options),
+      );
+      if (!left || !late || !told) throw new Error('Expected three streams');
+      const ends = [left, late, told].map((stream) => failureOf(collect(stream)));
+      await once(left, 'metadata');
+      left.cancel();
+      expect((await ends[0])?.code).to.equal(status.CANCELLED);
+      expect((await ends[1])?.code).to.equal(status.DEADLINE_EXCEEDED);
+      const closed = protocol.close(5000);
+      expect(await ends[2]).to.include({ code: status.UNAVAILABLE, darkroom: 'DRAINING' });
+      darkroom.close();
+      await closed;
+    });
+  });
+
+  describe('Result', () => {
+    it('streams a picture whole, its size and hash first', async () => {
+      const { darkroom, tasks } = fixture();
+      const { task_id } = await submitPicture(tasks);
+      const job = await beginJob(tasks, task_id);
+      const bytes = randomBytes(3_000_001);
+      await tasks.ledger.complete(job, [await storeOutput(tasks, job, bytes)], {});
+      for (const name of ['', 'resize']) {
+        const [header, ...chunks] = await collect(darkroom.serverStream('Result', { task_id, name }));
+        const { picture } = headerSchema.parse(header);
+        const received = Buffer.concat(chunks.map((message) => chunkSchema.parse(message).chunk));
+        const sha256 = createHash('sha256').update(bytes).digest('hex');
+        expect(picture).to.deep.equal({ media_type: 'image/png', bytes: bytes.length, sha256 });
+        expect(received.equals(bytes)).to.equal(true);
+      }
+    });
+
+    it('gives labels in one message', async () => {
+      const { darkroom, tasks } = fixture();
+      const { task_id } = await submitPicture(tasks, [CLASSIFY]);
+      await tasks.ledger.complete(await beginJob(tasks, task_id), [LABELS], {});
+      const messages = await collect(darkroom.serverStream('Result', { task_id, name: 'classify' }));
+      expect(messages).to.deep.equal([
+        {
+          part: 'labels',
+          labels: { model: 'test', labels: [{ index: 281, wnid: 'n02123045', label: 'tabby', probability: 0.5 }] },
+        },
+      ]);
+    });
+
+    it('says why there is none', async () => {
+      const { darkroom, tasks } = fixture();
+      const { task_id } = await submitPicture(tasks);
+      const ask = (name: string) => failureOf(collect(darkroom.serverStream('Result', { task_id, name })));
+      expect(await ask('')).to.include({ code: status.FAILED_PRECONDITION, darkroom: 'NOT_READY' });
+      const job = await beginJob(tasks, task_id);
+      await tasks.ledger.complete(job, [failed('resize', 'too slow'), LABELS], {});
+      expect(await ask('resize')).to.include({ code: status.DEADLINE_EXCEEDED, darkroom: 'TIMEOUT' });
+      expect(await ask('circle')).to.include({ code: status.NOT_FOUND, darkroom: 'NOT_FOUND' });
+    });
+
+    it('waits for a slow reader, holds little for it, and lets go of its file when it leaves', async () => {
+      const { darkroom, tasks } = fixture();
+      const { task_id } = await submitPicture(tasks);
+      const job = await beginJob(tasks, task_id);
+      const bytes = Buffer.alloc(64 * 1024 * 1024, 7);
+      await tasks.ledger.complete(job, [await storeOutput(tasks, job, bytes)], {});
+      const before = process.memoryUsage().arrayBuffers;
+      const stream = darkroom.serverStream('Result', { task_id });
+      const ended = failureOf(once(stream, 'end'));
+      stream.pause();
+      await once(stream, 'metadata');
+      for (let call = 0; call < 20; call += 1) await darkroom.unary('Get', { task_id });
+      expect(process.memoryUsage().arrayBuffers - before).to.be.lessThan(bytes.length / 2);
+      stream.cancel();
+      expect((await ended).code).to.equal(status.CANCELLED);
+    });
+
+    it('lets go of its file when the client leaves before the first message', async function () {
+      if (!existsSync('/proc/self/fd')) this.skip();
+      const { darkroom, tasks } = fixture();
+      const { task_id } = await submitPicture(tasks);
+      const job = await beginJob(tasks, task_id);
+      await tasks.ledger.complete(job, [await storeOutput(tasks, job, randomBytes(1000))], {});
+      const result = await tasks.result(task_id);
+      const path = result.kind === 'picture' ? result.path : '';
+      // Node tells of a file that nobody closed when it collects its handle.
+      const warnings: Error[] = [];
+      const keep = (warning: Error) => warnings.push(warning);
+      process.on('warning', keep);
+      // It leaves at every step the server takes until it has begun to answer.
+      for (let turns = 0; turns < 40; turns += 1) {
+        const stream = darkroom.serverStream('Result', { task_id });
+        const ended = failureOf(once(stream, 'end'));
+        for (let turn = 0; turn < turns; turn += 1) await nextTurn();
+        stream.cancel();
+        await ended;
+      }
+      while ((await openCount(path)) > 0) await sleep(5);
+      process.off('warning', keep);
+      expect(warnings).to.deep.equal([]);
+    });
+  });
+});
+
+/** How often this process has the file open. */
+async function openCount(path: string): Promise<number> {
+  const names = await readdir('/proc/self/fd');
+  const targets = await Promise.all(names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')));
+  return targets.filter((target) => target === path).length;
+}

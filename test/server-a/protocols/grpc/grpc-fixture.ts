@@ -1,0 +1,100 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { PackageDefinition } from '@grpc/proto-loader';
+import { pino } from 'pino';
+import { startGrpc } from '../../../../server-a/protocols/grpc/index.ts';
+import { DARKROOM, loadProtos } from '../../../../server-a/protocols/grpc/protos.ts';
+import type { Protocol } from '../../../../server-a/protocols/protocol.ts';
+import { Presets } from '../../../../server-a/tasks/presets.ts';
+import { Tasks } from '../../../../server-a/tasks/tasks.ts';
+import { defaultOptions } from '../../tasks/support.ts';
+import { GrpcClient } from './grpc-client.ts';
+
+const settings = {
+  ip: '127.0.0.1',
+  grpcPort: 0,
+  apiKeys: [] as string[],
+  pathRoot: undefined as string | undefined,
+  maxUploadMb: 8,
+  maxConnections: 20,
+  requestSeconds: 300,
+};
+
+/** gRPC over real tasks in a folder of its own. */
+export interface Fixture {
+  readonly address: string;
+  readonly tasks: Tasks;
+  readonly protocol: Protocol;
+  readonly protos: PackageDefinition;
+  /** A client of `darkroom.v1.Darkroom`. */
+  readonly darkroom: GrpcClient;
+  /** Log lines so far, parsed. */
+  readonly lines: Record<string, unknown>[];
+  readiness: { store: string; lanes: number };
+  /** Another client, closed with the fixture. */
+  client(service: string, headers?: Record<string, string>): GrpcClient;
+  /** Names of the files in the spool. */
+  spool(): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+/** Starts gRPC on a free port. */
+export async function startFixture(changes: Partial<typeof settings> = {}): Promise<Fixture> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'darkroom-grpc-'));
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const tasks = await Tasks.open({ ...defaultOptions(dataDir), maxUploadMb: settings.maxUploadMb }, log);
+  const readiness = () => fixture.readiness;
+  const starting = startGrpc({
+    tasks,
+    presets: await Presets.load(undefined),
+    settings: { ...settings, ...changes },
+    readiness,
+    log,
+  });
+  const protocol = await starting.catch(async (error: unknown) => {
+    await tasks.close();
+    await rm(dataDir, { recursive: true });
+    throw error;
+  });
+  const address = protocol.line.split(/ +/)[1] ?? '';
+  const protos = await loadProtos();
+  const clients: GrpcClient[] = [];
+  const client = (service: string, headers: Record<string, string> = {}): GrpcClient => {
+    const made = new GrpcClient(address, protos, service, headers);
+    clients.push(made);
+    return made;
+  };
+  const fixture: Fixture = {
+    address,
+    tasks,
+    protocol,
+    protos,
+    darkroom: client(DARKROOM),
+    lines,
+    readiness: { store: 'open', lanes: 4 },
+    client,
+    spool: () => readdir(join(dataDir, 'spool')),
+    stop: async () => {
+      for (const one of clients) one.close();
+      await protocol.close(0);
+      await tasks.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+  return fixture;
+}
+
+/** A fixture for each test of the surrounding suite. */
+export function useFixture(changes: Partial<typeof settings> = {}): () => Fixture {
+  let fixture: Fixture | null = null;
+  beforeEach(async () => {
+    fixture = await startFixture(changes);
+  });
+  afterEach(() => fixture?.stop());
+  return () => {
+    if (fixture === null) throw new Error('Expected a fixture');
+    return fixture;
+  };
+}

@@ -1,0 +1,191 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { type IncomingHttpHeaders, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import sharp from 'sharp';
+import { z } from 'zod';
+import { createApp } from '../../../../server-a/protocols/http/app.ts';
+import type { Readiness } from '../../../../server-a/protocols/http/routes/health.ts';
+import { type HttpServer, listen } from '../../../../server-a/protocols/http/server.ts';
+import { Presets } from '../../../../server-a/tasks/presets.ts';
+import { Tasks } from '../../../../server-a/tasks/tasks.ts';
+import { taskSchema } from '../../../../shared/task.ts';
+
+const settings = {
+  keepHours: 24,
+  keepImageHours: 720,
+  maxQueued: 100,
+  maxListed: 20_000,
+  maxSpoolMb: 1000,
+  maxUploadMb: 1,
+  maxPixels: 100_000_000,
+  maxSide: 16_384,
+  maxDecodedMb: 400,
+  fetchAtOnce: 4,
+  fetchSeconds: 10,
+  maxFetchMb: 1,
+  allowPrivateUrls: true,
+  pathRoot: undefined as string | undefined,
+  apiKeys: [] as string[],
+  maxConnections: 100,
+  requestSeconds: 300,
+};
+
+export type FixtureSettings = typeof settings;
+
+/** An HTTP server over real tasks in a folder of its own. */
+export interface Fixture {
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  readonly tasks: Tasks;
+  readonly server: HttpServer;
+  /** Log lines so far, parsed. */
+  readonly lines: Record<string, unknown>[];
+  readiness: Readiness;
+  /** Names of the files in the spool. */
+  spool(): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+/** Starts a server on a free port of `ip`, loopback unless told otherwise. */
+export async function startFixture(changes: Partial<FixtureSettings> = {}, ip = '127.0.0.1'): Promise<Fixture> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'darkroom-http-'));
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const options = { ...settings, ...changes };
+  const tasks = await Tasks.open({ ...options, dataDir }, log);
+  const app = createApp({
+    tasks,
+    presets: await Presets.load(undefined),
+    settings: options,
+    readiness: () => fixture.readiness,
+    log,
+  });
+  const server = await listen(app, { ip, port: 0, settings: options, log });
+  const { hostname, port } = new URL(server.address);
+  const fixture: Fixture = {
+    address: server.address,
+    host: hostname.replace(/[[\]]/g, ''),
+    port: Number(port),
+    tasks,
+    server,
+    lines,
+    readiness: { store: 'open', lanes: 4, backend: 'up', model: 'mobilenetv2-12-qdq' },
+    spool: () => readdir(join(dataDir, 'spool')),
+    stop: async () => {
+      await server.close(0);
+      await tasks.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+  return fixture;
+}
+
+/** Resolves when nothing of an upload is left: no file in the spool and no task; rejects when something stays. */
+export async function expectNothingLeft({ spool, tasks }: Pick<Fixture, 'spool' | 'tasks'>): Promise<void> {
+  for (let look = 0; look < 200; look += 1) {
+    const { pending, processing, spool_bytes: bytes } = tasks.counts();
+    if ((await spool()).length === 0 && pending + processing + bytes === 0) return;
+    await sleep(10);
+  }
+  throw new Error(`Expected nothing left, found ${await spool()} and ${JSON.stringify(tasks.counts())}`);
+}
+
+/** A JPEG of noise, so that it has some bytes. */
+export function jpeg(width = 64, height = 48): Promise<Buffer> {
+  const noise = { type: 'gaussian' as const, mean: 128, sigma: 40 };
+  return sharp({ create: { width, height, channels: 3, background: '#000', noise } })
+    .jpeg()
+    .toBuffer();
+}
+
+/** Where a server listens. */
+export type Place = Pick<Fixture, 'host' | 'port'>;
+
+/** A part of a form: a text, or a file with its name. */
+export type Part = readonly [name: string, value: string | Uint8Array, filename?: string];
+
+const BOUNDARY = 'boundary-of-tests';
+export const FORM_TYPE = `multipart/form-data; boundary=${BOUNDARY}`;
+
+/** The bytes of a multipart form, parts in the order given. */
+export function formBytes(parts: readonly Part[]): Buffer {
+  const chunks = parts.flatMap(([name, value, filename]) => {
+    const file = filename === undefined ? '' : `; filename="${filename}"\r\nContent-Type: image/jpeg`;
+    const head = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"${file}\r\n\r\n`;
+    return [Buffer.from(head), Buffer.from(value), Buffer.from('\r\n')];
+  });
+  return Buffer.concat([...chunks, Buffer.from(`--${BOUNDARY}--\r\n`)]);
+}
+
+/** An answer, read whole. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+export interface Ask {
+  readonly method?: string;
+  /** Sent as it stands. */
+  readonly path: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: Uint8Array;
+}
+
+/** One request on a connection of its own, its path sent byte for byte. */
+export function ask(
+  { host, port }: Place,
+  { method = 'GET', path, headers = {}, body = Buffer.alloc(0) }: Ask,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const chunked = 'Transfer-Encoding' in headers;
+    const length = body.length > 0 && !chunked ? { 'Content-Length': String(body.length) } : {};
+    const outgoing = request({ host, port, method, path, headers: { ...length, ...headers }, agent: false });
+    outgoing.once('error', reject);
+    outgoing.once('response', (response) => {
+      buffer(response).then(
+        (bytes) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: bytes }),
+        reject,
+      );
+    });
+    outgoing.end(body);
+  });
+}
+
+/** Posts a form to /upload. */
+export function postForm(place: Place, parts: readonly Part[], headers: Record<string, string> = {}) {
+  const typed = { 'Content-Type': FORM_TYPE, ...headers };
+  return ask(place, { method: 'POST', path: '/upload', headers: typed, body: formBytes(parts) });
+}
+
+/** Posts a raw picture to /upload. */
+export function postRaw(place: Place, query: string, body: Uint8Array, type = 'image/jpeg') {
+  return ask(place, { method: 'POST', path: `/upload${query}`, headers: { 'Content-Type': type }, body });
+}
+
+/** The task in an answer. */
+export function taskOf({ body }: Answer) {
+  return taskSchema.parse(JSON.parse(body.toString()));
+}
+
+const problemSchema = z.strictObject({
+  type: z.literal('about:blank'),
+  title: z.string().min(1),
+  status: z.int(),
+  detail: z.string().min(1),
+  code: z.string(),
+  task_id: z.string().optional(),
+});
+
+/** The problem in an answer, checked for its shape and against the answer's status and media type. */
+export function problemOf({ status, headers, body }: Answer) {
+  if (headers['content-type'] !== 'application/problem+json') throw new Error(`not a problem: ${status} ${body}`);
+  const problem = problemSchema.parse(JSON.parse(body.toString()));
+  if (problem.status !== status) throw new Error(`status ${status}, problem ${problem.status}`);
+  return problem;
+}

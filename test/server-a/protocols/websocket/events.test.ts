@@ -1,0 +1,278 @@
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { attachEvents, type Events } from '../../../../server-a/protocols/websocket/events.ts';
+import { createLogger } from '../../../../shared/log.ts';
+import { taskSchema } from '../../../../shared/task.ts';
+import { type Fixture, FORM_TYPE, formBytes, jpeg, postRaw, startFixture, taskOf } from '../http/http-fixture.ts';
+import { RawClient } from '../http/raw-client.ts';
+import { refusalOf, WebSocketClient } from './websocket-client.ts';
+
+const UNKNOWN = 'V1StGXR8_Z5jdHi6B-myT';
+const log = createLogger('test', 'silent');
+
+describe('GET /events, upgraded', () => {
+  let fixture: Fixture;
+  let events: Events;
+  let url: string;
+  /** Watches under way. */
+  let watched: number;
+
+  async function start(apiKeys: string[] = [], pingMs = 30_000): Promise<void> {
+    fixture = await startFixture({ apiKeys });
+    watched = 0;
+    const tasks = {
+      async *watch(id: string, signal: AbortSignal) {
+        watched += 1;
+        try {
+          yield* fixture.tasks.watch(id, signal);
+        } finally {
+          watched -= 1;
+        }
+      },
+    };
+    events = attachEvents(fixture.server.server, { tasks, settings: { apiKeys }, log, pingMs });
+    url = `${fixture.address.replace('http', 'ws')}/events`;
+  }
+
+  afterEach(async () => {
+    await events.close();
+    await fixture.stop();
+  });
+
+  async function submit(): Promise<string> {
+    return taskOf(await postRaw(fixture, '?scale_factor=0.5&classify=false', await jpeg())).task_id;
+  }
+
+  async function nextTask(client: WebSocketClient) {
+    return taskSchema.parse(JSON.parse(await client.next()).task);
+  }
+
+  it('tells the record now and at each change, up to its end', async () => {
+    await start();
+    const id = await submit();
+    const client = await WebSocketClient.open(url);
+    client.send({ subscribe: [id] });
+    expect(await nextTask(client)).to.deep.equal(fixture.tasks.get(id));
+    const job = await fixture.tasks.ledger.begin(id);
+    expect(await nextTask(client)).to.include({ task_id: id, status: 'processing', attempts: 1 });
+    if (job === null) throw new Error('Expected the task to begin');
+    await fixture.tasks.ledger.fail(job, { code: 'IMAGE_CORRUPT', message: 'It breaks off' });
+    expect(await nextTask(client)).to.include({ task_id: id, status: 'failed' });
+    await fixture.tasks.forget(id);
+    expect(await client.rest()).to.deep.equal([]);
+  });
+
+  it('tells a task that has ended once', async () => {
+    await start();
+    const id = await submit();
+    await fixture.tasks.cancel(id);
+    const client = await WebSocketClient.open(url);
+    client.send({ subscribe: [id] });
+    expect(await nextTask(client)).to.include({ task_id: id, status: 'canceled' });
+    expect(await client.rest()).to.deep.equal([]);
+  });
+
+  it('tells each client of its own tasks, several in one message', async () => {
+    await start();
+    const [one, two, three] = [await submit(), await submit(), await submit()];
+    const [first, second] = [await WebSocketClient.open(url), await WebSocketClient.open(url)];
+    first.send({ subscribe: [one, two] });
+    second.send({ subscribe: [two, three] });
+    const told = async (client: WebSocketClient) => [await nextTask(client), await nextTask(client)];
+    expect((await told(first)).map(({ task_id }) => task_id)).to.have.members([one, two]);
+    expect((await told(second)).map(({ task_id }) => task_id)).to.have.members([two, three]);
+    await fixture.tasks.cancel(three);
+    expect(await nextTask(second)).to.include({ task_id: three, status: 'canceled' });
+    expect(await first.rest()).to.deep.equal([]);
+  });
+
+  it('tells nothing more after unsubscribe', async () => {
+    await start();
+    const id = await submit();
+    const client = await WebSocketClient.open(url);
+    client.send({ subscribe: [id] });
+    await nextTask(client);
+    client.send({ unsubscribe: [id, UNKNOWN] });
+    expect(await client.rest()).to.deep.equal([]);
+    await fixture.tasks.cancel(id);
+    expect(await client.rest()).to.deep.equal([]);
+  });
+
+  it('tells the record again to who subscribes again', async () => {
+    await start();
+    const id = await submit();
+    const client = await WebSocketClient.open(url);
+    client.send({ subscribe: [id] });
+    client.send({ subscribe: [id] });
+    expect([await nextTask(client), await nextTask(client)].map(({ status }) => status)).to.deep.equal([
+      'pending',
+      'pending',
+    ]);
+    await fixture.tasks.cancel(id);
+    expect(await nextTask(client)).to.include({ status: 'canceled' });
+    expect(await client.rest()).to.deep.equal([]);
+  });
+
+  it('answers a problem for each id that nobody knows, and watches the others', async () => {
+    await start();
+    const id = await submit();
+    const client = await WebSocketClient.open(url);
+    client.send({ subscribe: [UNKNOWN, id, 'no id at all'] });
+    const answers = [await client.next(), await client.next(), await client.next()].map((one) => JSON.parse(one));
+    expect(answers.map(({ error }) => error?.task_id).filter(Boolean)).to.deep.equal([UNKNOWN, 'no id at all']);
+    expect(answers.map(({ error }) => error?.code).filter(Boolean)).to.deep.equal(['TASK_NOT_FOUND', 'TASK_NOT_FOUND']);
+    expect(answers.map(({ task }) => task?.task_id).filter(Boolean)).to.deep.equal([id]);
+  });
+
+  for (const message of ['', 'hello', '[]', 'null', '{}', '{"subscribe":"x"}', '{"subscribe":[1]}', '{"watch":[]}']) {
+    it(`answers a problem for '${message}', and goes on`, async () => {
+      await start();
+      const id = await submit();
+      const client = await WebSocketClient.open(url);
+      client.send(message);
+      expect(JSON.parse(await client.next()).error).to.include({ status: 400, code: 'BAD_REQUEST' });
+      client.send({ subscribe: [id] });
+      expect(await nextTask(client)).to.include({ task_id: id });
+    });
+  }
+
+  it('takes at most 256 ids in one message', async () => {
+    await start();
+    const client = await WebSocketClient.open(url);
+    client.send({ subscribe: Array.from({ length: 257 }, () => 'x') });
+    expect(JSON.parse(await client.next()).error).to.include({ code: 'BAD_REQUEST' });
+  });
+
+  it('closes at a message of more than 16 KiB', async () => {
+    await start();
+    const client = await WebSocketClient.open(url);
+    client.send(' '.repeat(16 * 1024 + 1));
+    expect((await client.closed).code).to.equal(1009);
+  });
+
+  describe('refuses', () => {
+    it('a foreign Origin with 403', async () => {
+      await start();
+      const { status, problem } = await refusalOf(url, { origin: 'https://evil.example' });
+      expect([status, problem['code']]).to.deep.equal([403, 'ORIGIN_NOT_ALLOWED']);
+      const own = await WebSocketClient.open(url, { origin: fixture.address });
+      await own.close();
+    });
+
+    it('no key with 401, where keys are configured', async () => {
+      await start(['secret']);
+      const { status, problem } = await refusalOf(url);
+      expect([status, problem['code']]).to.deep.equal([401, 'UNAUTHENTICATED']);
+      for (const [path, headers] of [
+        ['?key=secret', {}],
+        ['', { authorization: 'Bearer secret' }],
+      ] as const) {
+        const client = await WebSocketClient.open(url + path, { headers });
+        await client.close();
+      }
+    });
+
+    it('a WebSocket on another path with 404', async () => {
+      await start();
+      for (const path of ['', 's', '/more']) {
+        const { status, problem } = await refusalOf(path === '' ? url.replace('/events', '/') : url + path);
+        expect([status, problem['code']]).to.deep.equal([404, 'NOT_FOUND']);
+      }
+    });
+
+    it('an ordinary request with 426', async () => {
+      await start();
+      const answer = await fetch(`${fixture.address}/events`);
+      expect([answer.status, answer.headers.get('upgrade')]).to.deep.equal([426, 'websocket']);
+      expect(await answer.json()).to.include({ code: 'UPGRADE_REQUIRED' });
+    });
+
+    it('whoever comes when it stops, with 503', async () => {
+      await start();
+      const client = await WebSocketClient.open(url);
+      await events.close();
+      expect((await client.closed).code).to.equal(1001);
+      const { status, problem } = await refusalOf(url);
+      expect([status, problem['code']]).to.deep.equal([503, 'DRAINING']);
+    });
+  });
+
+  it('cuts off who answers no ping, and keeps who does', async () => {
+    await start([], 200);
+    const [dead, alive] = await Promise.all([
+      WebSocketClient.open(url, { autoPong: false }),
+      WebSocketClient.open(url),
+    ]);
+    expect((await dead.closed).code).to.equal(1006);
+    expect(await alive.rest()).to.deep.equal([]);
+  });
+
+  describe('lets go of every watch', () => {
+    for (const [how, end] of [
+      ['closes', (client: WebSocketClient) => client.socket.close()],
+      ['is cut off', (client: WebSocketClient) => client.socket.terminate()],
+      ['sends what is no frame', (client: WebSocketClient) => client.socket.send(Buffer.from('binary'))],
+    ] as const) {
+      it(`when its client ${how}`, async () => {
+        await start();
+        const ids = [await submit(), await submit()];
+        const client = await WebSocketClient.open(url);
+        client.send({ subscribe: ids });
+        await nextTask(client);
+        await nextTask(client);
+        expect([watched, events.clients]).to.deep.equal([2, 1]);
+        end(client);
+        await client.closed;
+        while (watched + events.clients > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      });
+    }
+  });
+
+  describe('ignores an upgrade to anything else', () => {
+    const wish = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
+
+    it('and answers the request, and the next one on the same connection', async () => {
+      await start();
+      const client = new RawClient(fixture);
+      await client.write(`GET /livez HTTP/1.1\r\nHost: a\r\n${wish}\r\n`);
+      await client.until(/"live"/);
+      await client.write(`GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+      expect((await client.closed()).match(/HTTP\/1\.1 200 OK\r\n/g)).to.have.length(2);
+    });
+
+    it('however often it is asked for on one connection', async () => {
+      await start();
+      const sockets: Socket[] = [];
+      fixture.server.server.on('connection', (socket: Socket) => sockets.push(socket));
+      const client = new RawClient(fixture);
+      const listeners: number[] = [];
+      for (let count = 1; count <= 30; count += 1) {
+        await client.write(`GET /livez HTTP/1.1\r\nHost: a\r\n${wish}\r\n`);
+        while (client.text.split('"live"').length <= count) await sleep(2);
+        const [socket] = sockets;
+        listeners.push(socket?.eventNames().reduce((sum, name) => sum + socket.listenerCount(name), 0) ?? 0);
+      }
+      expect(listeners.at(-1)).to.equal(listeners[1]);
+      client.socket.destroy();
+    });
+
+    it('also with a body, in one write or byte for byte', async () => {
+      await start();
+      const body = formBytes([
+        ['image', await jpeg(), 'cat.jpg'],
+        ['scale_factor', '0.5'],
+      ]);
+      const head = `POST /upload HTTP/1.1\r\nHost: a\r\n${wish}Content-Type: ${FORM_TYPE}\r\nContent-Length: ${body.length}\r\n\r\n`;
+      for (const size of [head.length + body.length, 100]) {
+        const client = new RawClient(fixture);
+        const bytes = Buffer.concat([Buffer.from(head), body]);
+        for (let offset = 0; offset < bytes.length; offset += size) {
+          await client.write(bytes.subarray(offset, offset + size));
+        }
+        expect(await client.until(/"task_id"/)).to.match(/^HTTP\/1\.1 202 Accepted\r\n/);
+        client.socket.destroy();
+      }
+    });
+  });
+});

@@ -1,0 +1,273 @@
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import WebSocket from 'ws';
+import type { Protocol } from '../../../../server-a/protocols/protocol.ts';
+import { type ListeningRelayOptions, startRelay } from '../../../../server-a/protocols/websocket/relay.ts';
+import { systemCode } from '../../../../shared/errors.ts';
+import { createLogger } from '../../../../shared/log.ts';
+import { freePort } from '../../../support/free-port.ts';
+import { eventually } from '../../../support/processes.ts';
+import { RawClient } from '../http/raw-client.ts';
+import { refusalOf, WebSocketClient } from './websocket-client.ts';
+
+const log = createLogger('test', 'silent');
+const HANDSHAKE =
+  'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
+/** How /proc/net/tcp (proc(5)) names the timer of a connection that will be asked whether its other end is there. */
+const KEEP_ALIVE_TIMER = '02';
+
+describe('WebSocket relay', () => {
+  let relay: Protocol | null = null;
+  let port = 0;
+  let url = '';
+
+  async function start(changes: Partial<ListeningRelayOptions['settings']> = {}, keepAliveMs = 30_000): Promise<void> {
+    port = await freePort();
+    const settings = { ip: '127.0.0.1', websocketPort: port, apiKeys: [], maxConnections: 100, ...changes };
+    relay = await startRelay({ settings, log, keepAliveMs });
+    url = `ws://127.0.0.1:${port}/`;
+  }
+
+  afterEach(async () => {
+    await relay?.close(100);
+    relay = null;
+  });
+
+  it('relays each text to all other clients as "Message: <text>", and nothing to its sender', async () => {
+    await start();
+    const [operator, camera, other] = await Promise.all([1, 2, 3].map(() => WebSocketClient.open(url)));
+    if (!operator || !camera || !other) throw new Error('Expected three clients');
+    camera.send('Ready for capture');
+    expect(await operator.next()).to.equal('Message: Ready for capture');
+    expect(await other.next()).to.equal('Message: Ready for capture');
+    operator.send('snap');
+    expect(await camera.next()).to.equal('Message: snap');
+    expect(await other.next()).to.equal('Message: snap');
+    for (const client of [operator, camera, other]) expect(await client.rest()).to.deep.equal([]);
+  });
+
+  it('takes clients on any path, and texts of any content in their order', async () => {
+    await start();
+    const receiver = await WebSocketClient.open(`${url}any/path?with=query`);
+    const sender = await WebSocketClient.open(`${url}ws`);
+    const texts = ['', 'stop', '{"not":"read"}', 'Küche 📷', 'Message: snap', 'x'.repeat(64 * 1024)];
+    for (const text of texts) sender.send(text);
+    for (const text of texts) expect(await receiver.next()).to.equal(`Message: ${text}`);
+  });
+
+  it('listens where it says, and tells the port that is taken', async () => {
+    await start();
+    expect(relay?.line).to.equal(`WebSocket 127.0.0.1:${port}`);
+    const settings = { ip: '127.0.0.1', websocketPort: port, apiKeys: [], maxConnections: 1 };
+    const failure: unknown = await startRelay({ settings, log }).catch((error: unknown) => error);
+    expect(systemCode(failure)).to.equal('EADDRINUSE');
+    expect(failure).to.include({ port });
+  });
+
+  it('writes an IPv6 address in brackets', async () => {
+    await start({ ip: '::1' });
+    expect(relay?.line).to.equal(`WebSocket [::1]:${port}`);
+    const client = await WebSocketClient.open(`ws://[::1]:${port}/`, { origin: `http://[::1]:${port}` });
+    await client.close();
+  });
+
+  describe('lets in', () => {
+    for (const [who, origin] of [
+      ['programs, which send no Origin', undefined],
+      ["clients whose Origin is the server's own host", 'http://127.0.0.1:{port}'],
+      ['pages from another port of the same host', 'http://127.0.0.1:5454'],
+    ] as const) {
+      it(who, async () => {
+        await start();
+        const client = await WebSocketClient.open(url, { origin: origin?.replace('{port}', String(port)) });
+        await client.close();
+      });
+    }
+
+    it('clients that show a key, where keys are configured', async () => {
+      await start({ apiKeys: ['one', 'two'] });
+      const clients = await Promise.all([
+        WebSocketClient.open(`${url}?key=two`),
+        WebSocketClient.open(url, { headers: { authorization: 'Bearer one' } }),
+        WebSocketClient.open(url, { headers: { 'x-api-key': 'one' } }),
+      ]);
+      for (const client of clients) await client.close();
+    });
+  });
+
+  describe('refuses', () => {
+    for (const origin of ['http://evil.example', 'null', 'http://127.0.0.1.evil.example', 'http://localhost', 'x']) {
+      it(`the Origin ${origin} with 403`, async () => {
+        await start();
+        const { status, headers, problem } = await refusalOf(url, { origin });
+        expect(status).to.equal(403);
+        expect(headers['content-type']).to.equal('application/problem+json');
+        expect(problem).to.include({
+          code: 'ORIGIN_NOT_ALLOWED',
+          detail: `Expected none or the server's own host for Origin, received '${origin}'`,
+        });
+      });
+    }
+
+    it('no key and another key with 401, where keys are configured', async () => {
+      await start({ apiKeys: ['secret'] });
+      for (const [path, received] of [
+        ['', 'none'],
+        ['?key=guess', 'another'],
+      ]) {
+        const { status, headers, problem } = await refusalOf(url + path);
+        expect([status, headers['www-authenticate']]).to.deep.equal([401, 'Bearer realm="darkroom"']);
+        expect(problem['detail']).to.equal(
+          `Expected an API key in Authorization: Bearer, X-Api-Key or ?key=, received ${received}`,
+        );
+      }
+    });
+
+    it('ordinary requests and other upgrades with 426', async () => {
+      await start();
+      const answer = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body: 'snap' });
+      expect([answer.status, answer.headers.get('upgrade')]).to.deep.equal([426, 'websocket']);
+      expect(await answer.json()).to.include({ code: 'UPGRADE_REQUIRED' });
+      const client = new RawClient({ host: '127.0.0.1', port });
+      await client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n');
+      expect(await client.closed()).to.match(/^HTTP\/1\.1 426 [\s\S]*received 'h2c'/);
+    });
+
+    it('a handshake that is none with 400', async () => {
+      await start();
+      const client = new RawClient({ host: '127.0.0.1', port });
+      await client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+      expect(await client.closed()).to.match(/^HTTP\/1\.1 400 [\s\S]*Sec-WebSocket-Key/);
+    });
+
+    it('a binary message with 1003, and relays none of what comes after it', async () => {
+      await start();
+      const [sender, receiver] = await Promise.all([WebSocketClient.open(url), WebSocketClient.open(url)]);
+      sender.socket.send(Buffer.from('snap'));
+      sender.send('snap');
+      expect(await sender.closed).to.deep.equal({ code: 1003, reason: 'Expected text, received binary' });
+      expect(await receiver.rest()).to.deep.equal([]);
+    });
+
+    it('a text longer than 64 KiB with 1009', async () => {
+      await start();
+      const [sender, receiver] = await Promise.all([WebSocketClient.open(url), WebSocketClient.open(url)]);
+      sender.send('x'.repeat(64 * 1024 + 1));
+      expect((await sender.closed).code).to.equal(1009);
+      expect(await receiver.rest()).to.deep.equal([]);
+    });
+
+    it('more clients than it may have', async () => {
+      await start({ maxConnections: 2 });
+      const [one, two] = await Promise.all([WebSocketClient.open(url), WebSocketClient.open(url)]);
+      const third = await WebSocketClient.open(url).catch((error: unknown) => error);
+      expect(systemCode(third)).to.equal('ECONNRESET');
+      one.send('still here');
+      expect(await two.next()).to.equal('Message: still here');
+    });
+  });
+
+  describe('serves the others when a client', () => {
+    for (const [does, harm] of [
+      ['is cut off in the middle of a frame', Buffer.from([0x81, 0xfe, 0xff])],
+      ['sends frames without a mask', Buffer.from([0x81, 0x04, ...Buffer.from('snap')])],
+      ['sends noise', Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 7919) % 256))],
+      ['sends what is no UTF-8', Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff])],
+      ['announces a frame of 2^60 bytes', Buffer.from([0x81, 0xff, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])],
+    ] as const) {
+      it(does, async () => {
+        await start();
+        const [sender, receiver] = await Promise.all([WebSocketClient.open(url), WebSocketClient.open(url)]);
+        const client = new RawClient({ host: '127.0.0.1', port });
+        await client.write(HANDSHAKE);
+        await client.until(/101 Switching/);
+        await client.write(harm);
+        client.socket.destroy();
+        sender.send('snap');
+        expect(await receiver.next()).to.equal('Message: snap');
+      });
+    }
+
+    it('does not read: it is cut off when a megabyte waits for it', async () => {
+      await start();
+      const [sender, receiver, idle] = await Promise.all([1, 2, 3].map(() => WebSocketClient.open(url)));
+      if (!sender || !receiver || !idle) throw new Error('Expected three clients');
+      idle.socket.pause();
+      const text = 'x'.repeat(64 * 1024);
+      // Its connection takes some megabytes before anything waits in the relay; 64 MiB bound the loop.
+      for (let sent = 0; sent < 1024 && receiver.socket.readyState === WebSocket.OPEN; sent += 1) {
+        sender.send(text);
+        await receiver.next();
+      }
+      idle.socket.resume();
+      expect((await idle.closed).code).to.equal(1006);
+      sender.send('snap');
+      expect(await receiver.next()).to.equal('Message: snap');
+    });
+  });
+
+  describe('keeps clients that never read', () => {
+    it('for longer than it takes to find one that is gone, and relays what they send then', async function () {
+      this.timeout(10_000);
+      await start({}, 1000);
+      const [operator, camera] = await Promise.all([WebSocketClient.open(url), WebSocketClient.open(url)]);
+      operator.socket.pause();
+      camera.send('Ready for capture');
+      await sleep(2500);
+      operator.send('snap');
+      expect(await camera.next()).to.equal('Message: snap');
+      operator.socket.resume();
+      expect(await operator.next()).to.equal('Message: Ready for capture');
+    });
+
+    it('and lets the system find those that vanished', async function () {
+      if (process.platform !== 'linux') this.skip();
+      await start();
+      const client = new RawClient({ host: '127.0.0.1', port });
+      await client.write(HANDSHAKE);
+      await client.until(/101 Switching/);
+      // A machine that vanishes cannot be had here; that its system would be asked can be seen.
+      await eventually('a timer for keepalive', async () => {
+        const timer = await timerOf(port, client.socket.localPort ?? 0);
+        return timer === KEEP_ALIVE_TIMER ? true : undefined;
+      });
+      client.socket.destroy();
+    });
+  });
+
+  describe('when it stops', () => {
+    it('says goodbye with 1001', async () => {
+      await start();
+      const client = await WebSocketClient.open(url);
+      await relay?.close(1000);
+      expect(await client.closed).to.deep.equal({ code: 1001, reason: 'The server stops' });
+    });
+
+    it('cuts off who does not answer, and connections that never spoke', async () => {
+      await start();
+      const deaf = await WebSocketClient.open(url);
+      deaf.socket.pause();
+      const silent = connect(port, '127.0.0.1');
+      await once(silent, 'connect');
+      const gone = once(silent, 'close');
+      await relay?.close(50);
+      await gone;
+      deaf.socket.resume();
+      expect((await deaf.closed).code).to.be.oneOf([1001, 1006]);
+      const next = createServer().listen(port, '127.0.0.1');
+      await once(next, 'listening');
+      next.close();
+    });
+  });
+});
+
+/** What the system's connection from one port of 127.0.0.1 to another waits for, by its number in /proc/net/tcp. */
+async function timerOf(from: number, to: number): Promise<string | undefined> {
+  const place = (port: number) => `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const lines = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/));
+  return lines.find(([, local, remote]) => local === place(from) && remote === place(to))?.[5]?.split(':')[0];
+}

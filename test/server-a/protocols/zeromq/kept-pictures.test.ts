@@ -1,0 +1,224 @@
+import { randomBytes } from 'node:crypto';
+import { expect } from 'chai';
+import sharp from 'sharp';
+import { Dealer } from 'zeromq';
+import type { Backend } from '../../../../server-a/dispatch/lanes.ts';
+import { readClassification } from '../../../../shared/operations/classify.ts';
+import { forever } from '../../tasks/support.ts';
+import { ask, type Fixture, openRequest, startFixture, startServerB } from './zeromq-fixture.ts';
+
+describe('ZeroMQ kept pictures', function () {
+  this.timeout(60_000);
+  let serverB: { backend: Backend; stop: () => Promise<void> };
+  let fixture: Fixture;
+  let picture: Buffer;
+
+  before(async () => {
+    serverB = await startServerB();
+    picture = await sharp({ create: { width: 60, height: 40, channels: 3, background: '#f00' } })
+      .jpeg()
+      .toBuffer();
+  });
+
+  after(() => serverB.stop());
+
+  beforeEach(async () => {
+    fixture = await startFixture({}, serverB.backend);
+  });
+
+  afterEach(() => fixture.stop());
+
+  async function upload(bytes = picture): Promise<string> {
+    const answer = await ask(fixture.address, {
+      operation: 'upload',
+      image_data: bytes.toString('base64'),
+    });
+    const image_id = String(answer['image_id']);
+    expect(answer).to.deep.equal({ status: 'success', message: 'Image uploaded successfully', image_id });
+    return image_id;
+  }
+
+  function resize(image_id: string, width: unknown, height: unknown) {
+    return ask(fixture.address, { operation: 'resize', image_id, width, height });
+  }
+
+  async function expectError(answer: Promise<Record<string, unknown>>, message: RegExp): Promise<void> {
+    const given = await answer;
+    expect(given).to.have.all.keys('status', 'message');
+    expect(given['status']).to.equal('error');
+    expect(given['message']).to.match(message);
+  }
+
+  it('come back byte for byte', async () => {
+    const noise = await sharp(randomBytes(300 * 300 * 3), { raw: { width: 300, height: 300, channels: 3 } })
+      .png({ compressionLevel: 0 })
+      .toBuffer();
+    for (const bytes of [
+      picture,
+      noise,
+      Buffer.concat([picture, Buffer.alloc(1)]),
+      Buffer.concat([picture, Buffer.alloc(2)]),
+    ]) {
+      const image_id = await upload(bytes);
+      const answer = await ask(fixture.address, { operation: 'retrieve', image_id });
+      expect(answer).to.have.all.keys('status', 'image_data');
+      expect(answer['status']).to.equal('success');
+      expect(Buffer.from(String(answer['image_data']), 'base64').equals(bytes)).to.equal(true);
+    }
+  });
+
+  it('larger than one piece come back byte for byte', async () => {
+    const large = Buffer.concat([picture, randomBytes(2_000_000)]);
+    const image_id = await upload(large);
+    const answer = await ask(fixture.address, { operation: 'retrieve', image_id });
+    expect(answer['image_data']).to.equal(large.toString('base64'));
+  });
+
+  it('that their client does not read keep neither the others nor the end of the service waiting', async function () {
+    this.timeout(20_000);
+    const image_id = await upload(Buffer.concat([picture, randomBytes(3_000_000)]));
+    const idle = new Dealer({ linger: 0, receiveHighWaterMark: 1 });
+    idle.connect(fixture.address);
+    // Eight answers fill the socket, and eight more requests are in hand.
+    for (let count = 0; count < 24; count += 1) {
+      await idle.send(['', JSON.stringify({ operation: 'retrieve', image_id })]);
+      expect(await ask(fixture.address, { operation: 'other' })).to.include({
+        message: 'Invalid operation',
+      });
+    }
+    await fixture.stop();
+    idle.close();
+    fixture = await startFixture({}, serverB.backend);
+  });
+
+  it('are resized to a PNG of exactly the size asked for', async () => {
+    const image_id = await upload();
+    for (const [width, height] of [
+      [30, 20],
+      [7, 90],
+      [1, 1],
+    ]) {
+      const answer = await resize(image_id, width, height);
+      expect(answer).to.have.all.keys('status', 'image_data');
+      const png = await sharp(Buffer.from(String(answer['image_data']), 'base64')).metadata();
+      expect([png.format, png.width, png.height]).to.deep.equal(['png', width, height]);
+    }
+  });
+
+  it('leave nothing but themselves behind when they are resized', async () => {
+    const image_id = await upload();
+    await fixture.tasks.wait(image_id, 10_000, forever);
+    const before = fixture.tasks.counts();
+    await resize(image_id, 10, 10);
+    expect(fixture.tasks.counts()).to.deep.equal(before);
+  });
+
+  it('are tasks like any other', async () => {
+    const image_id = await upload();
+    const task = await fixture.tasks.wait(image_id, 10_000, forever);
+    expect(task).to.include({ status: 'completed', result: `/result/${image_id}/original` });
+    expect(task.input.original).to.equal(`/result/${image_id}/original`);
+    expect(readClassification(task.outputs[0] ?? {})?.labels[0]?.label).to.equal('red');
+  });
+
+  it('answer an unknown id with an error', async () => {
+    for (const image_id of ['V1StGXR8_Z5jdHi6B-myT', 'short', '', 5, null, undefined, ['a']]) {
+      for (const operation of ['retrieve', 'resize']) {
+        await expectError(
+          ask(fixture.address, { operation, image_id, width: 1, height: 1 }),
+          /^Expected the id of a k\w+ /,
+        );
+      }
+    }
+  });
+
+  it('are taken in lines, as MIME has base64', async () => {
+    const lines = (picture.toString('base64').match(/.{1,76}/g) ?? []).join('\n');
+    const answer = await ask(fixture.address, { operation: 'upload', image_data: `${lines}\n` });
+    const kept = await ask(fixture.address, { operation: 'retrieve', image_id: answer['image_id'] });
+    expect(kept['image_data']).to.equal(picture.toString('base64'));
+  });
+
+  it('are refused when they are no base64', async () => {
+    const text = picture.toString('base64');
+    for (const image_data of [
+      `${text}!`,
+      `${text.slice(0, 40)}!${text.slice(40)}`,
+      text.slice(1),
+      `${text}====`,
+      Buffer.from([255, 255, 255]).toString('base64url'),
+      `data:image/png;base64,${text}`,
+      '%%%',
+      5,
+      {},
+      undefined,
+    ]) {
+      await expectError(
+        ask(fixture.address, { operation: 'upload', image_data }),
+        /^Expected base64 for image_data, received /,
+      );
+    }
+  });
+
+  it('are refused when they are no picture, empty, or too large', async () => {
+    const cases: readonly (readonly [Buffer, RegExp])[] = [
+      [Buffer.from('This is no picture, but it is some text.'), /^Text is not among the formats/],
+      [Buffer.alloc(0), /at least one byte/],
+      [picture.subarray(0, 30), /./],
+      [Buffer.concat([picture, Buffer.alloc(5 * 1024 * 1024)]), /^Expected at most 4194304 bytes/],
+    ];
+    for (const [bytes, message] of cases) {
+      await expectError(ask(fixture.address, { operation: 'upload', image_data: bytes.toString('base64') }), message);
+    }
+    expect(fixture.tasks.counts()).to.include({ pending: 0, spool_bytes: 0 });
+  });
+
+  it('answer with an error when they turn out to be undecodable', async () => {
+    const image_id = await upload(picture.subarray(0, picture.length - 20));
+    await expectError(resize(image_id, 10, 10), /./);
+    expect(await resize(await upload(), 10, 10)).to.include({ status: 'success' });
+  });
+
+  it('are not resized to what is no size', async () => {
+    const image_id = await upload();
+    for (const [width, height] of [
+      [0, 10],
+      [-1, 10],
+      [1.5, 10],
+      ['10', 10],
+      [undefined, 10],
+      [10, 16_385],
+      [10, null],
+    ]) {
+      await expectError(
+        resize(image_id, width, height),
+        /^Expected a whole number in \[1, 16384\] for (width|height), received /,
+      );
+    }
+  });
+
+  it('of one client do not keep another waiting', async () => {
+    const image_id = await upload();
+    const busy = openRequest(fixture.address);
+    await busy.send(JSON.stringify({ operation: 'resize', image_id, width: 4000, height: 4000 }));
+    const answered: string[] = [];
+    const slow = busy.receive().then(() => answered.push('resize'));
+    expect(await ask(fixture.address, { operation: 'retrieve', image_id })).to.include({
+      status: 'success',
+    });
+    answered.push('retrieve');
+    await slow;
+    expect(answered).to.deep.equal(['retrieve', 'resize']);
+    busy.close();
+  });
+
+  it('that are being resized when the service stops are told so', async () => {
+    await fixture.stop();
+    fixture = await startFixture();
+    const image_id = await upload();
+    const waiting = resize(image_id, 10, 10);
+    while (fixture.tasks.counts().pending < 2) await new Promise(setImmediate);
+    await fixture.protocol.close(0);
+    await expectError(waiting, /^Expected a server that runs, received one that is stopping$/);
+  });
+});

@@ -1,0 +1,171 @@
+import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import type { Backend } from '../../../../server-a/dispatch/lanes.ts';
+import { repositoryPath } from '../../../support/repository.ts';
+import { requireTool } from '../../../support/required-tool.ts';
+import { type PictureServer, startPictureServer } from './picture-server.ts';
+import {
+  answerOf,
+  ask,
+  type Fixture,
+  isSilent,
+  messages,
+  openRequest,
+  startFixture,
+  startServerB,
+  subscribe,
+} from './zeromq-fixture.ts';
+
+const run = promisify(execFile);
+
+describe('ZeroMQ lists of URLs', function () {
+  this.timeout(60_000);
+  let pictures: PictureServer;
+  let serverB: { backend: Backend; stop: () => Promise<void> };
+  let fixture: Fixture;
+
+  before(async () => {
+    serverB = await startServerB();
+  });
+
+  after(() => serverB.stop());
+
+  beforeEach(async () => {
+    pictures = await startPictureServer();
+    fixture = await startFixture({}, serverB.backend);
+  });
+
+  afterEach(async () => {
+    await fixture.stop();
+    await pictures.stop();
+  });
+
+  /** Sends a list as a client does that subscribes an instant before, and gives what was published of it. */
+  async function classify(urls: readonly string[]): Promise<Record<string, unknown>[]> {
+    const subscriber = subscribe(fixture.pubAddress);
+    try {
+      const answer = await ask(fixture.address, { urls });
+      expect(answer).to.deep.equal({ status: 'received', num_urls: urls.length });
+      return await messages(subscriber, urls.length);
+    } finally {
+      subscriber.close();
+    }
+  }
+
+  it('get one message a URL: its class, or why there is none', async () => {
+    const url = (path: string) => `${pictures.url}/${path}`;
+    const closed = 'http://127.0.0.1:1/closed';
+    const urls = [url('red'), url('missing'), url('empty'), url('green?b=1'), closed, 'no url at all', '', url('blue')];
+    const published = await classify(urls);
+    expect(published.map((message) => message['url'])).to.have.members(urls);
+    const classes = published.filter((message) => 'class' in message);
+    expect(classes).to.have.deep.members([
+      { url: url('red'), class: 'red' },
+      { url: url('green?b=1'), class: 'green' },
+      { url: url('blue'), class: 'blue' },
+    ]);
+    for (const message of published) {
+      if ('class' in message) continue;
+      expect(message).to.have.all.keys('url', 'error');
+      expect(message['error']).to.be.a('string').and.not.be.empty;
+    }
+  });
+
+  it('get one message for each time a URL is listed, and none beyond', async () => {
+    const subscriber = subscribe(fixture.pubAddress);
+    const red = `${pictures.url}/red`;
+    await ask(fixture.address, { urls: [red, red, 'x', 'x', red] });
+    const published = await messages(subscriber, 5);
+    expect(published.map((message) => message['url'])).to.have.members([red, red, red, 'x', 'x']);
+    expect(await isSilent(subscriber)).to.equal(true);
+    subscriber.close();
+  });
+
+  it('are empty when the list is missing', async () => {
+    for (const request of [{}, { urls: [] }, { urls: null }, { other: 'member' }]) {
+      expect(await ask(fixture.address, request)).to.deep.equal({ status: 'received', num_urls: 0 });
+    }
+  });
+
+  it('are refused as a whole for an entry that is no text and for more than 10,000', async () => {
+    const cases = [
+      [[`${pictures.url}/red`, 5], 'Expected a text of at most 65536 characters for urls[1], received 5'],
+      [[null], 'Expected a text of at most 65536 characters for urls[0], received null'],
+      ['http://127.0.0.1/', "Expected a list of at most 10000 texts for urls, received 'http://127.0.0.1/'"],
+      [Array(10_001).fill('x'), "Expected a list of at most 10000 texts for urls, received '10001 entries'"],
+    ];
+    for (const [urls, message] of cases) {
+      expect(await ask(fixture.address, { urls })).to.deep.equal({ status: 'error', message });
+    }
+    expect(fixture.tasks.counts()).to.include({ pending: 0, processing: 0 });
+  });
+
+  it('are answered at once, whoever sends them, while hundreds of URLs hang', async () => {
+    const subscriber = subscribe(fixture.pubAddress);
+    const hanging = Array.from({ length: 300 }, (_, index) => `${pictures.url}/hang?${index}`);
+    expect(await ask(fixture.address, { urls: hanging })).to.include({ num_urls: 300 });
+    const clients = Array.from({ length: 20 }, () => openRequest(fixture.address));
+    for (const client of clients) await client.send('{"operation": "retrieve", "image_id": "x"}');
+    for (const client of clients) expect(await answerOf(client)).to.include({ status: 'error' });
+    for (const client of clients) client.close();
+    expect(fixture.tasks.counts()).to.include({ pending: 300 });
+    pictures.answerAll();
+    const published = await messages(subscriber, 300);
+    expect(published.map((message) => message['url'])).to.have.members(hanging);
+    subscriber.close();
+  });
+
+  it('reach a client that subscribes an instant before it sends, the first included, in 100 runs of 100', async () => {
+    // What is no URL ends at once: nothing is sooner to be missed.
+    for (let round = 0; round < 100; round += 1) {
+      const urls = Array.from({ length: 3 }, (_, index) => `no-url-${round}-${index}`);
+      const published = await classify(urls);
+      expect(published.map((message) => message['url'])).to.have.members(urls);
+    }
+  });
+
+  it('reach such a client written in Python in 100 runs of 100', async function () {
+    const python = process.env['DARKROOM_PYTHON'] ?? 'python3';
+    requireTool(this, [python, '-c', 'import zmq'], 'DARKROOM_REQUIRE_PYTHON');
+    const script = repositoryPath('test/server-a/protocols/zeromq/fixtures/hundred_runs.py');
+    const { stdout } = await run(python, [script, fixture.address, fixture.pubAddress]);
+    expect(stdout).to.equal('100\n');
+  });
+
+  it('reach many such clients at once', async () => {
+    const lists = Array.from({ length: 25 }, (_, client) => [0, 1, 2].map((index) => `client-${client}-${index}`));
+    const clients = lists.map(async (urls) => {
+      const subscriber = subscribe(fixture.pubAddress);
+      await ask(fixture.address, { urls });
+      const awaited = new Set(urls);
+      while (awaited.size > 0) for (const { url } of await messages(subscriber, 1)) awaited.delete(String(url));
+      subscriber.close();
+    });
+    await Promise.all(clients);
+  });
+
+  it('of thousands reach a client that does not read until all have ended', async () => {
+    const subscriber = subscribe(fixture.pubAddress);
+    const urls = Array.from({ length: 3000 }, (_, index) => `no-url-${index}`);
+    await ask(fixture.address, { urls });
+    while (fixture.tasks.counts().pending > 0) await sleep(50);
+    const published = await messages(subscriber, urls.length);
+    expect(new Set(published.map((message) => message['url'])).size).to.equal(urls.length);
+    subscriber.close();
+  });
+
+  it('that were cut short by the end of the service are published after its next start', async () => {
+    const { dataDir, zeromqPort, zeromqPubPort } = fixture.settings;
+    const subscriber = subscribe(fixture.pubAddress);
+    await ask(fixture.address, { urls: ['gone', `${pictures.url}/hang`] });
+    await fixture.stop('keep');
+    pictures.answerAll();
+    fixture = await startFixture({ dataDir, zeromqPort, zeromqPubPort }, serverB.backend);
+    const published = await messages(subscriber, 2);
+    expect(published.map((message) => message['url'])).to.have.members(['gone', `${pictures.url}/hang`]);
+    expect(await isSilent(subscriber)).to.equal(true);
+    subscriber.close();
+  });
+});

@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { inputName, outputName, parseSpoolName, Spool } from '../../../server-a/spool/spool.ts';
+import { SpoolFile } from '../../../server-a/spool/spool-file.ts';
+import { codeOf, silent, useTemporaryFolder } from '../tasks/support.ts';
+
+const ID = 'V1StGXR8_Z5jdHi6B-myT';
+
+describe('spool', () => {
+  const folder = useTemporaryFolder();
+  let spool: Spool;
+  beforeEach(async () => {
+    spool = await Spool.open(folder(), silent);
+  });
+  afterEach(() => spool.close());
+
+  async function place(name: string, text: string): Promise<SpoolFile> {
+    const file = await spool.create('input');
+    await file.write(Buffer.from(text));
+    await file.seal();
+    await file.moveTo(name);
+    return file;
+  }
+
+  describe('file', () => {
+    it('gets its name and its hash when it is whole', async () => {
+      const file = await spool.create('input');
+      await file.write(Buffer.from('half '));
+      expect((await readdir(folder())).every((name) => name.endsWith('.tmp'))).to.equal(true);
+      await file.write(Buffer.from('and half'));
+      await file.seal();
+      await file.moveTo(inputName(ID));
+      file.keep();
+      expect(await readdir(folder())).to.deep.equal([inputName(ID)]);
+      expect(await readFile(spool.path(inputName(ID)), 'utf8')).to.equal('half and half');
+      expect(file.sha256).to.equal(createHash('sha256').update('half and half').digest('hex'));
+      expect(spool.bytes).to.equal(13);
+    });
+
+    it('leaves nothing when discarded, in whatever state', async () => {
+      const empty = await spool.create('input');
+      const written = await spool.create('input');
+      await written.write(Buffer.from('bytes'));
+      const placed = await place(inputName(ID), 'bytes');
+      for (const file of [empty, written, placed, placed]) await file.discard();
+      expect(await readdir(folder())).to.deep.equal([]);
+      expect(spool.bytes).to.equal(0);
+    });
+
+    it('leaves nothing when discarded while it moves', async () => {
+      for (let round = 0; round < 20; round += 1) {
+        const file = await spool.create('input');
+        await file.write(Buffer.from('bytes'));
+        await file.seal();
+        const moved = file.moveTo(inputName(ID));
+        await Promise.all([codeOf(moved), file.discard()]);
+        expect(await readdir(folder())).to.deep.equal([]);
+        expect(spool.bytes).to.equal(0);
+      }
+    });
+
+    it('stays once it is kept', async () => {
+      const file = await place(inputName(ID), 'bytes');
+      file.keep();
+      await file.discard();
+      expect(await readdir(folder())).to.deep.equal([inputName(ID)]);
+    });
+
+    it('refuses to be written when sealed and to be moved before', async () => {
+      const file = await spool.create('input');
+      expect(await codeOf(file.moveTo('x'))).to.equal('Expected a spool file that is sealed, received one open');
+      await file.seal();
+      expect(await codeOf(file.write(Buffer.from('x')))).to.equal(
+        'Expected a spool file that is open, received one sealed',
+      );
+      await file.discard();
+    });
+
+    it('tells a full disk as STORAGE_FULL', async function () {
+      // A device that answers every write with ENOSPC (full(4)); not every system has it.
+      const full = await open('/dev/full', 'r+').catch(() => null);
+      if (full === null) return this.skip();
+      const file = new SpoolFile(spool, join(folder(), 'gone.tmp'), full, 'input');
+      expect(await codeOf(file.write(Buffer.alloc(512 * 1024)))).to.equal('STORAGE_FULL');
+      await file.discard();
+      const small = new SpoolFile(spool, join(folder(), 'gone.tmp'), await open('/dev/full', 'r+'), 'input');
+      await small.write(Buffer.from('x'));
+      expect(await codeOf(small.seal())).to.equal('STORAGE_FULL');
+      await small.discard();
+      expect(spool.bytes).to.equal(0);
+    });
+  });
+
+  it('reads back the names it gives, and no others', () => {
+    expect(parseSpoolName(inputName(ID))).to.deep.equal({ kind: 'input', id: ID });
+    const output = { kind: 'output', id: ID, attempt: 12, output: 'my-thumb' };
+    expect(parseSpoolName(outputName(ID, 12, 'my-thumb'))).to.deep.equal(output);
+    const unnamed = ['', 'Resize', '-a', 'a_b', 'a'.repeat(33)].map((output) => `${ID}.1.${output}`);
+    const misnumbered = [`${ID}.01.resize`, `${ID}.x.resize`];
+    for (const name of ['x.tmp', ...unnamed, ...misnumbered, `${ID}.1.resize.tmp`, ID, '.', `${ID}.input.x`]) {
+      expect(parseSpoolName(name), name).to.deep.equal({ kind: 'other' });
+    }
+  });
+
+  it('sweeps what nobody owns, counts the rest, and leaves folders alone', async () => {
+    await writeFile(join(folder(), inputName(ID)), '12345');
+    await writeFile(join(folder(), outputName(ID, 1, 'resize')), '123');
+    await writeFile(join(folder(), 'left.tmp'), '1');
+    await mkdir(join(folder(), 'lost+found'));
+    const removed = await spool.sweep((name) => name.kind === 'input');
+    expect(removed.sort()).to.deep.equal([outputName(ID, 1, 'resize'), 'left.tmp'].sort());
+    expect((await readdir(folder())).sort()).to.deep.equal([inputName(ID), 'lost+found'].sort());
+    expect(spool.bytes).to.equal(5);
+  });
+
+  it('sweeps the rest when a file cannot be removed', async () => {
+    const names = [1, 2, 3].map((attempt) => outputName(ID, attempt, 'resize'));
+    for (const name of names) await writeFile(join(folder(), name), '123');
+    const stuck = join(folder(), outputName(ID, 2, 'resize'));
+    const removed = await spool.sweep((name) => {
+      // A folder that has taken the file's name cannot be unlinked, whoever tries.
+      if (name.kind === 'output' && name.attempt === 2) {
+        rmSync(stuck);
+        mkdirSync(stuck);
+      }
+      return false;
+    });
+    expect(removed.sort()).to.deep.equal([names[0], names[2]]);
+    expect(await readdir(folder())).to.deep.equal([names[1]]);
+  });
+
+  it('removes nothing once it is preserved', async () => {
+    const kept = await place(inputName(ID), 'bytes');
+    kept.keep();
+    const placed = await place(outputName(ID, 1, 'resize'), 'picture');
+    spool.preserve();
+    await spool.remove(inputName(ID));
+    await placed.discard();
+    expect((await readdir(folder())).sort()).to.deep.equal([inputName(ID), outputName(ID, 1, 'resize')].sort());
+    expect(spool.bytes).to.equal('bytes'.length + 'picture'.length);
+  });
+
+  it('counts a file that two remove at once only once', async () => {
+    (await place(inputName(ID), 'bytes')).keep();
+    await Promise.all([spool.remove(inputName(ID)), spool.remove(inputName(ID))]);
+    expect(spool.bytes).to.equal(0);
+  });
+
+  it('makes many names durable at once, each after its rename', async () => {
+    const names = Array.from({ length: 50 }, (_, index) => inputName(`${index}`));
+    const files = await Promise.all(names.map((name) => place(name, 'x')));
+    for (const file of files) file.keep();
+    expect((await readdir(folder())).length).to.equal(50);
+  });
+});

@@ -1,0 +1,148 @@
+import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { expect } from 'chai';
+import type { Tasks } from '../../../server-a/tasks/tasks.ts';
+import { taskSchema } from '../../../shared/task.ts';
+import {
+  beginJob,
+  CLASSIFY,
+  codeOf,
+  LABELS,
+  RESIZE,
+  receivePicture,
+  submitPicture,
+  useTasks,
+} from '../tasks/support.ts';
+
+/** The table as version 1 laid it out. */
+const VERSION_1 = `
+  CREATE TABLE tasks (
+    sequence INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'canceled')),
+    attempt INTEGER NOT NULL DEFAULT 0,
+    strikes INTEGER NOT NULL DEFAULT 0,
+    suspect INTEGER NOT NULL DEFAULT 0,
+    filename TEXT,
+    header TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    operations TEXT NOT NULL,
+    outputs TEXT NOT NULL DEFAULT '[]',
+    outputs_kept INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    timings TEXT NOT NULL DEFAULT '{}',
+    created_at INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    expires_at INTEGER
+  ) STRICT;
+  CREATE INDEX tasks_open ON tasks (status, sequence) WHERE finished_at IS NULL;
+  CREATE INDEX tasks_kept ON tasks (expires_at) WHERE outputs_kept = 1;
+  CREATE INDEX tasks_ended ON tasks (expires_at) WHERE expires_at IS NOT NULL;
+`;
+/** RESIZE, CLASSIFY and an output of LABELS in the JSON of versions 1 to 3. */
+const OLD_RESIZE = '[{"operation":"resize","scale_factor":0.5}]';
+const OLD_CLASSIFY = '[{"operation":"classify","top_k":5}]';
+const OLD_LABELS = `[{"header":{"kind":"labels","name":"classify","operation":"classify","model":"test",
+  "labels":[{"index":281,"wnid":"n02123045","label":"tabby","probability":0.5}]},"sha256":null}]`;
+const OLD_OUTPUTS = `iif(outputs = '[]', '[]', '${OLD_LABELS}')`;
+const COLUMNS = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, '${OLD_RESIZE}',
+  ${OLD_OUTPUTS}, outputs_kept, error, timings, created_at, started_at, finished_at, expires_at`;
+
+describe('migration', () => {
+  const { folder, open, files } = useTasks();
+  const store = () => new DatabaseSync(join(folder(), 'store.db'));
+
+  /** Turns the folder's store into what version 1 would have left of the same tasks. */
+  function makeVersion1(): void {
+    const database = store();
+    database.exec('ALTER TABLE tasks RENAME TO newer; DROP TABLE snippets;');
+    for (const name of ['open', 'kept', 'ended', 'originals', 'owed', 'snippet']) {
+      database.exec(`DROP INDEX tasks_${name}`);
+    }
+    database.exec(`${VERSION_1} INSERT INTO tasks SELECT ${COLUMNS} FROM newer; DROP TABLE newer;`);
+    database.exec('PRAGMA user_version = 1');
+    database.close();
+  }
+
+  async function fillWith(tasks: Tasks) {
+    const ended = (await submitPicture(tasks)).task_id;
+    await tasks.ledger.complete(await beginJob(tasks, ended), [LABELS], { decode_ms: 3 });
+    const waiting = (await submitPicture(tasks)).task_id;
+    const running = (await submitPicture(tasks)).task_id;
+    await beginJob(tasks, running);
+    return { ended, waiting, running };
+  }
+
+  it('brings a store of version 1 to this version, every task as it was', async () => {
+    const before = await open();
+    const { ended, waiting, running } = await fillWith(before);
+    const [endedTask, waitingTask] = [before.get(ended), before.get(waiting)];
+    await before.close();
+    const spool = await files();
+    makeVersion1();
+    const after = await open();
+    expect(after.get(ended)).to.deep.equal(taskSchema.parse(endedTask));
+    expect(after.get(waiting)).to.deep.equal(waitingTask);
+    expect(after.get(running)).to.include({ status: 'pending', attempts: 1 });
+    expect(after.ledger.waiting().map(({ id }) => id)).to.deep.equal([waiting, running]);
+    expect((await beginJob(after, waiting)).specs).to.deep.equal([RESIZE]);
+    expect(await files()).to.deep.equal(spool);
+    const next = (await submitPicture(after)).task_id;
+    expect(after.ledger.waiting().at(-1)?.id).to.equal(next);
+  });
+
+  it('brings a store of version 2 to this version, and the boxes of snippets to their newest pictures', async () => {
+    const before = await open();
+    const [boxes, other] = [[{ X: 1, Y: 2, W: 3, H: 4 }], [{ X: 5, Y: 6, W: 7, H: 8 }]];
+    const put = async () => before.putSnippet(1, { received: await receivePicture(before) });
+    const [old, newest] = [await put(), await put()];
+    await before.putSnippet(2, { boxes: other });
+    await before.close();
+    const database = store();
+    database.exec('ALTER TABLE tasks DROP COLUMN boxes; ALTER TABLE tasks DROP COLUMN boxes_at');
+    database.exec(`INSERT INTO snippets VALUES (1, '${JSON.stringify(boxes)}', 32503680000000)`);
+    database.exec('DROP INDEX snippets_updated; ALTER TABLE tasks RENAME COLUMN specs TO operations');
+    database.exec(`UPDATE tasks SET operations = '${OLD_CLASSIFY}'; PRAGMA user_version = 2`);
+    database.close();
+    const after = await open();
+    expect(after.getSnippet(1)).to.deep.equal({ ...newest, boxes, updated_at: '3000-01-01T00:00:00.000Z' });
+    expect(after.getSnippet(2)).to.deep.include({ task: null, boxes: other });
+    await after.cancel(newest.task?.task_id ?? '');
+    await after.forget(newest.task?.task_id ?? '');
+    expect(await codeOf(() => after.getSnippet(1))).to.equal('NOT_FOUND');
+    const { task_id = '' } = old.task ?? {};
+    expect(after.get(task_id).status).to.equal('pending');
+    expect((await beginJob(after, task_id)).specs).to.deep.equal([{ ...CLASSIFY, top_k: 5 }]);
+  });
+
+  it('brings a store of version 3 to this version, outputs with the names of their operations', async () => {
+    const before = await open();
+    const { ended, waiting } = await fillWith(before);
+    const endedTask = before.get(ended);
+    await before.close();
+    const database = store();
+    database.exec('ALTER TABLE tasks RENAME COLUMN specs TO operations');
+    database.exec(`UPDATE tasks SET operations = '${OLD_RESIZE}', outputs = ${OLD_OUTPUTS}`);
+    database.exec('PRAGMA user_version = 3');
+    database.close();
+    const after = await open();
+    expect(after.get(ended)).to.deep.equal(endedTask);
+    expect((await beginJob(after, waiting)).specs).to.deep.equal([RESIZE]);
+  });
+
+  it('leaves the store as it was when it cannot be done', async () => {
+    const before = await open();
+    const { waiting } = await fillWith(before);
+    await before.close();
+    makeVersion1();
+    const database = store();
+    database.exec('CREATE TABLE snippets (foreign_to_us TEXT)');
+    expect(await codeOf(open())).to.contain('snippets already exists');
+    expect(database.prepare('PRAGMA user_version').get()).to.include({ user_version: 1 });
+    database.exec('DROP TABLE snippets');
+    database.close();
+    expect((await open()).get(waiting).status).to.equal('pending');
+  });
+});

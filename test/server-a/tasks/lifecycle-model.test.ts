@@ -1,0 +1,159 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import type { Job } from '../../../server-a/dispatch/contract.ts';
+import { Tasks } from '../../../server-a/tasks/tasks.ts';
+import { hasEnded, type Task } from '../../../shared/task.ts';
+import {
+  codeOf,
+  defaultOptions,
+  LABELS,
+  makePicture,
+  silent,
+  spoolFiles,
+  storeOutput,
+  submitPicture,
+} from './support.ts';
+
+const STEPS = [
+  'submit',
+  'begin',
+  'output',
+  'complete',
+  'fail',
+  'release',
+  'suspect',
+  'strike',
+  'cancel',
+  'forget',
+  'reopen',
+] as const;
+type Step = { readonly kind: (typeof STEPS)[number]; readonly pick: number };
+
+/** A life of the service: what was done to it, and what must be true of it whatever that was. */
+class Life {
+  readonly #folder: string;
+  readonly #picture: Buffer;
+  #tasks: Tasks;
+  readonly #ids: string[] = [];
+  /** Every job ever begun; stale ones are used on purpose. */
+  readonly #jobs: Job[] = [];
+  readonly #ends = new Map<string, Task>();
+
+  private constructor(folder: string, picture: Buffer, tasks: Tasks) {
+    this.#folder = folder;
+    this.#picture = picture;
+    this.#tasks = tasks;
+  }
+
+  static async start(folder: string): Promise<Life> {
+    return new Life(folder, await makePicture(), await Tasks.open(defaultOptions(folder), silent));
+  }
+
+  close(): Promise<void> {
+    return this.#tasks.close();
+  }
+
+  async take({ kind, pick }: Step): Promise<void> {
+    const { ledger } = this.#tasks;
+    const id = this.#ids[pick % Math.max(1, this.#ids.length)];
+    const job = this.#jobs[pick % Math.max(1, this.#jobs.length)];
+    if (kind === 'submit') this.#ids.push((await submitPicture(this.#tasks, undefined, this.#picture)).task_id);
+    if (kind === 'reopen') await this.#reopen();
+    if (id !== undefined && kind === 'begin') await this.#begin(id);
+    if (id !== undefined && kind === 'cancel') await this.#tasks.cancel(id);
+    if (id !== undefined && kind === 'forget') await this.#forget(id);
+    if (job === undefined) return;
+    if (kind === 'output') await this.#loseOutput(job);
+    if (kind === 'complete') await this.#complete(job);
+    if (kind === 'fail') await ledger.fail(job, { code: 'IMAGE_CORRUPT', message: 'no' });
+    if (kind === 'release' || kind === 'suspect') await ledger.release(job, kind === 'suspect');
+    if (kind === 'strike') await ledger.strike(job);
+  }
+
+  async check(): Promise<void> {
+    const owned: string[] = [];
+    let open = 0;
+    for (const id of this.#ids) {
+      const task = this.#tasks.get(id);
+      const end = this.#ends.get(id);
+      if (end !== undefined) expect(task, 'an end is for ever').to.deep.equal(end);
+      if (hasEnded(task.status)) this.#ends.set(id, task);
+      else open += 1;
+      if (!hasEnded(task.status)) owned.push(`${id}.input`);
+      for (const { url, name } of task.outputs) if (url !== undefined) owned.push(`${id}.${task.attempts}.${name}`);
+    }
+    const { pending, processing } = this.#tasks.counts();
+    expect(pending + processing).to.equal(open);
+    expect(this.#tasks.ledger.waiting().length).to.equal(pending);
+    expect(await spoolFiles(this.#folder), 'files on disk are files owned').to.include.members(owned);
+  }
+
+  /** Nothing is left but what records own, once every attempt has had its say. */
+  async checkFiles(): Promise<void> {
+    for (const job of this.#jobs) await this.#tasks.ledger.release(job, false);
+    const kept = this.#ids.flatMap((id) => {
+      const task = this.#tasks.get(id);
+      const outputs = task.outputs.flatMap(({ url, name }) =>
+        url === undefined ? [] : [`${id}.${task.attempts}.${name}`],
+      );
+      return hasEnded(task.status) ? outputs : [`${id}.input`];
+    });
+    expect(await spoolFiles(this.#folder)).to.deep.equal(kept.sort());
+  }
+
+  async #begin(id: string): Promise<void> {
+    const job = await this.#tasks.ledger.begin(id);
+    if (job !== null) this.#jobs.push(job);
+  }
+
+  async #complete(job: Job): Promise<void> {
+    const output = await storeOutput(this.#tasks, job, Buffer.from('picture'));
+    await this.#tasks.ledger.complete(job, [output, LABELS], { decode_ms: 1 });
+  }
+
+  /** An output that no end will name. */
+  async #loseOutput(job: Job): Promise<void> {
+    const told = await codeOf(storeOutput(this.#tasks, job, Buffer.from('lost'), 'circle'));
+    expect(told).to.be.oneOf(['none', 'Expected one circle output an attempt, received a second']);
+  }
+
+  async #forget(id: string): Promise<void> {
+    if (!hasEnded(this.#tasks.get(id).status)) return;
+    await this.#tasks.forget(id);
+    this.#ids.splice(this.#ids.indexOf(id), 1);
+    this.#ends.delete(id);
+  }
+
+  async #reopen(): Promise<void> {
+    await this.#tasks.close();
+    this.#tasks = await Tasks.open(defaultOptions(this.#folder), silent);
+    expect(this.#tasks.counts().processing).to.equal(0);
+  }
+}
+
+describe('ledger, whatever happens to it', () => {
+  it('ends each task once and owns every file on disk', async function () {
+    this.timeout(120_000);
+    const step = fc.record({ kind: fc.constantFrom(...STEPS), pick: fc.nat(20) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+        const folder = await mkdtemp(join(tmpdir(), 'darkroom-model-'));
+        const life = await Life.start(folder);
+        try {
+          for (const one of steps) {
+            await life.take(one);
+            await life.check();
+          }
+          await life.checkFiles();
+        } finally {
+          await life.close();
+          await rm(folder, { recursive: true });
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
