@@ -15,6 +15,7 @@ interface Plant {
 const RESTRICTED = 'lint/style/noRestrictedImports';
 const PROCESS_ENV = 'lint/style/noProcessEnv';
 const CYCLES = 'lint/suspicious/noImportCycles';
+const FLOATING = 'lint/nursery/noFloatingPromises';
 
 function importing(file: string, target: string): Plant {
   return { file, line: `import '${target}';` };
@@ -31,36 +32,50 @@ const FORBIDDEN: Readonly<Record<string, readonly Plant[]>> = {
   ],
   'Server A never imports Server B or the command line': [
     importing('server-a/bad-b.ts', '../server-b/config.ts'),
-    importing('server-a/http/bad-b.ts', '../../server-b/config.ts'),
+    importing('server-a/protocols/bad-b.ts', '../../server-b/config.ts'),
+    importing('server-a/protocols/http/bad-b.ts', '../../../server-b/config.ts'),
+    importing('server-a/protocols/http/routes/bad-b.ts', '../../../../server-b/config.ts'),
     importing('server-a/tasks/bad-b.ts', '../../server-b/config.ts'),
     importing('server-a/dispatch/bad-b.ts', '../../server-b/config.ts'),
-    importing('server-a/source/bad-b.ts', '../../server-b/config.ts'),
     importing('server-a/bad-bin.ts', '../bin/settings.ts'),
   ],
   'Server B never imports Server A or the command line': [
     importing('server-b/bad-a.ts', '../server-a/config.ts'),
     importing('server-b/worker.ts', '../server-a/config.ts'),
     importing('server-b/operations/bad-a.ts', '../../server-a/config.ts'),
+    importing('server-b/model/bad-a.ts', '../../server-a/config.ts'),
     importing('server-b/bad-bin.ts', '../bin/settings.ts'),
   ],
-  'no protocol imports another': [
-    importing('server-a/http/bad-zeromq.ts', '../zeromq/socket.ts'),
-    importing('server-a/zeromq/bad-http.ts', '../http/app.ts'),
-    importing('server-a/grpc/bad-websocket.ts', '../websocket/relay.ts'),
-    importing('server-a/websocket/bad-grpc.ts', '../grpc/service.ts'),
+  'no protocol imports another, whatever they are called': [
+    importing('server-a/protocols/http/bad-zeromq.ts', '../zeromq/sockets.ts'),
+    importing('server-a/protocols/http/routes/bad-grpc.ts', '../../grpc/calls.ts'),
+    importing('server-a/protocols/zeromq/bad-http.ts', '../http/app.ts'),
+    importing('server-a/protocols/grpc/bad-websocket.ts', '../websocket/relay.ts'),
+    importing('server-a/protocols/websocket/bad-grpc.ts', '../grpc/calls.ts'),
+    importing('server-a/protocols/mqtt/bad-http.ts', '../http/answer/problem.ts'),
+    importing('server-a/protocols/mqtt/topics/bad-http.ts', '../../http/app.ts'),
+    importing('server-a/protocols/http/bad-mqtt.ts', '../mqtt/topics/broker.ts'),
+    importing('server-a/protocols/http/body/bad-mqtt.ts', '../../mqtt/broker.ts'),
+    importing('server-a/protocols/bad-shared.ts', './mqtt/broker.ts'),
   ],
   'nothing below imports a protocol': [
-    importing('server-a/tasks/bad-http.ts', '../http/problem.ts'),
-    importing('server-a/dispatch/bad-http.ts', '../http/problem.ts'),
-    importing('server-a/source/bad-koa.ts', 'koa'),
+    importing('server-a/tasks/bad-http.ts', '../protocols/http/answer/problem.ts'),
+    importing('server-a/tasks/bad-mqtt.ts', '../protocols/mqtt/broker.ts'),
+    importing('server-a/dispatch/bad-http.ts', '../protocols/problem.ts'),
+    importing('server-a/spool/bad-koa.ts', 'koa'),
+    importing('server-a/a-new-folder/bad-mqtt.ts', '../protocols/mqtt/broker.ts'),
+    importing('server-a/a-new-folder/bad-ws.ts', 'ws'),
   ],
-  'neither dispatch nor source imports tasks': [
+  'nothing below tasks imports tasks': [
     importing('server-a/dispatch/bad-tasks.ts', '../tasks/tasks.ts'),
-    importing('server-a/source/bad-tasks.ts', '../tasks/tasks.ts'),
+    importing('server-a/store/bad-tasks.ts', '../tasks/tasks.ts'),
+    importing('server-a/probe/formats/bad-tasks.ts', '../../tasks/tasks.ts'),
+    importing('server-a/a-new-folder/bad-tasks.ts', '../tasks/tasks.ts'),
   ],
   'Server A never loads sharp, ONNX Runtime or Piscina, also not by dynamic import': [
     importing('server-a/bad-sharp.ts', 'sharp'),
-    importing('server-a/http/bad-sharp.ts', 'sharp'),
+    importing('server-a/protocols/http/bad-sharp.ts', 'sharp'),
+    importing('server-a/protocols/mqtt/topics/bad-sharp.ts', 'sharp'),
     importing('server-a/tasks/bad-model.ts', 'onnxruntime-node'),
     importing('server-a/dispatch/bad-pool.ts', 'piscina'),
     { file: 'server-a/bad-dynamic.ts', line: "await import('sharp');" },
@@ -69,6 +84,7 @@ const FORBIDDEN: Readonly<Record<string, readonly Plant[]>> = {
     importing('server-b/listener.ts', 'sharp'),
     importing('server-b/pool.ts', 'onnxruntime-node'),
     importing('server-b/budget.ts', './operations/resize.ts'),
+    importing('server-b/model/bad-operations.ts', '../operations/classifier.ts'),
     { file: 'server-b/bad-dynamic.ts', line: "await import('onnxruntime-node');" },
   ],
   'the command line never loads sharp, ONNX Runtime or Piscina': [
@@ -78,12 +94,20 @@ const FORBIDDEN: Readonly<Record<string, readonly Plant[]>> = {
 };
 
 const ALLOWED: readonly Plant[] = [
-  importing('server-a/http/good.ts', '../tasks/tasks.ts'),
-  importing('server-a/http/good-sibling.ts', './problem.ts'),
-  importing('server-a/tasks/good.ts', '../dispatch/ledger.ts'),
+  importing('server-a/protocols/http/good.ts', '../../tasks/tasks.ts'),
+  importing('server-a/protocols/http/good-sibling.ts', './routes/upload.ts'),
+  importing('server-a/protocols/http/good-shared.ts', '../problem.ts'),
+  importing('server-a/protocols/http/routes/good.ts', '../../../tasks/tasks.ts'),
+  importing('server-a/protocols/http/routes/good-sibling.ts', '../body/drain.ts'),
+  importing('server-a/protocols/http/routes/good-shared.ts', '../../problem.ts'),
+  importing('server-a/protocols/mqtt/good.ts', '../../tasks/tasks.ts'),
+  importing('server-a/protocols/mqtt/good-shared.ts', '../api-keys.ts'),
+  importing('server-a/protocols/mqtt/topics/good-sibling.ts', '../broker.ts'),
+  importing('server-a/protocols/good.ts', './problem.ts'),
+  importing('server-a/tasks/good.ts', '../dispatch/contract.ts'),
   importing('server-a/dispatch/good.ts', '../../shared/task.ts'),
-  importing('server-a/good.ts', './http/app.ts'),
-  importing('server-b/good.ts', '../shared/task.ts'),
+  importing('server-a/index.ts', './protocols/http/app.ts'),
+  importing('server-b/good.ts', '../shared/operations/index.ts'),
   importing('server-b/good-pool.ts', './pool.ts'),
   importing('server-b/operations/good.ts', 'sharp'),
   importing('bin/good-a.ts', '../server-a/config.ts'),
@@ -94,6 +118,11 @@ const ALLOWED: readonly Plant[] = [
 const READS_ENVIRONMENT = 'export const home = process.env;';
 const ENVIRONMENT_FORBIDDEN = ['server-a/environment.ts', 'server-b/environment.ts', 'shared/environment.ts'];
 const ENVIRONMENT_ALLOWED = ['bin/environment.ts', 'server-b/main.ts', 'test/environment.ts'];
+
+const FLOATS: Plant = {
+  file: 'shared/floating.ts',
+  line: 'export function go(): void { Promise.resolve(1).then(String); }',
+};
 
 const CYCLE: readonly Plant[] = [
   importing('shared/one.ts', './two.ts'),
@@ -117,7 +146,7 @@ describe('lint rules', function () {
       file,
       line: READS_ENVIRONMENT,
     }));
-    for (const plant of [...Object.values(FORBIDDEN).flat(), ...ALLOWED, ...environment, ...CYCLE]) {
+    for (const plant of [...Object.values(FORBIDDEN).flat(), ...ALLOWED, ...environment, ...CYCLE, FLOATS]) {
       const path = join(folder, plant.file);
       await mkdir(dirname(path), { recursive: true });
       await writeFile(path, `${plant.line}\n`, { flag: 'wx' });
@@ -148,6 +177,10 @@ describe('lint rules', function () {
   it('keeps the environment out of everything but the command line and the entry of Server B', () => {
     for (const file of ENVIRONMENT_FORBIDDEN) expect(objections).to.include(`${PROCESS_ENV} ${file}`);
     for (const file of ENVIRONMENT_ALLOWED) expect(objections).not.to.include(`${PROCESS_ENV} ${file}`);
+  });
+
+  it('finds a promise that nobody waits for', () => {
+    expect(objections).to.include(`${FLOATING} ${FLOATS.file}`);
   });
 
   it('finds a cycle of imports in each file of it', () => {
