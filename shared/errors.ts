@@ -69,6 +69,11 @@ export class DarkroomError extends Error {
   }
 }
 
+/** The DRAINING that every protocol tells while the service stops, and whoever waits for what will not come. */
+export function shuttingDown(): DarkroomError {
+  return new DarkroomError('DRAINING', 'The server is shutting down.');
+}
+
 /** The BAD_REQUEST for a value that is not what was asked for, in the one phrasing used everywhere. */
 export function invalid(expected: string, name: string, received: unknown): DarkroomError {
   return new DarkroomError('BAD_REQUEST', expectedMessage(expected, name, received));
