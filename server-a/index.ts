@@ -67,7 +67,7 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
     const counts = tasks.counts();
     if (counts.pending > 0) log.info(counts, 'tasks that were accepted before wait');
     const deadlineMs = settings.jobSeconds * 1000;
-    dispatcher = new Dispatcher({ ledger: tasks.ledger, backend, token, deadlineMs, log });
+    dispatcher = new Dispatcher({ records: tasks.records, backend, token, deadlineMs, log });
     tasks.attach(dispatcher);
     const ground = { tasks, presets, settings, readiness: readinessOf(tasks, dispatcher), log };
     const http = await startHttp(ground);

@@ -18,7 +18,7 @@ const GREETING_MS = 2000;
 const STUCK_MS = 1000;
 
 /** What all lanes of one Server B share. */
-export interface JobLaneContext {
+export interface LaneServerContext {
   readonly pool: Pick<Pool, 'run' | 'hasStalledThread'>;
   readonly budget: Budget;
   readonly limits: PictureLimits;
@@ -32,7 +32,7 @@ export interface JobLaneContext {
   /** A worker did not come back from its deadline; the instance has to go. */
   stuck(jobId: string): void;
   /** The lane is gone. */
-  closed(lane: JobLane): void;
+  closed(lane: LaneServer): void;
 }
 
 /** A job from its offer to its end on the lane. */
@@ -46,14 +46,14 @@ interface CurrentJob {
 }
 
 /** Server B's side of one lane: one job at a time, from offer to end. */
-export class JobLane {
-  readonly #context: JobLaneContext;
+export class LaneServer {
+  readonly #context: LaneServerContext;
   readonly #lane: Lane;
   readonly #greeting: NodeJS.Timeout;
   #job: CurrentJob | null = null;
   #hasNews = false;
 
-  constructor(socket: Socket, context: JobLaneContext) {
+  constructor(socket: Socket, context: LaneServerContext) {
     this.#context = context;
     this.#greeting = setTimeout(() => this.#lane.close(noGreeting()), GREETING_MS).unref();
     this.#lane = new Lane(

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { DarkroomError } from '../shared/errors.ts';
-import { JobLane, type JobLaneContext } from './lane-server.ts';
+import { LaneServer, type LaneServerContext } from './lane-server.ts';
 
 /** Connections beyond the slots: room for a second Server A and for lanes that are being replaced. */
 const SPARE_CONNECTIONS = 64;
@@ -15,7 +15,7 @@ export interface ListenAddress {
 /** Takes lanes on a TCP port and keeps the set of them. */
 export class Listener {
   readonly #server: Server;
-  readonly #lanes = new Set<JobLane>();
+  readonly #lanes = new Set<LaneServer>();
   #isDraining = false;
 
   private constructor(server: Server) {
@@ -26,7 +26,7 @@ export class Listener {
   static async open(
     address: ListenAddress,
     slots: number,
-    context: Omit<JobLaneContext, 'closed' | 'isDraining'>,
+    context: Omit<LaneServerContext, 'closed' | 'isDraining'>,
   ): Promise<Listener> {
     const server = createServer();
     const listener = new Listener(server);
@@ -69,8 +69,8 @@ export class Listener {
     for (const lane of this.#lanes) lane.end();
   }
 
-  #accept(socket: Socket, context: Omit<JobLaneContext, 'closed' | 'isDraining'>): void {
-    const lane = new JobLane(socket, {
+  #accept(socket: Socket, context: Omit<LaneServerContext, 'closed' | 'isDraining'>): void {
+    const lane = new LaneServer(socket, {
       ...context,
       isDraining: () => this.#isDraining,
       closed: (gone) => this.#lanes.delete(gone),

@@ -3,7 +3,7 @@ import type { ErrorDescription } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Attempt } from './attempt.ts';
 import type { BackOff } from './back-off.ts';
-import type { Job, Ledger } from './contract.ts';
+import type { Job, TaskRecords } from './contract.ts';
 import type { JobOutcome } from './lane-client.ts';
 import type { Schedule } from './schedule.ts';
 import { trace } from './trace.ts';
@@ -13,7 +13,7 @@ import { judge, type Verdict } from './verdict.ts';
 const HASHED_BYTES = 64 * 1024;
 
 export interface AttemptEndsOptions {
-  readonly ledger: Pick<Ledger, 'complete' | 'fail' | 'strike' | 'readInput'>;
+  readonly records: Pick<TaskRecords, 'complete' | 'fail' | 'strike' | 'readInput'>;
   readonly schedule: Pick<Schedule, 'release' | 'putBack'>;
   readonly backOff: Pick<BackOff, 'record' | 'pause' | 'reset'>;
   readonly log: Logger;
@@ -41,7 +41,7 @@ export class AttemptEnds {
 
   /**
    * Writes what the outcome means for the task. `instance` is the life of Server B that answered last, null when none
-   * has. Rejects when the ledger cannot be written; the task then runs again after a pause.
+   * has. Rejects when the records cannot be written; the task then runs again after a pause.
    */
   async settle(attempt: Attempt, outcome: JobOutcome, instance: string | null): Promise<void> {
     const { job, mode } = attempt;
@@ -50,7 +50,7 @@ export class AttemptEnds {
 
   /**
    * Settles the attempts in doubt, now that an instance answers. Those of the same instance lost only their lane; those
-   * of another one crashed. Rejects when the ledger cannot be written, as {@link settle} does.
+   * of another one crashed. Rejects when the records cannot be written, as {@link settle} does.
    */
   async settleDoubts(instance: string): Promise<void> {
     const doubts = [...this.#doubts.values()];
@@ -76,17 +76,17 @@ export class AttemptEnds {
   }
 
   async #apply(attempt: Attempt, verdict: Verdict): Promise<void> {
-    const { ledger } = this.#options;
+    const { records } = this.#options;
     const { job } = attempt;
     trace(job.id, 'has the verdict', verdict.kind);
     switch (verdict.kind) {
       case 'complete':
         return this.#complete(attempt, verdict.received);
       case 'fail':
-        await ledger.fail(job, verdict.error);
+        await records.fail(job, verdict.error);
         return;
       case 'check-input':
-        await ledger.fail(job, await this.#blame(job, verdict.error));
+        await records.fail(job, await this.#blame(job, verdict.error));
         return;
       case 'again':
         return this.#again(attempt, verdict.pause);
@@ -101,9 +101,9 @@ export class AttemptEnds {
   }
 
   async #complete(attempt: Attempt, { outputs, timings }: Extract<JobOutcome, { kind: 'done' }>): Promise<void> {
-    const { ledger, backOff } = this.#options;
+    const { records, backOff } = this.#options;
     try {
-      await ledger.complete(attempt.job, await outputs.commit(), timings);
+      await records.complete(attempt.job, await outputs.commit(), timings);
       backOff.reset();
     } catch (error) {
       await outputs.discard();
@@ -119,16 +119,16 @@ export class AttemptEnds {
   /** The error that a picture failed with, or SPOOL_CORRUPT when the stored input is no longer what was accepted. */
   async #blame(job: Job, error: ErrorDescription): Promise<ErrorDescription> {
     const hash = createHash('sha256');
-    for await (const piece of this.#options.ledger.readInput(job, HASHED_BYTES)) hash.update(piece);
+    for await (const piece of this.#options.records.readInput(job, HASHED_BYTES)) hash.update(piece);
     if (hash.digest('hex') === job.sha256) return error;
     return { code: 'SPOOL_CORRUPT', message: 'Expected the stored input as it was accepted, received other bytes' };
   }
 
   /** The task is a suspect from now on. If it was one already, it ran alone, and gets a strike. */
   async #crashed({ job, mode }: Attempt): Promise<void> {
-    const { ledger, schedule, log } = this.#options;
+    const { records, schedule, log } = this.#options;
     log.warn({ task_id: job.id, attempt: job.attempt, alone: mode === 'alone' }, 'crashed');
     if (mode === 'shared') return schedule.release(job, 'alone');
-    if ((await ledger.strike(job)) === 'pending') schedule.putBack({ id: job.id, mode: 'alone' });
+    if ((await records.strike(job)) === 'pending') schedule.putBack({ id: job.id, mode: 'alone' });
   }
 }

@@ -12,7 +12,7 @@ export interface Turn {
   readonly mode: Mode;
 }
 
-/** One attempt at a task, begun in the ledger. */
+/** One attempt at a task, begun in the records. */
 export interface Attempt {
   readonly job: Job;
   readonly mode: Mode;

@@ -17,7 +17,7 @@ export interface BackOffOptions {
   resumed(): void;
 }
 
-/** A job whose outcome the ledger did not write, and the mode in which its task runs again. */
+/** A job whose outcome the records did not write, and the mode in which its task runs again. */
 interface UnwrittenJob {
   readonly job: Job;
   readonly mode: Mode;

@@ -28,7 +28,7 @@ export interface Dispatch {
   enqueue(id: string, suspect: boolean): void;
   /**
    * A task was canceled, and its record says so: take it out of the queue, or cancel its job. It may come while
-   * {@link Ledger.begin} of the same task is under way.
+   * {@link TaskRecords.begin} of the same task is under way.
    */
   cancel(id: string): void;
 }
@@ -58,7 +58,7 @@ export interface StoredOutput {
  * What the dispatcher needs of the task records; `tasks/` implements it. Every change is durable when its promise
  * resolves, and every end is fenced by `attempt`: false means that the task had moved on and nothing was written.
  */
-export interface Ledger {
+export interface TaskRecords {
   /** Tasks that wait, oldest first. */
   waiting(): QueuedTask[];
   /**
@@ -84,4 +84,4 @@ export interface Ledger {
 }
 
 /** Where a job's bytes come from, and where those of its outputs go. */
-export type JobFiles = Pick<Ledger, 'readInput' | 'createOutput'>;
+export type JobFiles = Pick<TaskRecords, 'readInput' | 'createOutput'>;

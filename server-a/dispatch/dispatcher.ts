@@ -4,14 +4,14 @@ import { LANE_TIMING, type LaneTiming } from '../../shared/wire/lane.ts';
 import { type Attempt, modeOf, type Turn } from './attempt.ts';
 import { AttemptEnds } from './attempt-ends.ts';
 import { BackOff } from './back-off.ts';
-import type { Dispatch, Ledger } from './contract.ts';
-import type { JobLane, JobOutcome } from './lane-client.ts';
+import type { Dispatch, TaskRecords } from './contract.ts';
+import type { JobOutcome, LaneClient } from './lane-client.ts';
 import { type Backend, Lanes } from './lanes.ts';
 import { Schedule } from './schedule.ts';
 import { trace } from './trace.ts';
 
 export interface DispatcherOptions {
-  readonly ledger: Ledger;
+  readonly records: TaskRecords;
   readonly backend: Backend;
   readonly token: string | undefined;
   /** Milliseconds a worker may take for one job. */
@@ -26,7 +26,7 @@ export interface DispatcherOptions {
 /** A task from its dispatch until its attempt is settled. */
 interface RunningTask extends Turn {
   /** The lane its job is on, if it is on one. */
-  lane: JobLane | null;
+  lane: LaneClient | null;
   isCanceled: boolean;
 }
 
@@ -55,16 +55,16 @@ export class Dispatcher implements Dispatch {
   #idle: (() => void) | null = null;
 
   constructor(options: DispatcherOptions) {
-    const { ledger, backend, token, log, timing = LANE_TIMING, clock = SYSTEM_CLOCK } = options;
+    const { records, backend, token, log, timing = LANE_TIMING, clock = SYSTEM_CLOCK } = options;
     this.#options = options;
     this.#clock = clock;
-    this.#schedule = new Schedule(ledger);
+    this.#schedule = new Schedule(records);
     this.#backOff = new BackOff({ schedule: this.#schedule, log, clock, resumed: () => this.#dispatch() });
-    this.#ends = new AttemptEnds({ ledger, schedule: this.#schedule, backOff: this.#backOff, log });
+    this.#ends = new AttemptEnds({ records, schedule: this.#schedule, backOff: this.#backOff, log });
     this.#lanes = new Lanes({
       backend,
       token,
-      files: ledger,
+      files: records,
       log,
       timing,
       clock,
@@ -125,7 +125,7 @@ export class Dispatcher implements Dispatch {
     return turn;
   }
 
-  #start(lane: JobLane, { id, mode }: Turn): void {
+  #start(lane: LaneClient, { id, mode }: Turn): void {
     const task: RunningTask = { id, mode, lane: null, isCanceled: false };
     trace(id, 'starts,', mode);
     this.#running.set(id, task);
@@ -142,7 +142,7 @@ export class Dispatcher implements Dispatch {
       });
   }
 
-  async #attempt(lane: JobLane, task: RunningTask): Promise<void> {
+  async #attempt(lane: LaneClient, task: RunningTask): Promise<void> {
     lane.reserve();
     const ran = await this.#run(lane, task).finally(() => lane.release());
     if (ran === null) return;
@@ -152,10 +152,10 @@ export class Dispatcher implements Dispatch {
   }
 
   /** One attempt on a reserved lane; null when the task was not to be run after all. */
-  async #run(lane: JobLane, task: RunningTask): Promise<{ attempt: Attempt; outcome: JobOutcome } | null> {
-    const { ledger, deadlineMs } = this.#options;
+  async #run(lane: LaneClient, task: RunningTask): Promise<{ attempt: Attempt; outcome: JobOutcome } | null> {
+    const { records, deadlineMs } = this.#options;
     const { id, mode } = task;
-    const job = await ledger.begin(id).catch((error: unknown) => {
+    const job = await records.begin(id).catch((error: unknown) => {
       this.#schedule.putBack({ id, mode });
       throw error;
     });

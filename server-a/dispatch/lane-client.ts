@@ -33,15 +33,15 @@ export type JobOutcome =
   | { readonly kind: 'stopped'; readonly error: unknown }
   | { readonly kind: 'canceled' };
 
-export interface JobLaneOptions {
+export interface LaneClientOptions {
   readonly token: string | undefined;
   readonly files: JobFiles;
   readonly timing: LaneTiming;
   readonly clock: Clock;
   /** B said what it offers: at the greeting, and again when it changes. */
-  welcomed(lane: JobLane, welcome: Message<'WELCOME'>): void;
+  welcomed(lane: LaneClient, welcome: Message<'WELCOME'>): void;
   /** The lane is gone, or was never had. */
-  closed(lane: JobLane, reason: string): void;
+  closed(lane: LaneClient, reason: string): void;
 }
 
 /** A job on its lane. */
@@ -58,8 +58,8 @@ interface CurrentJob {
 }
 
 /** Server A's side of one lane: greets Server B, then runs one job at a time. */
-export class JobLane {
-  readonly #options: JobLaneOptions;
+export class LaneClient {
+  readonly #options: LaneClientOptions;
   readonly #lane: Lane;
   readonly #greeting: Timer;
   #instance = '';
@@ -67,7 +67,7 @@ export class JobLane {
   #isReserved = false;
   #current: CurrentJob | null = null;
 
-  constructor(address: { host: string; port: number }, options: JobLaneOptions) {
+  constructor(address: { host: string; port: number }, options: LaneClientOptions) {
     this.#options = options;
     this.#lane = new Lane(
       connect(address.port, address.host),

@@ -3,7 +3,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
 import type { JobFiles } from './contract.ts';
-import { JobLane } from './lane-client.ts';
+import { LaneClient } from './lane-client.ts';
 
 /** First and longest wait before connecting again, in milliseconds; it doubles in between. */
 const FIRST_WAIT_MS = 50;
@@ -30,7 +30,7 @@ export interface LanesOptions {
 /** Keeps as many lanes open as Server B has slots, and connects again when they are lost. */
 export class Lanes {
   readonly #options: LanesOptions;
-  readonly #lanes = new Set<JobLane>();
+  readonly #lanes = new Set<LaneClient>();
   #welcome: Message<'WELCOME'> | null = null;
   #problem = 'Server B has not answered yet';
   #retry: Timer | null = null;
@@ -66,7 +66,7 @@ export class Lanes {
   }
 
   /** A lane of the living instance that takes a job now; undefined when there is none. */
-  free(): JobLane | undefined {
+  free(): LaneClient | undefined {
     return [...this.#lanes].find((lane) => lane.isFree && lane.instance === this.instance);
   }
 
@@ -90,9 +90,9 @@ export class Lanes {
     while (this.#lanes.size < wanted) this.#lanes.add(this.#open(address));
   }
 
-  #open(address: { host: string; port: number }): JobLane {
+  #open(address: { host: string; port: number }): LaneClient {
     const { token, files, timing, clock } = this.#options;
-    return new JobLane(address, {
+    return new LaneClient(address, {
       token,
       files,
       timing,
@@ -111,7 +111,7 @@ export class Lanes {
     this.#options.answered(welcome.instance);
   }
 
-  #lost(lane: JobLane, reason: string): void {
+  #lost(lane: LaneClient, reason: string): void {
     this.#lanes.delete(lane);
     this.#problem = reason;
     if (!this.#isClosed && !this.#isDown && this.openCount === 0) {

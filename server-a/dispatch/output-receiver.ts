@@ -1,9 +1,9 @@
 import { DarkroomError } from '../../shared/errors.ts';
 import type { OutputHeader } from '../../shared/task.ts';
-import type { Job, Ledger, OutputFile, StoredOutput } from './contract.ts';
+import type { Job, OutputFile, StoredOutput, TaskRecords } from './contract.ts';
 
 /** Where output files are made. */
-export type OutputStore = Pick<Ledger, 'createOutput'>;
+export type OutputStore = Pick<TaskRecords, 'createOutput'>;
 
 /** How the receiver holds the sender back, and how it says that it cannot go on. */
 export interface OutputFlow {

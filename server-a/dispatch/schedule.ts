@@ -1,5 +1,5 @@
 import { type Mode, modeOf, type Turn } from './attempt.ts';
-import type { Job, Ledger } from './contract.ts';
+import type { Job, TaskRecords } from './contract.ts';
 import { WaitingQueue } from './queue.ts';
 import { trace } from './trace.ts';
 
@@ -17,13 +17,13 @@ export interface Load {
 
 /** Decides which task runs next: the oldest first, but a suspect before all others and with nothing beside it. */
 export class Schedule {
-  readonly #ledger: Pick<Ledger, 'waiting' | 'release'>;
+  readonly #records: Pick<TaskRecords, 'waiting' | 'release'>;
   readonly #queues: Readonly<Record<Mode, WaitingQueue>> = { shared: new WaitingQueue(), alone: new WaitingQueue() };
 
-  /** Starts with the tasks that wait in the ledger. */
-  constructor(ledger: Pick<Ledger, 'waiting' | 'release'>) {
-    this.#ledger = ledger;
-    for (const { id, suspect } of ledger.waiting()) this.add({ id, mode: modeOf(suspect) });
+  /** Starts with the tasks that wait in the records. */
+  constructor(records: Pick<TaskRecords, 'waiting' | 'release'>) {
+    this.#records = records;
+    for (const { id, suspect } of records.waiting()) this.add({ id, mode: modeOf(suspect) });
   }
 
   /** Puts a task at the end of its queue. */
@@ -43,9 +43,9 @@ export class Schedule {
     for (const queue of Object.values(this.#queues)) queue.remove(id);
   }
 
-  /** Makes the job's task pending again in the ledger, at no cost to the task, and puts it back. */
+  /** Makes the job's task pending again in the records, at no cost to the task, and puts it back. */
   async release(job: Job, mode: Mode): Promise<void> {
-    if (await this.#ledger.release(job, mode === 'alone')) this.putBack({ id: job.id, mode });
+    if (await this.#records.release(job, mode === 'alone')) this.putBack({ id: job.id, mode });
   }
 
   /** Takes out the task that may start now; undefined when none may. While suspects wait, nothing else starts. */

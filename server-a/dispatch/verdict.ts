@@ -31,7 +31,7 @@ export function judge(outcome: JobOutcome, instance: string | null): Verdict {
     case 'stopped':
       return judgeStop(outcome.error);
     case 'canceled':
-      // The task has ended already, but the ledger still has to know that this attempt is over.
+      // The task has ended already, but the records still has to know that this attempt is over.
       return { kind: 'again', pause: null };
   }
 }

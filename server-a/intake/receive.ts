@@ -3,7 +3,7 @@ import type { ImageHeader } from '../../shared/image-header.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { SpoolFile } from '../spool/spool-file.ts';
 import type { Reservation } from './admission.ts';
-import { type IntakeLimits, takeIn } from './write-upload.ts';
+import { type UploadLimits, writeUpload } from './write-upload.ts';
 
 const heedless = () => undefined;
 
@@ -21,12 +21,12 @@ export interface ReceivedPicture {
 
 export interface ReceptionOptions {
   readonly filename: string | null;
-  readonly limits: IntakeLimits;
+  readonly limits: UploadLimits;
   readonly signal: AbortSignal;
 }
 
 /**
- * Takes a picture into the spool, on a place that was reserved for it. Throws what {@link takeIn} throws; the place is
+ * Takes a picture into the spool, on a place that was reserved for it. Throws what {@link writeUpload} throws; the place is
  * then free again and nothing is left on disk.
  */
 export async function receivePicture(
@@ -40,7 +40,7 @@ export async function receivePicture(
   let file: SpoolFile | null = null;
   try {
     file = await spool.create('input');
-    const header = await takeIn(source, file, reservation, limits, signal);
+    const header = await writeUpload(source, file, reservation, limits, signal);
     reservation.settle();
     return { filename, header, bytes: file.bytes, sha256: file.sha256, file, reservation };
   } catch (error) {

@@ -14,7 +14,7 @@ import type { Reservation } from './admission.ts';
 const trace = debuglog('darkroom-intake');
 
 /** What bounds an upload. */
-export interface IntakeLimits extends PictureLimits {
+export interface UploadLimits extends PictureLimits {
   readonly maxUploadBytes: number;
 }
 
@@ -23,11 +23,11 @@ export interface IntakeLimits extends PictureLimits {
  * UNSUPPORTED_IMAGE as soon as the first bytes show it, BAD_REQUEST for no bytes, IMAGE_CORRUPT, IMAGE_TOO_LARGE and
  * STORAGE_FULL. A refusal leaves the source paused, for its owner to drain or destroy; an abort destroys it.
  */
-export async function takeIn(
+export async function writeUpload(
   source: Readable,
   file: SpoolFile,
   reservation: Reservation,
-  limits: IntakeLimits,
+  limits: UploadLimits,
   signal: AbortSignal,
 ): Promise<ImageHeader> {
   try {

@@ -7,10 +7,10 @@ import { abortOr } from '../abort.ts';
 import type { UrlLimits } from '../fetch-url/fetch-picture.ts';
 import type { Admission } from '../intake/admission.ts';
 import { discardPicture, type ReceivedPicture, receivePicture } from '../intake/receive.ts';
-import type { IntakeLimits } from '../intake/write-upload.ts';
+import type { UploadLimits } from '../intake/write-upload.ts';
 import { inputName, type Spool } from '../spool/spool.ts';
 import type { Store } from '../store/store.ts';
-import type { TaskLedger } from './lifecycle.ts';
+import type { Lifecycle } from './lifecycle.ts';
 
 /** Follows the fetches of listed URLs: `NODE_DEBUG=darkroom-fetch`. */
 const trace = debuglog('darkroom-fetch');
@@ -21,11 +21,11 @@ export interface FetchingOptions {
   readonly store: Store;
   readonly spool: Spool;
   readonly admission: Admission;
-  readonly ledger: TaskLedger;
+  readonly lifecycle: Lifecycle;
   /** URLs fetched at once. */
   readonly atOnce: number;
   readonly url: UrlLimits;
-  readonly intake: IntakeLimits;
+  readonly intake: UploadLimits;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -125,7 +125,7 @@ export class Fetching {
 
   /** Throws INTERNAL, which ends the task, when its row is damaged: nobody could fetch it. */
   async #fetch(id: string, signal: AbortSignal): Promise<void> {
-    const { store, intake, ledger } = this.#options;
+    const { store, intake, lifecycle } = this.#options;
     const row = store.find(id);
     // Forgotten a moment ago.
     if (row === undefined) return;
@@ -136,7 +136,7 @@ export class Fetching {
     try {
       checkOutputLimits(received.header, row.specs, intake);
       await received.file.moveTo(inputName(id));
-      if (!(await ledger.makeReady(id, received))) return;
+      if (!(await lifecycle.makeReady(id, received))) return;
       if (trace.enabled) trace('%s ready', id);
       this.#enqueue(id);
     } finally {
@@ -179,6 +179,6 @@ export class Fetching {
       this.#pauseForRoom();
       return;
     }
-    await this.#options.ledger.failWaiting(id, description);
+    await this.#options.lifecycle.failWaiting(id, description);
   }
 }

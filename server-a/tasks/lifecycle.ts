@@ -5,7 +5,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 import type { Box } from '../../shared/snippet.ts';
 import { hasEnded, type Task, type TaskStatus, type Timings } from '../../shared/task.ts';
-import type { Job, Ledger, OutputFile, QueuedTask, StoredOutput } from '../dispatch/contract.ts';
+import type { Job, OutputFile, QueuedTask, StoredOutput, TaskRecords } from '../dispatch/contract.ts';
 import type { Admission } from '../intake/admission.ts';
 import type { ReceivedPicture } from '../intake/receive.ts';
 import { AttemptFiles } from '../spool/attempt-files.ts';
@@ -25,8 +25,8 @@ const CRASHED: ErrorDescription = {
 };
 const NO_OUTPUTS: ErrorDescription = { code: 'INTERNAL', message: 'Expected at least one output, received none' };
 
-/** What the ledger works on. */
-export interface LedgerParts {
+/** What the lifecycle works on. */
+export interface LifecycleParts {
   readonly store: Store;
   readonly spool: Spool;
   readonly admission: Admission;
@@ -64,11 +64,11 @@ interface End {
  * Every change of a task's state, with what follows from it: files that go, the place in the queue that becomes free,
  * watchers that are told. The store decides each change by compare-and-set; the rest happens only when it said yes.
  */
-export class TaskLedger implements Ledger {
-  readonly #parts: LedgerParts;
+export class Lifecycle implements TaskRecords {
+  readonly #parts: LifecycleParts;
   readonly #files = new AttemptFiles();
 
-  constructor(parts: LedgerParts) {
+  constructor(parts: LifecycleParts) {
     this.#parts = parts;
   }
 

@@ -14,7 +14,7 @@ import { toTask } from '../store/row.ts';
 import { Store } from '../store/store.ts';
 import type { System } from '../system.ts';
 import { Fetching, type FetchingOptions } from './fetching.ts';
-import { TaskLedger } from './lifecycle.ts';
+import { Lifecycle } from './lifecycle.ts';
 import { Outbox } from './outbox.ts';
 import { recover } from './recovery.ts';
 import { Retention } from './retention.ts';
@@ -55,7 +55,7 @@ export interface Parts {
   readonly watchers: Watchers;
   readonly retention: Retention;
   readonly outbox: Outbox;
-  readonly ledger: TaskLedger;
+  readonly lifecycle: Lifecycle;
   readonly fetching: Fetching;
   readonly snippets: Snippets;
 }
@@ -118,7 +118,7 @@ async function openOnStore(foundation: Foundation, folder: string, options: Task
     await retention.run(system.clock.now());
     retention.start();
     const parts = connect(foundation, options);
-    for (const snippet of store.crowdedSnippets()) await parts.ledger.releaseOlder(snippet);
+    for (const snippet of store.crowdedSnippets()) await parts.lifecycle.releaseOlder(snippet);
     return { retention, ...parts };
   } catch (error) {
     await store.close();
@@ -138,9 +138,9 @@ function connect({ store, spool, system, log }: Foundation, options: TasksOption
   const watchers = new Watchers();
   const outbox = new Outbox(store, (id) => readTask(store, id));
   const keepMs = Math.round(options.keepHours * HOUR_MS);
-  const ledger = new TaskLedger({ store, spool, admission, watchers, outbox, keepMs, system, log });
-  const fetching = connectFetching({ store, spool, admission, ledger, clock: system.clock, log }, options);
-  return { admission, watchers, outbox, ledger, fetching, snippets: new Snippets(store, admission, system.clock) };
+  const lifecycle = new Lifecycle({ store, spool, admission, watchers, outbox, keepMs, system, log });
+  const fetching = connectFetching({ store, spool, admission, lifecycle, clock: system.clock, log }, options);
+  return { admission, watchers, outbox, lifecycle, fetching, snippets: new Snippets(store, admission, system.clock) };
 }
 
 function connectFetching(parts: Omit<FetchingOptions, 'atOnce' | 'url' | 'intake'>, options: TasksOptions): Fetching {

@@ -5,7 +5,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 import type { Snippet } from '../../shared/snippet.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
-import type { Dispatch, Ledger } from '../dispatch/contract.ts';
+import type { Dispatch, TaskRecords } from '../dispatch/contract.ts';
 import { discardPicture, type ReceivedPicture, receivePicture } from '../intake/receive.ts';
 import { inputName } from '../spool/spool.ts';
 import { type TaskRow, toTask } from '../store/row.ts';
@@ -49,8 +49,8 @@ export class Tasks {
   }
 
   /** For the dispatcher. */
-  get ledger(): Ledger {
-    return this.#parts.ledger;
+  get records(): TaskRecords {
+    return this.#parts.lifecycle;
   }
 
   /** `open`; `draining` when nothing comes in any more; `failed` when nothing can be written any more. */
@@ -109,7 +109,7 @@ export class Tasks {
    * SPOOL_CORRUPT, and as {@link receive} and {@link submit} do.
    */
   async submitKept(id: string, specs: readonly OutputSpec[]): Promise<Task> {
-    const { admission, spool, ledger } = this.#parts;
+    const { admission, spool, lifecycle } = this.#parts;
     const row = this.#find(id);
     const picture = checkOriginal(row);
     checkOutputLimits(picture.header, specs, this.#options);
@@ -118,7 +118,7 @@ export class Tasks {
     try {
       await spool.link(inputName(id), inputName(task.id));
       reservation.consume(picture.bytes);
-      await ledger.insert(task);
+      await lifecycle.insert(task);
       reservation.handOver();
     } catch (error) {
       reservation.release();
@@ -139,7 +139,7 @@ export class Tasks {
     specs: readonly OutputSpec[],
     audience: string | null = null,
   ): Promise<Task[]> {
-    const listed = await this.#parts.ledger.insertListed(urls, specs, audience);
+    const listed = await this.#parts.lifecycle.insertListed(urls, specs, audience);
     this.#parts.fetching.wake();
     return listed;
   }
@@ -163,12 +163,12 @@ export class Tasks {
    * as {@link submit} does, and BAD_REQUEST when it is given neither. Boxes without a picture are kept for a week.
    */
   async putSnippet(name: number, { received, boxes }: SnippetChange): Promise<Snippet> {
-    const { ledger, snippets } = this.#parts;
+    const { lifecycle, snippets } = this.#parts;
     if (received !== undefined) {
       const keep = { snippet: name, boxes: boxes ?? [] };
       const task = await this.#submit(received, SNIPPET_OUTPUTS, keep);
       // What was put is stored; a start lets go of what is left over, too.
-      await ledger.releaseOlder(name).catch((error: unknown) => {
+      await lifecycle.releaseOlder(name).catch((error: unknown) => {
         this.#log.error({ task_id: task.task_id, err: error }, 'older pictures of a snippet could not be let go of');
       });
       return { name, task, boxes: [...keep.boxes], updated_at: task.created_at };
@@ -227,7 +227,7 @@ export class Tasks {
   /** Ends a task that waits or runs as canceled; one that has ended is returned as it is. Throws TASK_NOT_FOUND. */
   async cancel(id: string): Promise<Task> {
     if (hasEnded(this.#find(id).status)) return this.get(id);
-    if (await this.#parts.ledger.cancel(id)) {
+    if (await this.#parts.lifecycle.cancel(id)) {
       this.#parts.fetching.cancel(id);
       this.#dispatch?.cancel(id);
     }
@@ -243,7 +243,7 @@ export class Tasks {
     if (!hasEnded(row.status)) {
       throw new DarkroomError('NOT_READY', `Expected a task that has ended, received one that is ${row.status}`);
     }
-    if (!(await this.#parts.ledger.forget(row)) && this.#parts.store.stateOf(id) !== undefined) {
+    if (!(await this.#parts.lifecycle.forget(row)) && this.#parts.store.stateOf(id) !== undefined) {
       throw new DarkroomError('NOT_READY', 'Expected a task whose end has been told, received one that is waited for');
     }
   }
@@ -274,7 +274,7 @@ export class Tasks {
   }
 
   async #submit(received: ReceivedPicture, specs: readonly OutputSpec[], keep: Keep | null): Promise<Task> {
-    const { admission, ledger } = this.#parts;
+    const { admission, lifecycle } = this.#parts;
     const { filename, header, bytes, sha256, file, reservation } = received;
     const id = this.#system.newId();
     try {
@@ -282,7 +282,7 @@ export class Tasks {
       if (keep !== null && 'snippet' in keep) admission.checkRecords(Buffer.byteLength(JSON.stringify(keep.boxes)));
       checkOutputLimits(header, specs, this.#options);
       await file.moveTo(inputName(id));
-      await ledger.insert({ id, filename, header, bytes, sha256, specs, keep });
+      await lifecycle.insert({ id, filename, header, bytes, sha256, specs, keep });
       file.keep();
       reservation.handOver();
     } catch (error) {

@@ -83,19 +83,19 @@ describe('client commands and the real Server A', () => {
 /** Does each task's resize by a half, as a dispatcher with a Server B behind it would. */
 function workOn(tasks: Tasks): void {
   const work = async (id: string): Promise<void> => {
-    const job = await tasks.ledger.begin(id);
+    const job = await tasks.records.begin(id);
     if (job === null) return;
     const picture = await sharp(await readInput(tasks, job))
       .resize(job.header.width / 2, job.header.height / 2)
       .toBuffer();
-    const file = await tasks.ledger.createOutput(job, 'resize');
+    const file = await tasks.records.createOutput(job, 'resize');
     await file.write(picture);
     const shape = { format: 'jpeg', width: job.header.width / 2, height: job.header.height / 2, frames: 1 } as const;
     const output: StoredOutput = {
       header: { kind: 'picture', name: 'resize', operation: 'resize', ...shape, bytes: picture.length },
       sha256: await file.commit(),
     };
-    await tasks.ledger.complete(job, [output], {});
+    await tasks.records.complete(job, [output], {});
   };
   tasks.attach({ enqueue: (id) => void work(id), cancel: () => undefined });
 }

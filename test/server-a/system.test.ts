@@ -31,7 +31,7 @@ describe('tasks take from their system', () => {
     const { task_id } = await submitPicture(tasks);
     const job = await beginJob(tasks, task_id);
     clock.advance(1000);
-    await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
     return task_id;
   }
 
@@ -91,7 +91,7 @@ describe('tasks take from their system', () => {
     expect([clock.has(1000), server.asked]).to.deep.equal([true, []]);
     await tasks.cancel(kept.task_id);
     clock.advance(1000);
-    await eventually('the fetch', () => (tasks.ledger.waiting().length === 1 ? true : undefined));
+    await eventually('the fetch', () => (tasks.records.waiting().length === 1 ? true : undefined));
     await server.close();
   });
 

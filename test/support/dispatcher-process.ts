@@ -1,6 +1,6 @@
 /** A process of its own for trace.test.ts: one task crashes beside others, and then completes alone. */
 import { EventEmitter, once } from 'node:events';
-import type { Ledger } from '../../server-a/dispatch/contract.ts';
+import type { TaskRecords } from '../../server-a/dispatch/contract.ts';
 import { Dispatcher } from '../../server-a/dispatch/dispatcher.ts';
 import { createLogger } from '../../shared/log.ts';
 import { jobOf } from '../server-a/dispatch/support.ts';
@@ -10,7 +10,7 @@ const BODY = Buffer.from('x');
 const events = new EventEmitter();
 let attempt = 0;
 
-const ledger: Ledger = {
+const records: TaskRecords = {
   waiting: () => [{ id: 'V1StGXR8_Z5jdHi6B-myT', suspect: false }],
   begin: async (id) => {
     attempt += 1;
@@ -40,7 +40,7 @@ const fake = await FakeServerB.open(({ wire }) => ({
 }));
 const log = createLogger('test', 'silent');
 const completed = once(events, 'completed');
-const dispatcher = new Dispatcher({ ledger, backend: fake, token: undefined, deadlineMs: 5000, log });
+const dispatcher = new Dispatcher({ records, backend: fake, token: undefined, deadlineMs: 5000, log });
 await completed;
 await dispatcher.close(5000);
 await fake.close();

@@ -40,7 +40,7 @@ describe('ends of attempts', () => {
       done.push(what);
     };
     ends = new AttemptEnds({
-      ledger: {
+      records: {
         complete: (job) => write(`complete ${job.id}`).then(() => true),
         fail: (job, { code }) => write(`fail ${job.id} ${code}`).then(() => true),
         strike: (job) => write(`strike ${job.id}`).then(() => strike),

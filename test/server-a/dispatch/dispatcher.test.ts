@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { serverASettings } from '../../../server-a/config.ts';
-import type { Job, Ledger } from '../../../server-a/dispatch/contract.ts';
+import type { Job, TaskRecords } from '../../../server-a/dispatch/contract.ts';
 import { Dispatcher } from '../../../server-a/dispatch/dispatcher.ts';
 import { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { DarkroomError } from '../../../shared/errors.ts';
@@ -68,14 +68,17 @@ describe('dispatcher', () => {
     await rm(folder, { recursive: true });
   });
 
-  async function start(behaviour: Behaviour, options: { timing?: LaneTiming; ledger?: Ledger } = {}): Promise<void> {
+  async function start(
+    behaviour: Behaviour,
+    options: { timing?: LaneTiming; records?: TaskRecords } = {},
+  ): Promise<void> {
     fake = await FakeServerB.open(behaviour);
     dispatch(options);
   }
 
-  function dispatch(options: { timing?: LaneTiming; ledger?: Ledger }): void {
+  function dispatch(options: { timing?: LaneTiming; records?: TaskRecords }): void {
     dispatcher = new Dispatcher({
-      ledger: options.ledger ?? tasks.ledger,
+      records: options.records ?? tasks.records,
       backend: fake,
       token: undefined,
       deadlineMs: 5000,
@@ -176,9 +179,9 @@ describe('dispatcher', () => {
         ...obedient(lane),
         DATA: () => lane.wire.send('FAIL', { code: 'IMAGE_CORRUPT', message: 'broken' }),
       }));
-      const ledger = tasks.ledger;
-      const begin = ledger.begin.bind(ledger);
-      ledger.begin = async (id) => {
+      const records = tasks.records;
+      const begin = records.begin.bind(records);
+      records.begin = async (id) => {
         const job = await begin(id);
         if (job !== null) await writeFile(join(folder, 'spool', `${id}.input`), Buffer.alloc(job.bytes));
         return job;
@@ -199,9 +202,9 @@ describe('dispatcher', () => {
     });
 
     it('ends a task whose stored input goes while it is sent', async () => {
-      const { ledger } = tasks;
-      const begin = ledger.begin.bind(ledger);
-      ledger.begin = async (id) => {
+      const { records } = tasks;
+      const begin = records.begin.bind(records);
+      records.begin = async (id) => {
         const job = await begin(id);
         await rm(join(folder, 'spool', `${id}.input`));
         return job;
@@ -346,9 +349,9 @@ describe('dispatcher', () => {
 
     it('are remembered over a restart of Server A', async () => {
       const id = await submit();
-      const job = await tasks.ledger.begin(id);
+      const job = await tasks.records.begin(id);
       if (job === null) throw new Error('the task did not begin');
-      await tasks.ledger.release(job, true);
+      await tasks.records.release(job, true);
       await start(obedient);
       await ended(id);
       expect(fake.jobs[0]).to.include({ id, alone: true });
@@ -407,19 +410,19 @@ describe('dispatcher', () => {
   describe('a disk that is full (rule 8)', () => {
     it('puts the task back, pauses, and goes on when there is room', async () => {
       let failures = 2;
-      const ledger: Ledger = Object.create(tasks.ledger);
-      ledger.waiting = () => [];
+      const records: TaskRecords = Object.create(tasks.records);
+      records.waiting = () => [];
       const full = () => Promise.reject(new DarkroomError('STORAGE_FULL', 'no room'));
-      ledger.createOutput = async (job: Job, name) => {
-        const file = await tasks.ledger.createOutput(job, name);
+      records.createOutput = async (job: Job, name) => {
+        const file = await tasks.records.createOutput(job, name);
         if (failures === 0) return file;
         failures -= 1;
         return { ...file, write: full };
       };
       for (const name of ['begin', 'readInput', 'complete', 'fail', 'release', 'strike'] as const) {
-        Object.defineProperty(ledger, name, { value: tasks.ledger[name].bind(tasks.ledger) });
+        Object.defineProperty(records, name, { value: tasks.records[name].bind(tasks.records) });
       }
-      await start(obedient, { ledger });
+      await start(obedient, { records });
       const task = await ended(await submit());
       expect(task).to.include({ status: 'completed', attempts: 3 });
       expect(failures).to.equal(0);
@@ -434,19 +437,19 @@ describe('dispatcher', () => {
     ] as const) {
       it(`keep no task from its end: ${name}`, async () => {
         let failures = 2 * failing.length;
-        const ledger: Ledger = Object.create(tasks.ledger);
-        ledger.waiting = () => [];
+        const records: TaskRecords = Object.create(tasks.records);
+        records.waiting = () => [];
         for (const method of ['begin', 'readInput', 'createOutput', 'complete', 'fail', 'release', 'strike'] as const) {
-          const write = tasks.ledger[method].bind(tasks.ledger);
+          const write = tasks.records[method].bind(tasks.records);
           const isFailing = failing.some((one) => one === method);
           const value = (...parameters: Parameters<typeof write>) => {
-            if (!isFailing || failures === 0) return Reflect.apply(write, tasks.ledger, parameters);
+            if (!isFailing || failures === 0) return Reflect.apply(write, tasks.records, parameters);
             failures -= 1;
             return Promise.reject(new DarkroomError('STORAGE_FULL', 'no room'));
           };
-          Object.defineProperty(ledger, method, { value });
+          Object.defineProperty(records, method, { value });
         }
-        await start(obedient, { ledger });
+        await start(obedient, { records });
         const task = await ended(await submit());
         expect(task.status).to.equal('completed');
         expect(task.attempts).to.be.at.least(attempts);

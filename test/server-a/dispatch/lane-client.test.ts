@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { expect } from 'chai';
 import type { JobFiles, OutputFile } from '../../../server-a/dispatch/contract.ts';
-import { JobLane, type JobOutcome } from '../../../server-a/dispatch/lane-client.ts';
+import { type JobOutcome, LaneClient } from '../../../server-a/dispatch/lane-client.ts';
 import { type Behaviour, type FakeLane, FakeServerB, welcome } from '../../support/fake-server-b.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { BEYOND_KERNEL_BYTES, untilStuck } from '../../support/socket-pair.ts';
@@ -80,10 +80,10 @@ class SlowFiles implements JobFiles {
   }
 }
 
-describe('job lane', () => {
+describe('lane client', () => {
   let fake: FakeServerB;
   let clock: ManualClock;
-  let lane: JobLane;
+  let lane: LaneClient;
   /** Why the lane closed. */
   let reason: string;
   let files: SlowFiles;
@@ -110,7 +110,7 @@ describe('job lane', () => {
     });
     fake = await FakeServerB.open(behaviour, TIMING);
     await new Promise<void>((resolve) => {
-      lane = new JobLane(fake.address, {
+      lane = new LaneClient(fake.address, {
         token: undefined,
         files,
         timing: TIMING,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
 import { Admission } from '../../../server-a/intake/admission.ts';
-import { takeIn } from '../../../server-a/intake/write-upload.ts';
+import { writeUpload } from '../../../server-a/intake/write-upload.ts';
 import { Spool } from '../../../server-a/spool/spool.ts';
 import { SpoolFile } from '../../../server-a/spool/spool-file.ts';
 import { codeOf, makePicture, silent, useTemporaryFolder } from '../tasks/support.ts';
@@ -24,7 +24,7 @@ describe('intake', () => {
     const source = Readable.from([await makePicture()]);
     const client = new AbortController();
     source.once('close', () => client.abort(new Error('gone')));
-    const code = await codeOf(takeIn(source, file, admission.reserve(null), LIMITS, client.signal));
+    const code = await codeOf(writeUpload(source, file, admission.reserve(null), LIMITS, client.signal));
     await file.discard();
     await spool.close();
     return code;

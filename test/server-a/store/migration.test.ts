@@ -68,7 +68,7 @@ describe('migration', () => {
 
   async function fillWith(tasks: Tasks) {
     const ended = (await submitPicture(tasks)).task_id;
-    await tasks.ledger.complete(await beginJob(tasks, ended), [LABELS], { decode_ms: 3 });
+    await tasks.records.complete(await beginJob(tasks, ended), [LABELS], { decode_ms: 3 });
     const waiting = (await submitPicture(tasks)).task_id;
     const running = (await submitPicture(tasks)).task_id;
     await beginJob(tasks, running);
@@ -86,11 +86,11 @@ describe('migration', () => {
     expect(after.get(ended)).to.deep.equal(taskSchema.parse(endedTask));
     expect(after.get(waiting)).to.deep.equal(waitingTask);
     expect(after.get(running)).to.include({ status: 'pending', attempts: 1 });
-    expect(after.ledger.waiting().map(({ id }) => id)).to.deep.equal([waiting, running]);
+    expect(after.records.waiting().map(({ id }) => id)).to.deep.equal([waiting, running]);
     expect((await beginJob(after, waiting)).specs).to.deep.equal([RESIZE]);
     expect(await files()).to.deep.equal(spool);
     const next = (await submitPicture(after)).task_id;
-    expect(after.ledger.waiting().at(-1)?.id).to.equal(next);
+    expect(after.records.waiting().at(-1)?.id).to.equal(next);
   });
 
   it('brings a store of version 2 to this version, and the boxes of snippets to their newest pictures', async () => {

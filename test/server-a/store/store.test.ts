@@ -13,7 +13,7 @@ describe('store', () => {
     const ended = (await submitPicture(tasks)).task_id;
     const waiting = (await submitPicture(tasks)).task_id;
     const job = await beginJob(tasks, ended);
-    await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
     await tasks.close();
     const database = new DatabaseSync(join(folder(), 'store.db'));
     database.exec(change);

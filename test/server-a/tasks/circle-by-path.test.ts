@@ -21,18 +21,18 @@ describe('circle by path', () => {
 
   /** Stands in for the dispatcher: completes the next task with these bytes, or fails its circle. */
   async function completeNext(tasks: Tasks, bytes: Buffer | null) {
-    while (tasks.ledger.waiting().length === 0) await sleep(2);
-    const job = await beginJob(tasks, tasks.ledger.waiting()[0]?.id ?? '');
+    while (tasks.records.waiting().length === 0) await sleep(2);
+    const job = await beginJob(tasks, tasks.records.waiting()[0]?.id ?? '');
     const output = bytes === null ? failed('circle', 'late') : await storeOutput(tasks, job, bytes, 'circle');
-    await tasks.ledger.complete(job, [output], {});
+    await tasks.records.complete(job, [output], {});
     return job;
   }
 
   it('writes the circle beside the picture, and answers its path and size', async () => {
     const tasks = await open();
     const answer = circlePath(tasks, root, { path: cat, size: 200 }, forever);
-    while (tasks.ledger.waiting().length === 0) await sleep(2);
-    expect(tasks.get(tasks.ledger.waiting()[0]?.id ?? '').input.filename).to.equal('cat.tar.jpg');
+    while (tasks.records.waiting().length === 0) await sleep(2);
+    expect(tasks.get(tasks.records.waiting()[0]?.id ?? '').input.filename).to.equal('cat.tar.jpg');
     const job = await completeNext(tasks, Buffer.from('a circle'));
     expect(job.specs).to.deep.equal([{ name: 'circle', operation: 'circle', size: 200, format: 'png' }]);
     const path = join(root, 'cat.tar_processed.png');
@@ -85,9 +85,9 @@ describe('circle by path', () => {
       expect(answer, name).to.deep.equal({ status: false, path, size: 0 });
     }
     const answer = circlePath(tasks, root, { path: cat, size: 9 }, forever);
-    while (tasks.ledger.waiting().length === 0) await sleep(2);
-    const job = await beginJob(tasks, tasks.ledger.waiting()[0]?.id ?? '');
-    await tasks.ledger.fail(job, { code: 'IMAGE_CORRUPT', message: 'no' });
+    while (tasks.records.waiting().length === 0) await sleep(2);
+    const job = await beginJob(tasks, tasks.records.waiting()[0]?.id ?? '');
+    await tasks.records.fail(job, { code: 'IMAGE_CORRUPT', message: 'no' });
     expect(await answer).to.deep.equal({ status: false, path: cat, size: 0 });
     expect(await files()).to.deep.equal([]);
   });
@@ -119,14 +119,14 @@ describe('circle by path', () => {
     const tasks = await open();
     const stop = new AbortController();
     const gone = codeOf(circlePath(tasks, root, { path: cat, size: 9 }, stop.signal));
-    while (tasks.ledger.waiting().length === 0) await sleep(2);
-    const id = tasks.ledger.waiting()[0]?.id ?? '';
+    while (tasks.records.waiting().length === 0) await sleep(2);
+    const id = tasks.records.waiting()[0]?.id ?? '';
     stop.abort(new Error('gone'));
     expect(await gone).to.equal('gone');
     expect(await codeOf(() => tasks.get(id))).to.equal('TASK_NOT_FOUND');
     expect(await files()).to.deep.equal([]);
     const cut = codeOf(circlePath(tasks, root, { path: cat, size: 9 }, forever));
-    while (tasks.ledger.waiting().length === 0) await sleep(2);
+    while (tasks.records.waiting().length === 0) await sleep(2);
     await tasks.close();
     expect(await cut).to.equal('DRAINING');
   });

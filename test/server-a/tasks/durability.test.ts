@@ -143,7 +143,7 @@ describe('the durable steps, in their order:', () => {
     files.take();
     const job = await beginJob(tasks, task_id);
     await new Promise(setImmediate);
-    await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
     await watching;
     expect(files.take()).to.deep.equal([
       'attempt-committed',
@@ -169,10 +169,10 @@ describe('the durable steps, in their order:', () => {
     const { task_id } = await submitPicture(tasks);
     const job = await beginJob(tasks, task_id);
     files.failing = 'fsync spool';
-    const file = await tasks.ledger.createOutput(job, 'resize');
+    const file = await tasks.records.createOutput(job, 'resize');
     await file.write(Buffer.from('picture'));
     expect(await codeOf(file.commit())).to.equal('EIO: i/o error');
-    await tasks.ledger.release(job, false);
+    await tasks.records.release(job, false);
     expect(await spoolFiles(folder())).to.deep.equal([`${task_id}.input`]);
   });
 

@@ -50,8 +50,8 @@ describe('a process that is killed between two durable steps', () => {
       for (const id of accepted) expect(files, name).to.include.members(ownedFiles(tasks, id));
       for (const id of ended) expect(tasks.get(id).status, name).to.equal('completed');
       for (const file of files) expect(ownedFiles(tasks, file.split('.')[0] ?? ''), name).to.include(file);
-      for (const { id } of tasks.ledger.waiting()) {
-        expect(await codeOf(async () => (await tasks.ledger.begin(id))?.id), name).to.equal('none');
+      for (const { id } of tasks.records.waiting()) {
+        expect(await codeOf(async () => (await tasks.records.begin(id))?.id), name).to.equal('none');
         expect(tasks.get(id).status, name).to.equal('processing');
       }
     } finally {

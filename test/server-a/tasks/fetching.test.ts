@@ -44,7 +44,7 @@ describe('fetching', () => {
     throw new Error(`Expected ${what}`);
   }
 
-  const isReady = (tasks: Tasks, id: string) => tasks.ledger.waiting().some((waiting) => waiting.id === id);
+  const isReady = (tasks: Tasks, id: string) => tasks.records.waiting().some((waiting) => waiting.id === id);
 
   it('lists a task for each URL, in order, twice for one listed twice, each with its URL', async () => {
     const tasks = await open();
@@ -73,7 +73,7 @@ describe('fetching', () => {
     expect(tasks.get(id).status).to.equal('pending');
     const job = await beginJob(tasks, id);
     expect(await readInput(tasks, job)).to.deep.equal(picture);
-    await tasks.ledger.complete(job, [LABELS], {});
+    await tasks.records.complete(job, [LABELS], {});
     expect(await files()).to.deep.equal([]);
     expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
   });
@@ -130,11 +130,11 @@ describe('fetching', () => {
   it('fetches no more than its bound at once, oldest first', async () => {
     const tasks = await open({ fetchAtOnce: 3 });
     const listed = await submit(tasks, urls(20));
-    await until('all to be ready', () => tasks.ledger.waiting().length === 20);
+    await until('all to be ready', () => tasks.records.waiting().length === 20);
     expect(server.mostAtOnce).to.equal(3);
     expect(server.asked.slice(0, 3).sort()).to.deep.equal(['/slow0', '/slow1', '/slow2']);
     expect(server.asked.length).to.equal(20);
-    expect(tasks.ledger.waiting().map(({ id }) => id)).to.deep.equal(listed.map(({ task_id }) => task_id));
+    expect(tasks.records.waiting().map(({ id }) => id)).to.deep.equal(listed.map(({ task_id }) => task_id));
   });
 
   it('waits for room in the queue, and refuses none of the list', async () => {
@@ -142,10 +142,10 @@ describe('fetching', () => {
     const listed = await submit(tasks, urls(7, '/'));
     expect(await codeOf(receivePicture(tasks))).to.equal('QUEUE_FULL');
     for (let done = 0; done < 7; done += 1) {
-      await until('a task to be ready', () => tasks.ledger.waiting().length > 0);
-      expect(tasks.ledger.waiting().length).to.be.at.most(2);
-      const id = tasks.ledger.waiting()[0]?.id ?? '';
-      await tasks.ledger.complete(await beginJob(tasks, id), [LABELS], {});
+      await until('a task to be ready', () => tasks.records.waiting().length > 0);
+      expect(tasks.records.waiting().length).to.be.at.most(2);
+      const id = tasks.records.waiting()[0]?.id ?? '';
+      await tasks.records.complete(await beginJob(tasks, id), [LABELS], {});
     }
     for (const { task_id } of listed) expect(tasks.get(task_id).status).to.equal('completed');
     expect(await codeOf(submitPicture(tasks))).to.equal('none');
@@ -203,7 +203,7 @@ describe('fetching', () => {
     await until('the third to be ready', () => isReady(again, waiting?.task_id ?? ''));
     expect(server.asked.slice(2).sort()).to.deep.equal(['/b.png', '/hang']);
     expect(again.get(cut?.task_id ?? '').status).to.equal('pending');
-    expect(again.ledger.waiting().map(({ id }) => id)).to.deep.equal([ready?.task_id, waiting?.task_id]);
+    expect(again.records.waiting().map(({ id }) => id)).to.deep.equal([ready?.task_id, waiting?.task_id]);
   });
 
   it('ends a listed task whose record is damaged, and fetches the others', async () => {

@@ -30,7 +30,7 @@ describe('kept pictures', () => {
   }
 
   async function complete(tasks: Tasks, id: string): Promise<void> {
-    await tasks.ledger.complete(await beginJob(tasks, id), [LABELS], {});
+    await tasks.records.complete(await beginJob(tasks, id), [LABELS], {});
   }
 
   /** Lets the hours pass that pictures are kept for, as far as the store knows. */
@@ -67,11 +67,11 @@ describe('kept pictures', () => {
     const tasks = await open();
     const { task_id } = await keep(tasks, undefined, [RESIZE]);
     const job = await beginJob(tasks, task_id);
-    await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('small'))], {});
+    await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('small'))], {});
     expect(tasks.get(task_id).result).to.equal(`/result/${task_id}`);
     expect(await tasks.result(task_id)).to.include({ bytes: 5 });
     const lost = await keep(tasks, undefined, [RESIZE, CLASSIFY]);
-    await tasks.ledger.complete(await beginJob(tasks, lost.task_id), [failed('resize', 'late'), LABELS], {});
+    await tasks.records.complete(await beginJob(tasks, lost.task_id), [failed('resize', 'late'), LABELS], {});
     expect(await codeOf(tasks.result(lost.task_id))).to.equal('TIMEOUT');
     expect(await codeOf(tasks.result(lost.task_id, 'original'))).to.equal('none');
   });
@@ -81,7 +81,7 @@ describe('kept pictures', () => {
     for (const end of ['fail', 'cancel']) {
       const { task_id } = await keep(tasks);
       if (end === 'cancel') await tasks.cancel(task_id);
-      else await tasks.ledger.fail(await beginJob(tasks, task_id), { code: 'TIMEOUT', message: 'late' });
+      else await tasks.records.fail(await beginJob(tasks, task_id), { code: 'TIMEOUT', message: 'late' });
       expect(await codeOf(tasks.result(task_id, 'original'))).to.equal('none');
       await tasks.forget(task_id);
       expect(await files()).to.deep.equal([]);
@@ -132,7 +132,7 @@ describe('kept pictures', () => {
     await tasks.forget(task_id);
     const job = await beginJob(tasks, second.task_id);
     expect(await readInput(tasks, job)).to.deep.equal(bytes);
-    await tasks.ledger.complete(job, [failed('resize', 'late')], {});
+    await tasks.records.complete(job, [failed('resize', 'late')], {});
     expect(await files()).to.deep.equal([]);
     expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
   });

@@ -57,7 +57,7 @@ class Life {
   }
 
   async take({ kind, pick }: Step): Promise<void> {
-    const { ledger } = this.#tasks;
+    const { records } = this.#tasks;
     const id = this.#ids[pick % Math.max(1, this.#ids.length)];
     const job = this.#jobs[pick % Math.max(1, this.#jobs.length)];
     if (kind === 'submit') this.#ids.push((await submitPicture(this.#tasks, undefined, this.#picture)).task_id);
@@ -68,9 +68,9 @@ class Life {
     if (job === undefined) return;
     if (kind === 'output') await this.#loseOutput(job);
     if (kind === 'complete') await this.#complete(job);
-    if (kind === 'fail') await ledger.fail(job, { code: 'IMAGE_CORRUPT', message: 'no' });
-    if (kind === 'release' || kind === 'suspect') await ledger.release(job, kind === 'suspect');
-    if (kind === 'strike') await ledger.strike(job);
+    if (kind === 'fail') await records.fail(job, { code: 'IMAGE_CORRUPT', message: 'no' });
+    if (kind === 'release' || kind === 'suspect') await records.release(job, kind === 'suspect');
+    if (kind === 'strike') await records.strike(job);
   }
 
   async check(): Promise<void> {
@@ -87,13 +87,13 @@ class Life {
     }
     const { pending, processing } = this.#tasks.counts();
     expect(pending + processing).to.equal(open);
-    expect(this.#tasks.ledger.waiting().length).to.equal(pending);
+    expect(this.#tasks.records.waiting().length).to.equal(pending);
     expect(await spoolFiles(this.#folder), 'files on disk are files owned').to.include.members(owned);
   }
 
   /** Nothing is left but what records own, once every attempt has had its say. */
   async checkFiles(): Promise<void> {
-    for (const job of this.#jobs) await this.#tasks.ledger.release(job, false);
+    for (const job of this.#jobs) await this.#tasks.records.release(job, false);
     const kept = this.#ids.flatMap((id) => {
       const task = this.#tasks.get(id);
       const outputs = task.outputs.flatMap(({ url, name }) =>
@@ -105,13 +105,13 @@ class Life {
   }
 
   async #begin(id: string): Promise<void> {
-    const job = await this.#tasks.ledger.begin(id);
+    const job = await this.#tasks.records.begin(id);
     if (job !== null) this.#jobs.push(job);
   }
 
   async #complete(job: Job): Promise<void> {
     const output = await storeOutput(this.#tasks, job, Buffer.from('picture'));
-    await this.#tasks.ledger.complete(job, [output, LABELS], { decode_ms: 1 });
+    await this.#tasks.records.complete(job, [output, LABELS], { decode_ms: 1 });
   }
 
   /** An output that no end will name. */
@@ -134,7 +134,7 @@ class Life {
   }
 }
 
-describe('ledger, whatever happens to it', () => {
+describe('task lifecycle, whatever happens to it', () => {
   it('ends each task once and owns every file on disk', async function () {
     this.timeout(120_000);
     const step = fc.record({ kind: fc.constantFrom(...STEPS), pick: fc.nat(20) });

@@ -1,7 +1,7 @@
 import { readFile, truncate, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Job, Ledger } from '../../../server-a/dispatch/contract.ts';
+import type { Job, TaskRecords } from '../../../server-a/dispatch/contract.ts';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { beginJob, codeOf, failed, LABELS, pictureHeader, storeOutput, submitPicture, useTasks } from './support.ts';
 
@@ -10,21 +10,24 @@ const ERROR = { code: 'IMAGE_CORRUPT', message: 'Expected a picture' } as const;
 const WINNER = Buffer.from('the winner');
 
 /** What the dispatcher may do with a job, and what the task is afterwards. */
-const MOVES: Record<string, { move: (ledger: Ledger, job: Job) => Promise<unknown>; took: unknown; status: string }> = {
-  complete: { move: (ledger, job) => ledger.complete(job, [LABELS], {}), took: true, status: 'completed' },
-  fail: { move: (ledger, job) => ledger.fail(job, ERROR), took: true, status: 'failed' },
-  release: { move: (ledger, job) => ledger.release(job, false), took: true, status: 'pending' },
-  strike: { move: (ledger, job) => ledger.strike(job), took: 'pending', status: 'pending' },
+const MOVES: Record<
+  string,
+  { move: (records: TaskRecords, job: Job) => Promise<unknown>; took: unknown; status: string }
+> = {
+  complete: { move: (records, job) => records.complete(job, [LABELS], {}), took: true, status: 'completed' },
+  fail: { move: (records, job) => records.fail(job, ERROR), took: true, status: 'failed' },
+  release: { move: (records, job) => records.release(job, false), took: true, status: 'pending' },
+  strike: { move: (records, job) => records.strike(job), took: 'pending', status: 'pending' },
 };
 
 /** Ways to leave `processing`, after which an attempt has nothing more to say. */
 const ENDINGS: Record<string, (tasks: Tasks, job: Job) => Promise<unknown>> = {
-  completed: async (tasks, job) => tasks.ledger.complete(job, [await storeOutput(tasks, job, WINNER)], {}),
-  failed: (tasks, job) => tasks.ledger.fail(job, ERROR),
+  completed: async (tasks, job) => tasks.records.complete(job, [await storeOutput(tasks, job, WINNER)], {}),
+  failed: (tasks, job) => tasks.records.fail(job, ERROR),
   canceled: (tasks, job) => tasks.cancel(job.id),
-  'pending again': (tasks, job) => tasks.ledger.release(job, false),
+  'pending again': (tasks, job) => tasks.records.release(job, false),
   'processing by the next attempt': async (tasks, job) => {
-    await tasks.ledger.release(job, false);
+    await tasks.records.release(job, false);
     await beginJob(tasks, job.id);
   },
   forgotten: async (tasks, job) => {
@@ -33,14 +36,14 @@ const ENDINGS: Record<string, (tasks: Tasks, job: Job) => Promise<unknown>> = {
   },
 };
 
-describe('ledger', () => {
+describe('task lifecycle', () => {
   const { folder, open, files } = useTasks();
 
   for (const [name, { move, took, status }] of Object.entries(MOVES)) {
     it(`${name} takes a task that is processing`, async () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks);
-      expect(await move(tasks.ledger, await beginJob(tasks, task_id))).to.equal(took);
+      expect(await move(tasks.records, await beginJob(tasks, task_id))).to.equal(took);
       expect(tasks.get(task_id).status).to.equal(status);
     });
 
@@ -55,7 +58,7 @@ describe('ledger', () => {
         const owned = await files();
         const late = await storeOutput(tasks, job, Buffer.from('late'));
         expect(late.sha256).to.have.length(64);
-        expect(await move(tasks.ledger, job)).to.equal(name === 'strike' ? 'unchanged' : false);
+        expect(await move(tasks.records, job)).to.equal(name === 'strike' ? 'unchanged' : false);
         if (record !== null) expect(tasks.get(task_id)).to.deep.equal(record);
         expect(await files()).to.deep.equal(owned);
         for (const name of owned.filter((one) => one.endsWith('.resize'))) {
@@ -68,15 +71,15 @@ describe('ledger', () => {
   it('begins a task that is pending, once, with the next attempt', async () => {
     const tasks = await open();
     const { task_id } = await submitPicture(tasks);
-    const jobs = await Promise.all([tasks.ledger.begin(task_id), tasks.ledger.begin(task_id)]);
+    const jobs = await Promise.all([tasks.records.begin(task_id), tasks.records.begin(task_id)]);
     expect(jobs.filter((job) => job !== null).length).to.equal(1);
     expect(tasks.get(task_id)).to.include({ status: 'processing', attempts: 1 });
     const [job] = jobs.filter((one) => one !== null);
-    if (job !== undefined) await tasks.ledger.release(job, false);
+    if (job !== undefined) await tasks.records.release(job, false);
     expect((await beginJob(tasks, task_id)).attempt).to.equal(2);
     await tasks.cancel(task_id);
-    expect(await tasks.ledger.begin(task_id)).to.equal(null);
-    expect(await tasks.ledger.begin('nobody')).to.equal(null);
+    expect(await tasks.records.begin(task_id)).to.equal(null);
+    expect(await tasks.records.begin('nobody')).to.equal(null);
   });
 
   it('gives one of two ends that race, and keeps the files of that one', async () => {
@@ -85,7 +88,7 @@ describe('ledger', () => {
       const { task_id } = await submitPicture(tasks);
       const job = await beginJob(tasks, task_id);
       const output = await storeOutput(tasks, job, Buffer.from('picture'));
-      const ends = [tasks.ledger.complete(job, [output], {}), tasks.ledger.complete(job, [output], {})];
+      const ends = [tasks.records.complete(job, [output], {}), tasks.records.complete(job, [output], {})];
       expect((await Promise.all(ends)).sort()).to.deep.equal([false, true]);
       expect(await files()).to.deep.equal([`${task_id}.1.resize`]);
       await tasks.forget(task_id);
@@ -98,7 +101,7 @@ describe('ledger', () => {
       const { task_id } = await submitPicture(tasks);
       const job = await beginJob(tasks, task_id);
       const output = await storeOutput(tasks, job, Buffer.from('picture'));
-      const complete = () => tasks.ledger.complete(job, [output], {});
+      const complete = () => tasks.records.complete(job, [output], {});
       const cancel = () => tasks.cancel(task_id);
       const [completed] =
         round % 2 === 0
@@ -114,7 +117,7 @@ describe('ledger', () => {
   it('fails a task only when none of its outputs came out, with the first one’s error', async () => {
     const tasks = await open();
     const { task_id } = await submitPicture(tasks);
-    await tasks.ledger.complete(
+    await tasks.records.complete(
       await beginJob(tasks, task_id),
       [failed('resize', 'one'), failed('classify', 'two')],
       {},
@@ -124,10 +127,10 @@ describe('ledger', () => {
     expect(task.error).to.deep.equal({ code: 'TIMEOUT', message: 'one' });
     expect(task.outputs.map((output) => output.status)).to.deep.equal(['failed', 'failed']);
     const partly = await submitPicture(tasks);
-    await tasks.ledger.complete(await beginJob(tasks, partly.task_id), [failed('resize', 'one'), LABELS], {});
+    await tasks.records.complete(await beginJob(tasks, partly.task_id), [failed('resize', 'one'), LABELS], {});
     expect(tasks.get(partly.task_id)).to.include({ status: 'completed', error: null });
     const empty = await submitPicture(tasks);
-    await tasks.ledger.complete(await beginJob(tasks, empty.task_id), [], {});
+    await tasks.records.complete(await beginJob(tasks, empty.task_id), [], {});
     expect(tasks.get(empty.task_id).error?.code).to.equal('INTERNAL');
   });
 
@@ -135,7 +138,7 @@ describe('ledger', () => {
     let tasks = await open();
     const { task_id } = await submitPicture(tasks);
     for (const outcome of ['pending', 'pending', 'failed']) {
-      expect(await tasks.ledger.strike(await beginJob(tasks, task_id))).to.equal(outcome);
+      expect(await tasks.records.strike(await beginJob(tasks, task_id))).to.equal(outcome);
       await tasks.close();
       tasks = await open();
     }
@@ -147,15 +150,15 @@ describe('ledger', () => {
   it('remembers suspects over new starts, and a start is no strike', async () => {
     let tasks = await open();
     const { task_id } = await submitPicture(tasks);
-    await tasks.ledger.release(await beginJob(tasks, task_id), true);
+    await tasks.records.release(await beginJob(tasks, task_id), true);
     for (let start = 0; start < 4; start += 1) {
-      expect(tasks.ledger.waiting()).to.deep.equal([{ id: task_id, suspect: true }]);
+      expect(tasks.records.waiting()).to.deep.equal([{ id: task_id, suspect: true }]);
       await beginJob(tasks, task_id);
       await tasks.close();
       tasks = await open();
     }
-    await tasks.ledger.release(await beginJob(tasks, task_id), false);
-    expect(tasks.ledger.waiting()).to.deep.equal([{ id: task_id, suspect: true }]);
+    await tasks.records.release(await beginJob(tasks, task_id), false);
+    expect(tasks.records.waiting()).to.deep.equal([{ id: task_id, suspect: true }]);
   });
 
   for (const [what, damage] of [
@@ -166,7 +169,7 @@ describe('ledger', () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks);
       await damage(join(folder(), 'spool', `${task_id}.input`));
-      expect(await tasks.ledger.begin(task_id)).to.equal(null);
+      expect(await tasks.records.begin(task_id)).to.equal(null);
       expect(tasks.get(task_id)).to.include({ status: 'failed', attempts: 0 });
       expect(tasks.get(task_id).error?.code).to.equal('SPOOL_CORRUPT');
       expect(await files()).to.deep.equal([]);
@@ -177,11 +180,11 @@ describe('ledger', () => {
     const tasks = await open();
     const { task_id } = await submitPicture(tasks);
     const job = await beginJob(tasks, task_id);
-    const unfinished = await tasks.ledger.createOutput(job, 'circle');
+    const unfinished = await tasks.records.createOutput(job, 'circle');
     await unfinished.write(Buffer.from('half'));
-    const winner = await tasks.ledger.createOutput(job, 'resize');
+    const winner = await tasks.records.createOutput(job, 'resize');
     await winner.write(Buffer.from('picture'));
-    await tasks.ledger.complete(job, [{ header: pictureHeader('resize', 7), sha256: await winner.commit() }], {});
+    await tasks.records.complete(job, [{ header: pictureHeader('resize', 7), sha256: await winner.commit() }], {});
     await winner.discard();
     expect(await files()).to.deep.equal([`${task_id}.1.resize`]);
     expect(tasks.counts().spool_bytes).to.equal(7);
@@ -193,12 +196,12 @@ describe('ledger', () => {
     for (const end of ends) {
       const { task_id } = await submitPicture(tasks);
       expect(await codeOf(submitPicture(tasks))).to.equal('QUEUE_FULL');
-      await end?.(tasks.ledger, await beginJob(tasks, task_id));
+      await end?.(tasks.records, await beginJob(tasks, task_id));
     }
     const { task_id } = await submitPicture(tasks);
     for (let strike = 0; strike < 3; strike += 1) {
       expect(await codeOf(submitPicture(tasks))).to.equal('QUEUE_FULL');
-      await tasks.ledger.strike(await beginJob(tasks, task_id));
+      await tasks.records.strike(await beginJob(tasks, task_id));
     }
     await submitPicture(tasks);
   });

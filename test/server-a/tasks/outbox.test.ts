@@ -46,8 +46,8 @@ describe('outbox', () => {
       'zeromq',
     );
     await tasks.cancel(second?.task_id ?? '');
-    while (tasks.ledger.waiting().length === 0) await new Promise(setImmediate);
-    await tasks.ledger.complete(await beginJob(tasks, first?.task_id ?? ''), [LABELS], {});
+    while (tasks.records.waiting().length === 0) await new Promise(setImmediate);
+    await tasks.records.complete(await beginJob(tasks, first?.task_id ?? ''), [LABELS], {});
     const seen: string[] = [];
     for await (const { status } of tasks.endings('zeromq', forever)) if (seen.push(status) === 2) break;
     expect(seen).to.deep.equal(['canceled', 'completed']);

@@ -15,9 +15,9 @@ describe('recovery', () => {
     const waiting = (await submitPicture(tasks)).task_id;
     const running = (await submitPicture(tasks)).task_id;
     const ended = (await submitPicture(tasks)).task_id;
-    await tasks.ledger.release(await beginJob(tasks, ended), false);
+    await tasks.records.release(await beginJob(tasks, ended), false);
     const job = await beginJob(tasks, ended);
-    await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
     await storeOutput(tasks, await beginJob(tasks, running), Buffer.from('of a job that is cut off'));
     await tasks.close();
     const left = [
@@ -41,11 +41,11 @@ describe('recovery', () => {
     const waiting = (await submitPicture(tasks)).task_id;
     const ended = (await submitPicture(tasks)).task_id;
     const job = await beginJob(tasks, ended);
-    await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
     await tasks.close();
     for (const name of await files()) await unlink(join(folder(), 'spool', name));
     const again = await open();
-    expect(await again.ledger.begin(waiting)).to.equal(null);
+    expect(await again.records.begin(waiting)).to.equal(null);
     expect(again.get(waiting).error?.code).to.equal('SPOOL_CORRUPT');
     expect(await codeOf(again.result(ended))).to.equal('SPOOL_CORRUPT');
   });

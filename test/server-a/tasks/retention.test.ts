@@ -19,7 +19,7 @@ describe('retention', () => {
     const ended = (await submitPicture(tasks)).task_id;
     const waiting = (await submitPicture(tasks)).task_id;
     const job = await beginJob(tasks, ended);
-    await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
     await tasks.close();
     return { ended, waiting };
   }
@@ -56,7 +56,7 @@ describe('retention', () => {
     for (let count = 0; count < 3; count += 1) {
       const { task_id } = await submitPicture(tasks);
       const job = await beginJob(tasks, task_id);
-      await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+      await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
       ids.push(task_id);
     }
     await tasks.close();

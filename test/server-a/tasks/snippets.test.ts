@@ -16,7 +16,7 @@ describe('snippets', () => {
   }
 
   async function complete(tasks: Tasks, id: string): Promise<void> {
-    await tasks.ledger.complete(await beginJob(tasks, id), [LABELS], {});
+    await tasks.records.complete(await beginJob(tasks, id), [LABELS], {});
   }
 
   it('are not found until they were put', async () => {
@@ -40,7 +40,7 @@ describe('snippets', () => {
     expect(tasks.getSnippet(1)).to.deep.equal(both);
     const job = await beginJob(tasks, id);
     expect(job.specs).to.deep.equal([{ name: 'classify', operation: 'classify', top_k: 5 }]);
-    await tasks.ledger.complete(job, [LABELS], {});
+    await tasks.records.complete(job, [LABELS], {});
     expect(readClassification(tasks.getSnippet(1).task?.outputs[0] ?? {})?.labels[0]?.label).to.equal('tabby');
     expect(await codeOf(() => tasks.getSnippet(2))).to.equal('NOT_FOUND');
     expect((await put(tasks, 2)).boxes).to.deep.equal([]);
@@ -115,7 +115,7 @@ describe('snippets', () => {
   it('keep the newest of pictures that come at once', async () => {
     const tasks = await open();
     const puts = await Promise.all([1, 2, 3, 4, 5].map((shade) => put(tasks, 1, shade)));
-    for (const { id } of tasks.ledger.waiting()) await complete(tasks, id);
+    for (const { id } of tasks.records.waiting()) await complete(tasks, id);
     const newest = tasks.getSnippet(1).task?.task_id;
     expect(puts.map(({ task }) => task?.task_id)).to.include(newest);
     expect(await files()).to.deep.equal([`${newest}.input`]);

@@ -102,14 +102,14 @@ export async function submitPicture(tasks: Tasks, specs = [RESIZE], bytes?: Buff
 }
 
 export async function beginJob(tasks: Tasks, id: string): Promise<Job> {
-  const job = await tasks.ledger.begin(id);
+  const job = await tasks.records.begin(id);
   if (job === null) throw new Error(`Expected ${id} to begin`);
   return job;
 }
 
 /** The picture that a job works on. */
 export function readInput(tasks: Tasks, job: Job): Promise<Buffer> {
-  return buffer(tasks.ledger.readInput(job, job.bytes));
+  return buffer(tasks.records.readInput(job, job.bytes));
 }
 
 /** Writes, commits and describes a picture output as the dispatcher does. */
@@ -119,7 +119,7 @@ export async function storeOutput(
   bytes: Buffer,
   name: 'resize' | 'circle' = 'resize',
 ): Promise<StoredOutput> {
-  const file = await tasks.ledger.createOutput(job, name);
+  const file = await tasks.records.createOutput(job, name);
   await file.write(bytes);
   return { header: pictureHeader(name, bytes.length), sha256: await file.commit() };
 }

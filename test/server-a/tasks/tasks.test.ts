@@ -120,7 +120,7 @@ describe('tasks', () => {
       expect(await codeOf(() => tasks.checkRoom(null))).to.equal('STORAGE_FULL');
       expect(await codeOf(() => tasks.checkRoom(1000))).to.equal('none');
       const job = await beginJob(tasks, task_id);
-      const output = await tasks.ledger.createOutput(job, 'resize');
+      const output = await tasks.records.createOutput(job, 'resize');
       await output.write(Buffer.alloc(1024 * 1024));
       expect(await codeOf(() => tasks.checkRoom(1000))).to.equal('STORAGE_FULL');
       expect(await codeOf(receivePicture(tasks))).to.equal('STORAGE_FULL');
@@ -173,7 +173,7 @@ describe('tasks', () => {
       const before = tasks.get(ids[0] ?? '');
       await tasks.close();
       const again = await open();
-      expect(again.ledger.waiting()).to.deep.equal(ids.map((id) => ({ id, suspect: false })));
+      expect(again.records.waiting()).to.deep.equal(ids.map((id) => ({ id, suspect: false })));
       expect(again.get(ids[0] ?? '')).to.deep.equal(before);
       expect(again.get(ids[2] ?? '')).to.include({ status: 'pending', attempts: 1 });
       expect((await files()).length).to.equal(5);
@@ -204,8 +204,8 @@ describe('tasks', () => {
       const again = await open();
       expect(await codeOf(() => again.get(damaged.task_id))).to.equal('INTERNAL');
       expect(again.get(sound.task_id).status).to.equal('pending');
-      expect(await again.ledger.begin(damaged.task_id)).to.equal(null);
-      expect(again.ledger.waiting()).to.deep.equal([{ id: sound.task_id, suspect: false }]);
+      expect(await again.records.begin(damaged.task_id)).to.equal(null);
+      expect(again.records.waiting()).to.deep.equal([{ id: sound.task_id, suspect: false }]);
     });
 
     it('is watched from now to the end', async () => {
@@ -215,8 +215,8 @@ describe('tasks', () => {
       const watching = (async () => {
         for await (const { status } of tasks.watch(task_id, forever)) seen.push(status);
       })();
-      await tasks.ledger.release(await beginJob(tasks, task_id), false);
-      await tasks.ledger.complete(await beginJob(tasks, task_id), [LABELS], {});
+      await tasks.records.release(await beginJob(tasks, task_id), false);
+      await tasks.records.complete(await beginJob(tasks, task_id), [LABELS], {});
       await watching;
       expect(seen).to.deep.equal(['pending', 'processing', 'pending', 'processing', 'completed']);
     });
@@ -253,7 +253,7 @@ describe('tasks', () => {
     async function complete(tasks: Tasks, bytes = Buffer.from('a picture')): Promise<Task> {
       const { task_id } = await submitPicture(tasks, [RESIZE, CLASSIFY]);
       const job = await beginJob(tasks, task_id);
-      await tasks.ledger.complete(job, [await storeOutput(tasks, job, bytes), LABELS], { decode_ms: 3 });
+      await tasks.records.complete(job, [await storeOutput(tasks, job, bytes), LABELS], { decode_ms: 3 });
       return tasks.get(task_id);
     }
 
@@ -291,11 +291,11 @@ describe('tasks', () => {
     it("is a failed task's own error, and a failed output's own", async () => {
       const tasks = await open();
       const whole = await submitPicture(tasks);
-      await tasks.ledger.fail(await beginJob(tasks, whole.task_id), { code: 'IMAGE_CORRUPT', message: 'no' });
+      await tasks.records.fail(await beginJob(tasks, whole.task_id), { code: 'IMAGE_CORRUPT', message: 'no' });
       expect(await codeOf(tasks.result(whole.task_id))).to.equal('IMAGE_CORRUPT');
       expect(await codeOf(tasks.result(whole.task_id, 'resize'))).to.equal('IMAGE_CORRUPT');
       const part = await submitPicture(tasks);
-      await tasks.ledger.complete(await beginJob(tasks, part.task_id), [failed('resize', 'slow'), LABELS], {});
+      await tasks.records.complete(await beginJob(tasks, part.task_id), [failed('resize', 'slow'), LABELS], {});
       expect(tasks.get(part.task_id)).to.include({ status: 'completed', result: null });
       expect(await codeOf(tasks.result(part.task_id))).to.equal('TIMEOUT');
       expect((await tasks.result(part.task_id, 'classify')).kind).to.equal('data');
@@ -304,7 +304,7 @@ describe('tasks', () => {
     it('is not found where only labels were asked for and no name is given', async () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks, [CLASSIFY]);
-      await tasks.ledger.complete(await beginJob(tasks, task_id), [LABELS], {});
+      await tasks.records.complete(await beginJob(tasks, task_id), [LABELS], {});
       expect(await codeOf(tasks.result(task_id))).to.equal('NOT_FOUND');
     });
 
@@ -357,7 +357,7 @@ describe('tasks', () => {
       expect(await codeOf(tasks.forget(task_id))).to.equal('NOT_READY');
       const job = await beginJob(tasks, task_id);
       expect(await codeOf(tasks.forget(task_id))).to.equal('NOT_READY');
-      await tasks.ledger.complete(job, [await storeOutput(tasks, job, Buffer.from('x'))], {});
+      await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('x'))], {});
       await tasks.forget(task_id);
       expect(await codeOf(() => tasks.get(task_id))).to.equal('TASK_NOT_FOUND');
       expect(await files()).to.deep.equal([]);

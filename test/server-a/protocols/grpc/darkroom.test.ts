@@ -201,7 +201,7 @@ describe('darkroom.v1.Darkroom', () => {
       const { task_id } = await submitPicture(tasks, [RESIZE, CLASSIFY]);
       const job = await beginJob(tasks, task_id);
       const resize = await storeOutput(tasks, job, await makePicture());
-      await tasks.ledger.complete(job, [resize, failed('circle', 'too slow'), LABELS], { decode_ms: 1.5 });
+      await tasks.records.complete(job, [resize, failed('circle', 'too slow'), LABELS], { decode_ms: 1.5 });
       const task = taskSchema.parse(await darkroom.unary('Get', { task_id }));
       expect(task['timings']).to.include({ decode_ms: 1.5 });
       expect(task).to.deep.include({
@@ -263,7 +263,7 @@ describe('darkroom.v1.Darkroom', () => {
       const states = collect(watched);
       await once(watched, 'metadata');
       const job = await beginJob(tasks, task_id);
-      await tasks.ledger.fail(job, { code: 'IMAGE_CORRUPT', message: 'Expected a whole picture, received half' });
+      await tasks.records.fail(job, { code: 'IMAGE_CORRUPT', message: 'Expected a whole picture, received half' });
       const seen = (await states).map((task) => taskSchema.parse(task));
       expect(seen.map((task) => task.status)).to.deep.equal([
         'TASK_STATUS_PENDING',
@@ -313,7 +313,7 @@ describe('darkroom.v1.Darkroom', () => {
       const { task_id } = await submitPicture(tasks);
       const job = await beginJob(tasks, task_id);
       const bytes = randomBytes(3_000_001);
-      await tasks.ledger.complete(job, [await storeOutput(tasks, job, bytes)], {});
+      await tasks.records.complete(job, [await storeOutput(tasks, job, bytes)], {});
       for (const name of ['', 'resize']) {
         const [header, ...chunks] = await collect(darkroom.serverStream('Result', { task_id, name }));
         const { picture } = headerSchema.parse(header);
@@ -327,7 +327,7 @@ describe('darkroom.v1.Darkroom', () => {
     it('gives labels in one message', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks, [CLASSIFY]);
-      await tasks.ledger.complete(await beginJob(tasks, task_id), [LABELS], {});
+      await tasks.records.complete(await beginJob(tasks, task_id), [LABELS], {});
       const messages = await collect(darkroom.serverStream('Result', { task_id, name: 'classify' }));
       expect(messages).to.deep.equal([
         {
@@ -343,7 +343,7 @@ describe('darkroom.v1.Darkroom', () => {
       const ask = (name: string) => failureOf(collect(darkroom.serverStream('Result', { task_id, name })));
       expect(await ask('')).to.include({ code: status.FAILED_PRECONDITION, darkroom: 'NOT_READY' });
       const job = await beginJob(tasks, task_id);
-      await tasks.ledger.complete(job, [failed('resize', 'too slow'), LABELS], {});
+      await tasks.records.complete(job, [failed('resize', 'too slow'), LABELS], {});
       expect(await ask('resize')).to.include({ code: status.DEADLINE_EXCEEDED, darkroom: 'TIMEOUT' });
       expect(await ask('circle')).to.include({ code: status.NOT_FOUND, darkroom: 'NOT_FOUND' });
     });
@@ -353,7 +353,7 @@ describe('darkroom.v1.Darkroom', () => {
       const { task_id } = await submitPicture(tasks);
       const job = await beginJob(tasks, task_id);
       const bytes = Buffer.alloc(64 * 1024 * 1024, 7);
-      await tasks.ledger.complete(job, [await storeOutput(tasks, job, bytes)], {});
+      await tasks.records.complete(job, [await storeOutput(tasks, job, bytes)], {});
       const before = process.memoryUsage().arrayBuffers;
       const stream = darkroom.serverStream('Result', { task_id });
       const ended = failureOf(once(stream, 'end'));
@@ -370,7 +370,7 @@ describe('darkroom.v1.Darkroom', () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks);
       const job = await beginJob(tasks, task_id);
-      await tasks.ledger.complete(job, [await storeOutput(tasks, job, randomBytes(1000))], {});
+      await tasks.records.complete(job, [await storeOutput(tasks, job, randomBytes(1000))], {});
       const result = await tasks.result(task_id);
       const path = result.kind === 'picture' ? result.path : '';
       // Node tells of a file that nobody closed when it collects its handle.

@@ -36,7 +36,7 @@ describe('service.ImageProcessor', function () {
     await supervisor.start();
     fixture = await startFixture({ pathRoot: join(root, 'pictures') });
     dispatcher = new Dispatcher({
-      ledger: fixture.tasks.ledger,
+      records: fixture.tasks.records,
       backend: supervisor,
       token: 'secret',
       deadlineMs: 30_000,

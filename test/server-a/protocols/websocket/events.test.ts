@@ -54,10 +54,10 @@ describe('GET /events, upgraded', () => {
     const client = await WebSocketClient.open(url);
     client.send({ subscribe: [id] });
     expect(await nextTask(client)).to.deep.equal(fixture.tasks.get(id));
-    const job = await fixture.tasks.ledger.begin(id);
+    const job = await fixture.tasks.records.begin(id);
     expect(await nextTask(client)).to.include({ task_id: id, status: 'processing', attempts: 1 });
     if (job === null) throw new Error('Expected the task to begin');
-    await fixture.tasks.ledger.fail(job, { code: 'IMAGE_CORRUPT', message: 'It breaks off' });
+    await fixture.tasks.records.fail(job, { code: 'IMAGE_CORRUPT', message: 'It breaks off' });
     expect(await nextTask(client)).to.include({ task_id: id, status: 'failed' });
     await fixture.tasks.forget(id);
     expect(await client.rest()).to.deep.equal([]);

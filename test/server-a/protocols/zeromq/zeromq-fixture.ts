@@ -51,7 +51,7 @@ export async function startFixture(changes: Partial<ServerASettings> = {}, backe
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
   const tasks = await Tasks.open(settings, log);
-  const dispatcher = new Dispatcher({ ledger: tasks.ledger, backend, token: TOKEN, deadlineMs: 30_000, log: silent });
+  const dispatcher = new Dispatcher({ records: tasks.records, backend, token: TOKEN, deadlineMs: 30_000, log: silent });
   tasks.attach(dispatcher);
   const closeTasks = async () => {
     await dispatcher.close(0);

@@ -244,7 +244,7 @@ describe('a bad upload', () => {
   });
 
   async function cancelAll(): Promise<void> {
-    for (const { id } of fixture.tasks.ledger.waiting()) {
+    for (const { id } of fixture.tasks.records.waiting()) {
       await fixture.tasks.cancel(id);
       await fixture.tasks.forget(id);
     }

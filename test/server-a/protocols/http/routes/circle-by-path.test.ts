@@ -42,10 +42,10 @@ describe('POST /process', () => {
 
   /** Stands in for the dispatcher. */
   async function complete(id: string): Promise<void> {
-    const job = await fixture.tasks.ledger.begin(id);
+    const job = await fixture.tasks.records.begin(id);
     if (job === null) throw new Error('Expected the task to begin');
     const bytes = Buffer.from(JSON.stringify(job.specs));
-    await fixture.tasks.ledger.complete(job, [await storeOutput(fixture.tasks, job, bytes, 'circle')], {});
+    await fixture.tasks.records.complete(job, [await storeOutput(fixture.tasks, job, bytes, 'circle')], {});
   }
 
   function post(body: string | Buffer, type = 'application/json'): Promise<Answer> {

@@ -36,9 +36,9 @@ describe('/snippets/<n>', () => {
     const second = await shown(putForm([['image', picture, 'b.png']], '/snippets/1'));
     const id = second.task?.task_id ?? '';
     expect(id).not.to.equal(first.task?.task_id);
-    const job = await fixture.tasks.ledger.begin(id);
+    const job = await fixture.tasks.records.begin(id);
     if (job === null) throw new Error('Expected the task to begin');
-    await fixture.tasks.ledger.complete(job, [LABELS], {});
+    await fixture.tasks.records.complete(job, [LABELS], {});
     for (const path of ['/snippets/1/', '/snippets/1']) {
       const { task, labels } = await shown(ask(fixture, { path }));
       expect([task?.task_id, task?.status, labels[0]?.label]).to.deep.equal([id, 'completed', 'tabby']);

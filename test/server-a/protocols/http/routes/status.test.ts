@@ -30,13 +30,13 @@ describe('tasks over HTTP', () => {
 
   /** Ends a task as Server B might: `bytes` as resize output, labels, and a circle that failed. */
   async function complete(id: string, bytes = picture): Promise<void> {
-    const { ledger } = fixture.tasks;
-    const job = await ledger.begin(id);
+    const { records } = fixture.tasks;
+    const job = await records.begin(id);
     if (job === null) throw new Error('not pending');
     const base = <Name extends OperationName>(name: Name) => ({ name, operation: name });
     const size = { format: 'jpeg' as const, width: 64, height: 48, frames: 1, bytes: bytes.length };
     const resize: OutputHeader = { kind: 'picture', ...base('resize'), ...size };
-    const file = await ledger.createOutput(job, 'resize');
+    const file = await records.createOutput(job, 'resize');
     await file.write(bytes);
     const sha256 = await file.commit();
     const error = { code: 'MODEL_UNAVAILABLE' as const, message: 'Install a model' };
@@ -46,7 +46,7 @@ describe('tasks over HTTP', () => {
       { header: { kind: 'failure' as const, ...base('circle'), error }, sha256: null },
       { header: { kind: 'data' as const, ...base('classify'), data: { model: 'm', labels } }, sha256: null },
     ];
-    expect(await ledger.complete(job, outputs, { decode_ms: 9 })).equal(true);
+    expect(await records.complete(job, outputs, { decode_ms: 9 })).equal(true);
   }
 
   async function completed(filename?: string, bytes?: Buffer): Promise<string> {
@@ -65,9 +65,9 @@ describe('tasks over HTTP', () => {
       expect(taskOf(answer)).include({ status: 'completed', result: `/result/${id}` });
 
       const failing = await submit();
-      const job = await fixture.tasks.ledger.begin(failing);
+      const job = await fixture.tasks.records.begin(failing);
       expect(taskOf(await get(`/status/${failing}`)).status).equal('processing');
-      if (job !== null) await fixture.tasks.ledger.fail(job, { code: 'TIMEOUT', message: 'too slow' });
+      if (job !== null) await fixture.tasks.records.fail(job, { code: 'TIMEOUT', message: 'too slow' });
       const failed = await get(`/status/${failing}`);
       expect(failed.status).equal(200);
       expect(taskOf(failed).error).deep.equal({ code: 'TIMEOUT', message: 'too slow' });
@@ -194,8 +194,8 @@ describe('tasks over HTTP', () => {
 
     it("answers a failed task's own error", async () => {
       const id = await submit();
-      const job = await fixture.tasks.ledger.begin(id);
-      if (job !== null) await fixture.tasks.ledger.fail(job, { code: 'IMAGE_CORRUPT', message: 'no picture' });
+      const job = await fixture.tasks.records.begin(id);
+      if (job !== null) await fixture.tasks.records.fail(job, { code: 'IMAGE_CORRUPT', message: 'no picture' });
       expect(problemOf(await get(`/result/${id}`))).include({
         status: 422,
         code: 'IMAGE_CORRUPT',

@@ -54,7 +54,7 @@ describe('POST /upload with a URL', () => {
       expect(answer.headers).to.include({ location: `/status/${task.task_id}`, 'retry-after': '1' });
       expect(task.input).to.include({ source_url: url, format: null, filename: null });
       while (fixture.tasks.get(task.task_id).input.format === null) await new Promise(setImmediate);
-      const job = await fixture.tasks.ledger.begin(task.task_id);
+      const job = await fixture.tasks.records.begin(task.task_id);
       expect(job?.specs).to.deep.equal([
         { name: 'resize', operation: 'resize', scale_factor: 0.5 },
         { name: 'classify', operation: 'classify', top_k: 5 },

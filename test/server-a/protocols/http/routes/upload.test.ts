@@ -77,7 +77,7 @@ describe('POST /upload', () => {
       expect(answer.status).equal(202);
       const { task_id, input } = taskOf(answer);
       expect(input).include({ filename: null, format: 'jpeg', bytes: picture.length });
-      expect((await fixture.tasks.ledger.begin(task_id))?.specs).deep.equal([
+      expect((await fixture.tasks.records.begin(task_id))?.specs).deep.equal([
         { name: 'resize', operation: 'resize', scale_factor: 0.5 },
       ]);
     });
@@ -219,12 +219,12 @@ describe('POST /upload', () => {
 
   /** Waits for the newest task to be watched, then fails it, as a dispatcher might. */
   async function failNext({ tasks }: Fixture): Promise<void> {
-    const known = new Set(tasks.ledger.waiting().map((task) => task.id));
+    const known = new Set(tasks.records.waiting().map((task) => task.id));
     for (;;) {
-      const id = tasks.ledger.waiting().find((task) => !known.has(task.id))?.id;
-      const job = id === undefined ? null : await tasks.ledger.begin(id);
+      const id = tasks.records.waiting().find((task) => !known.has(task.id))?.id;
+      const job = id === undefined ? null : await tasks.records.begin(id);
       if (job !== null) {
-        await tasks.ledger.fail(job, { code: 'TIMEOUT', message: 'too slow' });
+        await tasks.records.fail(job, { code: 'TIMEOUT', message: 'too slow' });
         return;
       }
       await new Promise((resolve) => setTimeout(resolve, 5));
