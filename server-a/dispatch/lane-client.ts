@@ -174,7 +174,6 @@ export class LaneClient {
     const current = this.#current;
     if (current === null) return;
     current.isPastGo = true;
-    if (current.stop !== null) return;
     this.#sendBody(current).catch((error: unknown) => this.#stop(current, { kind: 'stopped', error }));
   }
 

@@ -9,12 +9,14 @@ import { serverASettings } from '../../../server-a/config.ts';
 import type { Job, TaskRecords } from '../../../server-a/dispatch/contract.ts';
 import { Dispatcher } from '../../../server-a/dispatch/dispatcher.ts';
 import { Tasks } from '../../../server-a/tasks/tasks.ts';
+import type { Clock } from '../../../shared/clock.ts';
 import { DarkroomError } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
 import type { Task } from '../../../shared/task.ts';
 import { encodeHeader } from '../../../shared/wire/frame.ts';
 import type { LaneTiming } from '../../../shared/wire/lane.ts';
 import { type Behaviour, type FakeLane, FakeServerB, welcome } from '../../support/fake-server-b.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { pictureHeader } from '../tasks/support.ts';
 
 const log = createLogger('test', 'silent');
@@ -39,6 +41,12 @@ function taking(overrides: Parameters<typeof welcome>[0], worked: (lane: FakeLan
     },
     CANCEL: () => lane.wire.send('FAIL', { code: 'CANCELED', message: 'canceled' }),
   });
+}
+
+interface Options {
+  readonly timing?: LaneTiming;
+  readonly records?: TaskRecords;
+  readonly clock?: Clock;
 }
 
 const obedient: Behaviour = taking({}, (lane) => void finish(lane));
@@ -68,22 +76,19 @@ describe('dispatcher', () => {
     await rm(folder, { recursive: true });
   });
 
-  async function start(
-    behaviour: Behaviour,
-    options: { timing?: LaneTiming; records?: TaskRecords } = {},
-  ): Promise<void> {
+  async function start(behaviour: Behaviour, options: Options = {}): Promise<void> {
     fake = await FakeServerB.open(behaviour);
     dispatch(options);
   }
 
-  function dispatch(options: { timing?: LaneTiming; records?: TaskRecords }): void {
+  function dispatch(options: Options): void {
     dispatcher = new Dispatcher({
-      records: options.records ?? tasks.records,
+      records: tasks.records,
       backend: fake,
       token: undefined,
       deadlineMs: 5000,
       log,
-      ...(options.timing === undefined ? {} : { timing: options.timing }),
+      ...options,
     });
     tasks.attach(dispatcher);
   }
@@ -91,6 +96,17 @@ describe('dispatcher', () => {
   async function submit(): Promise<string> {
     const received = await tasks.receive(Readable.from([picture]), { filename: null, bytes: null, signal: never });
     return (await tasks.submit(received, [{ name: 'resize', operation: 'resize', scale_factor: 0.5 }])).task_id;
+  }
+
+  /** Has something happen each time an attempt was begun, before the dispatcher hears of it. */
+  function whenBegun(happens: (job: Job) => Promise<void>): void {
+    const { records } = tasks;
+    const begin = records.begin.bind(records);
+    records.begin = async (id) => {
+      const job = await begin(id);
+      if (job !== null) await happens(job);
+      return job;
+    };
   }
 
   const ended = (id: string): Promise<Task> => tasks.wait(id, 15_000, never);
@@ -179,13 +195,7 @@ describe('dispatcher', () => {
         ...obedient(lane),
         DATA: () => lane.wire.send('FAIL', { code: 'IMAGE_CORRUPT', message: 'broken' }),
       }));
-      const records = tasks.records;
-      const begin = records.begin.bind(records);
-      records.begin = async (id) => {
-        const job = await begin(id);
-        if (job !== null) await writeFile(join(folder, 'spool', `${id}.input`), Buffer.alloc(job.bytes));
-        return job;
-      };
+      whenBegun((job) => writeFile(join(folder, 'spool', `${job.id}.input`), Buffer.alloc(job.bytes)));
       expect((await ended(await submit())).error?.code).to.equal('SPOOL_CORRUPT');
     });
 
@@ -197,18 +207,40 @@ describe('dispatcher', () => {
     it('ends a task whose stored input is gone', async () => {
       const id = await submit();
       await rm(join(folder, 'spool', `${id}.input`));
-      await start(obedient);
+      await start(obedient, { clock: new ManualClock() });
       expect((await ended(id)).error?.code).to.equal('SPOOL_CORRUPT');
+      // Dispatch goes on: a pause would not end, because the clock stands still.
+      expect((await ended(await submit())).status).to.equal('completed');
+    });
+
+    it('starts nothing while it pauses', async () => {
+      let begun = 0;
+      whenBegun(async () => {
+        begun += 1;
+      });
+      let isRefusing = true;
+      const clock = new ManualClock();
+      await start(
+        (lane) => ({
+          ...obedient(lane),
+          JOB: () => {
+            if (isRefusing) lane.wire.send('REFUSE', { code: 'DRAINING', message: 'closing' });
+            else lane.wire.signal('GO');
+          },
+        }),
+        { clock },
+      );
+      const first = await submit();
+      await clock.untilSet(500);
+      const second = await submit();
+      expect(begun).to.equal(1);
+      isRefusing = false;
+      clock.advance(500);
+      for (const id of [first, second]) expect((await ended(id)).status).to.equal('completed');
     });
 
     it('ends a task whose stored input goes while it is sent', async () => {
-      const { records } = tasks;
-      const begin = records.begin.bind(records);
-      records.begin = async (id) => {
-        const job = await begin(id);
-        await rm(join(folder, 'spool', `${id}.input`));
-        return job;
-      };
+      whenBegun((job) => rm(join(folder, 'spool', `${job.id}.input`)));
       await start(obedient);
       expect((await ended(await submit())).error).to.deep.equal({
         code: 'SPOOL_CORRUPT',
@@ -384,6 +416,19 @@ describe('dispatcher', () => {
       expect(fake.jobs.map((job) => job.id)).to.deep.equal([first]);
     });
 
+    it('of a task that is being begun keeps it from being sent', async () => {
+      const canceled: string[] = [];
+      whenBegun(async ({ id }) => {
+        if (canceled.push(id) === 1) await tasks.cancel(id);
+      });
+      await start(obedient);
+      const first = await submit();
+      expect((await ended(first)).status).to.equal('canceled');
+      const second = await submit();
+      expect((await ended(second)).status).to.equal('completed');
+      expect(fake.jobs.map((job) => job.id)).to.deep.equal([second]);
+    });
+
     it('of a task under way asks Server B to stop, and the lane goes on', async () => {
       let isFirst = true;
       let canceled = 0;
@@ -470,7 +515,20 @@ describe('dispatcher', () => {
       for (const lane of held) await finish(lane);
       await closing;
       expect(tasks.get(first).status).to.equal('completed');
-      expect(tasks.get(second).status).to.equal('pending');
+      expect(tasks.get(second)).to.include({ status: 'pending', attempts: 0 });
+    });
+
+    it('gives no job out that was begun meanwhile', async () => {
+      let closing: Promise<void> | undefined;
+      whenBegun(async () => {
+        closing ??= dispatcher.close(5000);
+      });
+      await start(obedient);
+      const id = await submit();
+      await until(() => closing !== undefined);
+      await closing;
+      expect(tasks.get(id)).to.include({ status: 'pending', attempts: 1 });
+      expect(fake.jobs).to.deep.equal([]);
     });
 
     it('gives up what does not finish in time, which is pending again', async () => {

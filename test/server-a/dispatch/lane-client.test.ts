@@ -1,13 +1,15 @@
 import { EventEmitter, once } from 'node:events';
 import { expect } from 'chai';
-import type { JobFiles, OutputFile } from '../../../server-a/dispatch/contract.ts';
+import type { Job, JobFiles, OutputFile } from '../../../server-a/dispatch/contract.ts';
 import { type JobOutcome, LaneClient } from '../../../server-a/dispatch/lane-client.ts';
+import { DarkroomError } from '../../../shared/errors.ts';
 import { type Behaviour, type FakeLane, FakeServerB, welcome } from '../../support/fake-server-b.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { BEYOND_KERNEL_BYTES, untilStuck } from '../../support/socket-pair.ts';
-import { pictureHeader } from '../tasks/support.ts';
+import { codeOf, pictureHeader } from '../tasks/support.ts';
 import { jobOf } from './support.ts';
 
+const ID = 'V1StGXR8_Z5jdHi6B-myT';
 const BODY = Buffer.alloc(1000, 1);
 /** More than a lane takes before it holds Server B back. */
 const PICTURE = Buffer.alloc(BEYOND_KERNEL_BYTES, 7);
@@ -17,11 +19,18 @@ const LIMIT_MS = DEADLINE_MS + 10_000;
 /** The clock of these tests moves by hand, and no lane may end because it was silent meanwhile. */
 const TIMING = { beatMs: 10_000_000, deadMs: 10_000_000 };
 
+/** Resolves when everything has happened that waits for promises only. */
+const settled = () => new Promise(setImmediate);
+
 /** Files that hold a lane up until a test lets it go on. */
 class SlowFiles implements JobFiles {
   readonly #changes = new EventEmitter();
+  #pieces: readonly Buffer[] = [BODY];
   #isWriting = true;
-  #isInputEnding = true;
+  #isReading = true;
+  #problem: Error | null = null;
+  #read = 0;
+  #isInputClosed = false;
   #created = 0;
   #bytes = 0;
 
@@ -30,24 +39,53 @@ class SlowFiles implements JobFiles {
     this.#isWriting = false;
   }
 
-  /** From now on an input gives all its bytes, but not its end. */
-  holdInputEnd(): void {
-    this.#isInputEnding = false;
+  /** From now on an input gives its first piece and nothing more, not even its end. */
+  holdInput(): void {
+    this.#isReading = false;
   }
 
-  endInput(): void {
-    this.#isInputEnding = true;
+  goOnReading(): void {
+    this.#isReading = true;
     this.#changes.emit('change');
   }
 
   letGo(): void {
     this.#isWriting = true;
-    this.endInput();
+    this.goOnReading();
+  }
+
+  /** Everything that is written fails, what is being written too. */
+  failWrites(problem: Error): void {
+    this.#problem = problem;
+    this.letGo();
+  }
+
+  /** What an input gives. */
+  set pieces(pieces: readonly Buffer[]) {
+    this.#pieces = pieces;
+  }
+
+  /** Pieces of the input that were asked for. */
+  get read(): number {
+    return this.#read;
   }
 
   async *readInput(): AsyncGenerator<Buffer> {
-    yield BODY;
-    await this.#until(() => this.#isInputEnding);
+    try {
+      for (const piece of this.#pieces) {
+        this.#read += 1;
+        yield piece;
+        await this.#until(() => this.#isReading);
+      }
+    } finally {
+      this.#isInputClosed = true;
+      this.#changes.emit('change');
+    }
+  }
+
+  /** Resolves when the input is no longer read. */
+  inputClosed(): Promise<void> {
+    return this.#until(() => this.#isInputClosed);
   }
 
   async createOutput(): Promise<OutputFile> {
@@ -59,6 +97,7 @@ class SlowFiles implements JobFiles {
         this.#bytes += chunk.length;
         this.#changes.emit('change');
         await this.#until(() => this.#isWriting);
+        if (this.#problem !== null) throw this.#problem;
       },
       commit: () => Promise.resolve('sha256'),
       discard: () => Promise.resolve(),
@@ -87,11 +126,14 @@ describe('lane client', () => {
   /** Why the lane closed. */
   let reason: string;
   let files: SlowFiles;
+  /** What Server B does when a job's body is in. */
+  let worked: (one: FakeLane) => void;
 
   beforeEach(() => {
     clock = new ManualClock();
     files = new SlowFiles();
     reason = '';
+    worked = () => undefined;
   });
   afterEach(async () => {
     lane.close();
@@ -99,42 +141,37 @@ describe('lane client', () => {
     await fake.close();
   });
 
-  /** A lane that has been greeted, to a Server B that does what is given when a job's body is in. */
-  async function connect(worked: (lane: FakeLane) => void): Promise<void> {
+  /** A lane to a Server B that greets, says GO, and answers CANCEL, unless it is told otherwise; resolves when greeted. */
+  async function connect(differences: Behaviour = () => ({})): Promise<void> {
     const behaviour: Behaviour = (one) => ({
       HELLO: () => one.wire.send('WELCOME', welcome()),
       JOB: () => one.wire.signal('GO'),
       DATA: () => {
         if (one.wire.state === 'working') worked(one);
       },
+      CANCEL: () => one.wire.send('FAIL', { code: 'CANCELED', message: 'canceled' }),
+      ...differences(one),
     });
     fake = await FakeServerB.open(behaviour, TIMING);
     await new Promise<void>((resolve) => {
-      lane = new LaneClient(fake.address, {
-        token: undefined,
-        files,
-        timing: TIMING,
-        clock,
-        welcomed: () => resolve(),
-        closed: (_lane, why) => {
-          reason = why;
-          resolve();
-        },
-      });
+      const options = { token: undefined, files, timing: TIMING, clock };
+      const closed = (_lane: LaneClient, why: string) => {
+        reason = why;
+        resolve();
+      };
+      lane = new LaneClient(fake.address, { ...options, welcomed: () => resolve(), closed });
     });
   }
 
-  function run(id = 'V1StGXR8_Z5jdHi6B-myT'): Promise<JobOutcome> {
-    return lane.run({ job: jobOf(id, { bytes: BODY.length }), mode: 'shared' }, DEADLINE_MS);
+  function run(changes: Partial<Job> = {}): Promise<JobOutcome> {
+    return lane.run({ job: jobOf(ID, { bytes: BODY.length, ...changes }), mode: 'shared' }, DEADLINE_MS);
   }
 
   /** A job whose body Server B has; `running` is its outcome. */
   async function begin(): Promise<{ running: Promise<JobOutcome>; one: FakeLane }> {
-    let worked: (one: FakeLane) => void = () => undefined;
     const working = new Promise<FakeLane>((resolve) => {
       worked = resolve;
     });
-    await connect(worked);
     const running = run();
     return { running, one: await working };
   }
@@ -158,6 +195,12 @@ describe('lane client', () => {
     expect(reason).to.equal(`Expected more of a job's outcome in ${LIMIT_MS} ms, received none`);
   }
 
+  /** Resolves with the code with which this side stopped. */
+  async function stopCode(running: Promise<JobOutcome>): Promise<string> {
+    const outcome = await running;
+    return outcome.kind === 'stopped' ? codeOf(Promise.reject(outcome.error)) : outcome.kind;
+  }
+
   async function expectDone(running: Promise<JobOutcome>): Promise<void> {
     const outcome = await running;
     expect(outcome.kind).to.equal('done');
@@ -167,12 +210,14 @@ describe('lane client', () => {
 
   describe('gives Server B up', () => {
     it('when nothing of the outcome comes', async () => {
+      await connect();
       const { running } = await begin();
       await clock.untilSet(LIMIT_MS);
       await expectGivenUp(running);
     });
 
     it('when it stops in the middle of an output', async () => {
+      await connect();
       const { running, one } = await begin();
       await clock.untilSet(LIMIT_MS);
       one.wire.send('OUTPUT', pictureHeader('resize', PICTURE.length));
@@ -183,6 +228,7 @@ describe('lane client', () => {
 
     it('when it stops after this side held it back, and has written all that it sent', async () => {
       files.holdWrites();
+      await connect();
       const { running, one } = await begin();
       const sending = sendPicture(one, PICTURE.length + 1);
       await untilStuck(one.socket);
@@ -196,6 +242,7 @@ describe('lane client', () => {
   describe('does not give Server B up', () => {
     it('while this side does not read what it sends', async () => {
       files.holdWrites();
+      await connect();
       const { running, one } = await begin();
       await clock.untilSet(LIMIT_MS);
       const finishing = finish(one);
@@ -207,14 +254,14 @@ describe('lane client', () => {
     });
 
     it('while this side does not read, though it knows only then that the body is sent', async () => {
-      files.holdInputEnd();
+      files.holdInput();
       files.holdWrites();
+      await connect();
       const { running, one } = await begin();
       const finishing = finish(one);
       await untilStuck(one.socket);
-      files.endInput();
-      // What follows from the end of the input needs no event but promises.
-      await new Promise(setImmediate);
+      files.goOnReading();
+      await settled();
       clock.advance(10 * LIMIT_MS);
       expect(lane.isOpen).to.equal(true);
       files.letGo();
@@ -222,6 +269,7 @@ describe('lane client', () => {
     });
 
     it('while it gives its outputs slowly', async () => {
+      await connect();
       const { running, one } = await begin();
       await clock.untilSet(LIMIT_MS);
       for (let output = 1; output <= 3; output += 1) {
@@ -239,9 +287,104 @@ describe('lane client', () => {
     });
   });
 
+  describe('gives Server B up at the greeting', () => {
+    it('when there is none for 2 s', async () => {
+      const greeting = connect(() => ({ HELLO: () => undefined }));
+      await clock.untilSet(2000);
+      clock.advance(2000);
+      await greeting;
+      expect(reason).to.equal('Expected WELCOME from Server B within 2000 ms, received none');
+    });
+
+    it('but not once it was greeted', async () => {
+      await connect();
+      expect(clock.has(2000)).to.equal(false);
+    });
+  });
+
+  describe('stops a job', () => {
+    it('whose input is shorter than it was', async () => {
+      await connect();
+      expect(await stopCode(run({ bytes: BODY.length + 1 }))).to.equal('SPOOL_CORRUPT');
+    });
+
+    it('whose input is longer than it was', async () => {
+      files.pieces = [BODY, BODY];
+      await connect();
+      expect(await stopCode(run())).to.equal('SPOOL_CORRUPT');
+    });
+
+    it('for the first reason only', async () => {
+      let canceled: () => void = () => undefined;
+      const asked = new Promise<void>((resolve) => {
+        canceled = resolve;
+      });
+      await connect(() => ({ CANCEL: () => canceled() }));
+      const { running, one } = await begin();
+      one.wire.send('OUTPUT', pictureHeader('resize', 1000));
+      await one.wire.sendData(PICTURE.subarray(0, 1000));
+      files.failWrites(new DarkroomError('STORAGE_FULL', 'full'));
+      await asked;
+      lane.cancel(ID);
+      one.wire.send('FAIL', { code: 'CANCELED', message: 'canceled' });
+      expect(await stopCode(running)).to.equal('STORAGE_FULL');
+    });
+
+    it('and reads no more of its input', async () => {
+      files.pieces = [BODY, BODY, BODY];
+      files.holdInput();
+      let received: () => void = () => undefined;
+      const begun = new Promise<void>((resolve) => {
+        received = resolve;
+      });
+      await connect(() => ({ DATA: () => received() }));
+      const running = run({ bytes: 3 * BODY.length });
+      await begun;
+      lane.cancel(ID);
+      expect(await running).to.deep.equal({ kind: 'canceled' });
+      files.letGo();
+      await files.inputClosed();
+      expect(files.read).to.equal(2);
+    });
+
+    it('and does not wait for its outcome when the end of its input comes later', async () => {
+      files.holdInput();
+      await connect();
+      const { running } = await begin();
+      lane.cancel(ID);
+      expect(await running).to.deep.equal({ kind: 'canceled' });
+      files.letGo();
+      await settled();
+      expect(clock.has(LIMIT_MS)).to.equal(false);
+    });
+
+    it('and not the next one, when an output of one that is done cannot be written', async () => {
+      files.holdWrites();
+      await connect();
+      const first = await begin();
+      first.one.wire.send('OUTPUT', pictureHeader('resize', 1000));
+      await first.one.wire.sendData(PICTURE.subarray(0, 1000));
+      first.one.wire.send('DONE', { timings: {} });
+      const outcome = await first.running;
+      const second = await begin();
+      files.failWrites(new DarkroomError('STORAGE_FULL', 'full'));
+      if (outcome.kind !== 'done') throw new Error(`Expected a job that is done, received ${outcome.kind}`);
+      expect(await codeOf(outcome.outputs.commit())).to.equal('STORAGE_FULL');
+      second.one.wire.send('DONE', { timings: {} });
+      await expectDone(second.running);
+    });
+  });
+
+  it('loses a job that is given to it after it closed', async () => {
+    await connect();
+    lane.close();
+    expect(await run()).to.deep.equal({ kind: 'lost', instance: 'first-life', isPastGo: false });
+  });
+
   it('is free for the next job after one that cannot be offered', async () => {
-    await connect((one) => void finish(one));
-    expect((await run('x'.repeat(70_000))).kind).to.equal('stopped');
+    await connect();
+    worked = (one) => void finish(one);
+    expect((await run({ id: 'x'.repeat(70_000) })).kind).to.equal('stopped');
     expect(lane.isFree).to.equal(true);
     await expectDone(run());
   });
