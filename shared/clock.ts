@@ -2,7 +2,7 @@
 export interface Timer {
   /** Lets the process end while the timer runs. */
   unref(): Timer;
-  /** Starts the timer's time again, also after it has fired. */
+  /** Starts the timer's time again, also after it has fired. A timer that was cleared stays cleared. */
   refresh(): Timer;
 }
 

@@ -53,7 +53,7 @@ interface CurrentJob {
   /** What the run resolves with once B has answered our CANCEL; null while the job is wanted. */
   stop: JobOutcome | null;
   isPastGo: boolean;
-  /** Runs while B owes something of the job's outcome and this side reads. */
+  /** The limit within which more of the outcome must come; it runs while this side reads. */
   overdue: Timer | undefined;
 }
 
@@ -192,10 +192,11 @@ export class LaneClient {
     this.#expectOutcome(current);
   }
 
-  /** From now on B owes something of the outcome; what it gives, each output and its bytes, winds the clock up again. */
+  /** Starts the limit within which B must send more of the outcome. Each output and each piece of one restarts it. */
   #expectOutcome(current: CurrentJob): void {
     this.#options.clock.clearTimeout(current.overdue);
-    // The first output may be here, and more than is written at once, before the body is known to be sent.
+    // B may send more output than can be written at once before this side knows that the body is sent. While this side
+    // does not read, no limit runs; #resume starts it.
     if (this.#lane.isPaused) return;
     const milliseconds = current.deadlineMs + OVERDUE_MS;
     const giveUp = () => this.#lane.close(overdue(milliseconds));
@@ -212,11 +213,10 @@ export class LaneClient {
     this.#current?.receiver.data(piece);
   }
 
-  /** What this side does not read is not B's to answer for: a side that has itself stopped reading stops its clock. */
+  /** Stops reading, and the limit with it: B cannot be late with bytes that this side does not read. */
   #pause(current: CurrentJob): void {
     this.#lane.pause();
     this.#options.clock.clearTimeout(current.overdue);
-    current.overdue = undefined;
   }
 
   #resume(current: CurrentJob): void {
@@ -238,7 +238,7 @@ export class LaneClient {
   #stop(current: CurrentJob, outcome: JobOutcome): void {
     if (current.stop !== null || this.#current !== current) return;
     current.stop = outcome;
-    if (!this.#lane.closed) this.#lane.signal('CANCEL');
+    this.#lane.signal('CANCEL');
   }
 
   #end(outcome: JobOutcome): void {
@@ -251,7 +251,7 @@ export class LaneClient {
       current.settle(result);
       return;
     }
-    // Files of an attempt that came to nothing go first, so that whoever hears of its end finds the spool clean.
+    // Files of a failed attempt are removed first, so that they are gone when its outcome is known.
     current.receiver.discard().then(
       () => current.settle(result),
       (error: unknown) => current.settle({ kind: 'stopped', error }),

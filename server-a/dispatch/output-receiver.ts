@@ -62,7 +62,7 @@ export class OutputReceiver {
     this.#step(async () => {
       await output.file?.write(piece);
       this.#unwritten -= piece.length;
-      this.#letGoOn();
+      this.#resumeSender();
     });
   }
 
@@ -78,7 +78,7 @@ export class OutputReceiver {
   /** Removes all that was written; safe at any time. */
   async discard(): Promise<void> {
     this.#failure ??= { reason: new DarkroomError('CANCELED', 'The outputs were discarded') };
-    this.#letGoOn();
+    this.#resumeSender();
     await this.#steps;
     await Promise.all(this.#outputs.map(({ file }) => file?.discard()));
   }
@@ -90,13 +90,13 @@ export class OutputReceiver {
         await work();
       } catch (reason) {
         this.#failure = { reason };
-        this.#letGoOn();
+        this.#resumeSender();
         this.#flow.failed(reason);
       }
     });
   }
 
-  #letGoOn(): void {
+  #resumeSender(): void {
     if (!this.#isPaused || (this.#failure === null && this.#unwritten > MOST_UNWRITTEN_BYTES / 2)) return;
     this.#isPaused = false;
     this.#flow.resume();

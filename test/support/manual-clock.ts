@@ -8,6 +8,7 @@ class ManualTimer implements Timer {
   readonly callback: () => void;
   readonly #clock: ManualClock;
   due = 0;
+  isCleared = false;
 
   constructor(clock: ManualClock, callback: () => void, milliseconds: number, isRepeated: boolean) {
     this.#clock = clock;
@@ -21,7 +22,7 @@ class ManualTimer implements Timer {
   }
 
   refresh(): this {
-    this.#clock.start(this);
+    if (!this.isCleared) this.#clock.start(this);
     return this;
   }
 }
@@ -45,7 +46,9 @@ export class ManualClock implements Clock {
   }
 
   clearTimeout(timer: ManualTimer | undefined): void {
-    if (timer !== undefined) this.#timers.delete(timer);
+    if (timer === undefined) return;
+    timer.isCleared = true;
+    this.#timers.delete(timer);
   }
 
   clearInterval(timer: ManualTimer | undefined): void {

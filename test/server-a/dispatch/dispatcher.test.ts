@@ -23,6 +23,8 @@ const log = createLogger('test', 'silent');
 const never = new AbortController().signal;
 const PICTURE = Buffer.alloc(3 * 1024 * 1024, 7);
 const HEADER = pictureHeader('resize', PICTURE.length);
+/** For lanes whose clock moves by hand. */
+const NO_BEATS: LaneTiming = { beatMs: 10_000_000, deadMs: 10_000_000 };
 
 /** Gives a job its one output and ends it, unless it is canceled meanwhile. */
 async function finish({ wire }: FakeLane): Promise<void> {
@@ -96,6 +98,18 @@ describe('dispatcher', () => {
   async function submit(): Promise<string> {
     const received = await tasks.receive(Readable.from([picture]), { filename: null, bytes: null, signal: never });
     return (await tasks.submit(received, [{ name: 'resize', operation: 'resize', scale_factor: 0.5 }])).task_id;
+  }
+
+  /** The tasks that the dispatcher has begun since, in order. */
+  function noteBegins(): string[] {
+    const { records } = tasks;
+    const begin = records.begin.bind(records);
+    const begun: string[] = [];
+    records.begin = (id) => {
+      begun.push(id);
+      return begin(id);
+    };
+    return begun;
   }
 
   /** Has something happen each time an attempt was begun, before the dispatcher hears of it. */
@@ -207,35 +221,35 @@ describe('dispatcher', () => {
     it('ends a task whose stored input is gone', async () => {
       const id = await submit();
       await rm(join(folder, 'spool', `${id}.input`));
-      await start(obedient, { clock: new ManualClock() });
+      await start(obedient, { clock: new ManualClock(), timing: NO_BEATS });
       expect((await ended(id)).error?.code).to.equal('SPOOL_CORRUPT');
       // Dispatch goes on: a pause would not end, because the clock stands still.
       expect((await ended(await submit())).status).to.equal('completed');
     });
 
     it('starts nothing while it pauses', async () => {
-      let begun = 0;
-      whenBegun(async () => {
-        begun += 1;
-      });
+      const begun = noteBegins();
       let isRefusing = true;
       const clock = new ManualClock();
       await start(
         (lane) => ({
-          ...obedient(lane),
+          ...taking({ slots: 2 }, (worked) => void finish(worked))(lane),
           JOB: () => {
             if (isRefusing) lane.wire.send('REFUSE', { code: 'DRAINING', message: 'closing' });
             else lane.wire.signal('GO');
           },
         }),
-        { clock },
+        { clock, timing: NO_BEATS },
       );
+      await until(() => dispatcher.status.lanes === 2);
       const first = await submit();
       await clock.untilSet(500);
       const second = await submit();
-      expect(begun).to.equal(1);
+      expect(begun).to.have.length(1);
       isRefusing = false;
       clock.advance(500);
+      // Then on every free lane at once.
+      expect(begun).to.have.length(3);
       for (const id of [first, second]) expect((await ended(id)).status).to.equal('completed');
     });
 
@@ -389,6 +403,31 @@ describe('dispatcher', () => {
       expect(fake.jobs[0]).to.include({ id, alone: true });
     });
 
+    it('start without any other task', async () => {
+      const begun = noteBegins();
+      const clock = new ManualClock();
+      const answers = ['FAIL', 'REFUSE'];
+      await start(
+        (lane) => ({
+          ...taking({ slots: 2 }, (worked) => void finish(worked))(lane),
+          JOB: () => {
+            const answer = answers.shift();
+            if (answer === 'FAIL') lane.wire.send('FAIL', { code: 'WORKER_CRASHED', message: 'the thread ended' });
+            else if (answer === 'REFUSE') lane.wire.send('REFUSE', { code: 'DRAINING', message: 'closing' });
+            else lane.wire.signal('GO');
+          },
+        }),
+        { clock, timing: NO_BEATS },
+      );
+      await until(() => dispatcher.status.lanes === 2);
+      const suspect = await submit();
+      await clock.untilSet(500);
+      const other = await submit();
+      clock.advance(500);
+      expect(begun).to.deep.equal([suspect, suspect, suspect]);
+      for (const id of [suspect, other]) expect((await ended(id)).status).to.equal('completed');
+    });
+
     it('are the jobs of a thread that died, too', async () => {
       let crashes = 0;
       await start(
@@ -404,16 +443,21 @@ describe('dispatcher', () => {
   });
 
   describe('cancel', () => {
-    it('of a task that waits keeps it from being sent', async () => {
-      await start(taking({}, () => {}));
+    it('of a task that waits keeps it from being begun', async () => {
+      const begun = noteBegins();
+      const held: FakeLane[] = [];
+      await start(taking({}, (lane) => held.push(lane)));
       const first = await submit();
+      await until(() => held.length === 1);
       const second = await submit();
-      await until(() => fake.jobs.length === 1);
+      const third = await submit();
       await tasks.cancel(second);
-      await tasks.cancel(first);
-      await until(() => tasks.counts().processing === 0);
-      await sleep(50);
-      expect(fake.jobs.map((job) => job.id)).to.deep.equal([first]);
+      for (const [index, id] of [first, third].entries()) {
+        await until(() => held.length === index + 1);
+        for (const lane of held.slice(index)) await finish(lane);
+        expect((await ended(id)).status).to.equal('completed');
+      }
+      expect(begun).to.deep.equal([first, third]);
     });
 
     it('of a task that is being begun keeps it from being sent', async () => {

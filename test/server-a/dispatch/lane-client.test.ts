@@ -1,10 +1,10 @@
-import { EventEmitter, once } from 'node:events';
 import { expect } from 'chai';
-import type { Job, JobFiles, OutputFile } from '../../../server-a/dispatch/contract.ts';
+import type { Job } from '../../../server-a/dispatch/contract.ts';
 import { type JobOutcome, LaneClient } from '../../../server-a/dispatch/lane-client.ts';
 import { DarkroomError } from '../../../shared/errors.ts';
 import { type Behaviour, type FakeLane, FakeServerB, welcome } from '../../support/fake-server-b.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
+import { SlowFiles } from '../../support/slow-files.ts';
 import { BEYOND_KERNEL_BYTES, untilStuck } from '../../support/socket-pair.ts';
 import { codeOf, pictureHeader } from '../tasks/support.ts';
 import { jobOf } from './support.ts';
@@ -22,103 +22,6 @@ const TIMING = { beatMs: 10_000_000, deadMs: 10_000_000 };
 /** Resolves when everything has happened that waits for promises only. */
 const settled = () => new Promise(setImmediate);
 
-/** Files that hold a lane up until a test lets it go on. */
-class SlowFiles implements JobFiles {
-  readonly #changes = new EventEmitter();
-  #pieces: readonly Buffer[] = [BODY];
-  #isWriting = true;
-  #isReading = true;
-  #problem: Error | null = null;
-  #read = 0;
-  #isInputClosed = false;
-  #created = 0;
-  #bytes = 0;
-
-  /** From now on no output file is made and nothing is written. */
-  holdWrites(): void {
-    this.#isWriting = false;
-  }
-
-  /** From now on an input gives its first piece and nothing more, not even its end. */
-  holdInput(): void {
-    this.#isReading = false;
-  }
-
-  goOnReading(): void {
-    this.#isReading = true;
-    this.#changes.emit('change');
-  }
-
-  letGo(): void {
-    this.#isWriting = true;
-    this.goOnReading();
-  }
-
-  /** Everything that is written fails, what is being written too. */
-  failWrites(problem: Error): void {
-    this.#problem = problem;
-    this.letGo();
-  }
-
-  /** What an input gives. */
-  set pieces(pieces: readonly Buffer[]) {
-    this.#pieces = pieces;
-  }
-
-  /** Pieces of the input that were asked for. */
-  get read(): number {
-    return this.#read;
-  }
-
-  async *readInput(): AsyncGenerator<Buffer> {
-    try {
-      for (const piece of this.#pieces) {
-        this.#read += 1;
-        yield piece;
-        await this.#until(() => this.#isReading);
-      }
-    } finally {
-      this.#isInputClosed = true;
-      this.#changes.emit('change');
-    }
-  }
-
-  /** Resolves when the input is no longer read. */
-  inputClosed(): Promise<void> {
-    return this.#until(() => this.#isInputClosed);
-  }
-
-  async createOutput(): Promise<OutputFile> {
-    this.#created += 1;
-    this.#changes.emit('change');
-    await this.#until(() => this.#isWriting);
-    return {
-      write: async (chunk) => {
-        this.#bytes += chunk.length;
-        this.#changes.emit('change');
-        await this.#until(() => this.#isWriting);
-        if (this.#problem !== null) throw this.#problem;
-      },
-      commit: () => Promise.resolve('sha256'),
-      discard: () => Promise.resolve(),
-    };
-  }
-
-  /** Resolves when so many output files have been asked for. */
-  created(count: number): Promise<void> {
-    return this.#until(() => this.#created >= count);
-  }
-
-  /** Resolves when so many bytes have been given to be written. */
-  given(bytes: number): Promise<void> {
-    return this.#until(() => this.#bytes >= bytes);
-  }
-
-  async #until(condition: () => boolean): Promise<void> {
-    while (!condition()) await once(this.#changes, 'change');
-  }
-}
-
 describe('lane client', () => {
   let fake: FakeServerB;
   let clock: ManualClock;
@@ -131,13 +34,13 @@ describe('lane client', () => {
 
   beforeEach(() => {
     clock = new ManualClock();
-    files = new SlowFiles();
+    files = new SlowFiles([BODY]);
     reason = '';
     worked = () => undefined;
   });
   afterEach(async () => {
     lane.close();
-    files.letGo();
+    files.release();
     await fake.close();
   });
 
@@ -174,6 +77,25 @@ describe('lane client', () => {
     });
     const running = run();
     return { running, one: await working };
+  }
+
+  /** A job of three pieces, of which Server B has one and this side reads no more yet. */
+  async function beginBody(
+    handlers: ReturnType<Behaviour> = {},
+  ): Promise<{ running: Promise<JobOutcome>; one: FakeLane }> {
+    files.pieces = [BODY, BODY, BODY];
+    files.holdInput();
+    let received: (one: FakeLane) => void = () => undefined;
+    const begun = new Promise<FakeLane>((resolve) => {
+      received = resolve;
+    });
+    const took = (one: FakeLane) => {
+      received(one);
+      if (one.wire.state === 'working') worked(one);
+    };
+    await connect((one) => ({ DATA: () => took(one), ...handlers }));
+    const running = run({ bytes: 3 * BODY.length });
+    return { running, one: await begun };
   }
 
   /** Sends the picture; its header announces so many bytes. */
@@ -232,7 +154,7 @@ describe('lane client', () => {
       const { running, one } = await begin();
       const sending = sendPicture(one, PICTURE.length + 1);
       await untilStuck(one.socket);
-      files.letGo();
+      files.release();
       await Promise.all([sending, files.given(PICTURE.length)]);
       await clock.untilSet(LIMIT_MS);
       await expectGivenUp(running);
@@ -249,7 +171,7 @@ describe('lane client', () => {
       await untilStuck(one.socket);
       clock.advance(10 * LIMIT_MS);
       expect(lane.isOpen).to.equal(true);
-      files.letGo();
+      files.release();
       await Promise.all([finishing, expectDone(running)]);
     });
 
@@ -264,7 +186,7 @@ describe('lane client', () => {
       await settled();
       clock.advance(10 * LIMIT_MS);
       expect(lane.isOpen).to.equal(true);
-      files.letGo();
+      files.release();
       await Promise.all([finishing, expectDone(running)]);
     });
 
@@ -300,6 +222,12 @@ describe('lane client', () => {
       await connect();
       expect(clock.has(2000)).to.equal(false);
     });
+
+    it('but not once the lane is gone', async () => {
+      await connect(({ socket }) => ({ HELLO: () => socket.destroy() }));
+      expect(lane.isOpen).to.equal(false);
+      expect(clock.has(2000)).to.equal(false);
+    });
   });
 
   describe('stops a job', () => {
@@ -330,21 +258,39 @@ describe('lane client', () => {
       expect(await stopCode(running)).to.equal('STORAGE_FULL');
     });
 
-    it('and reads no more of its input', async () => {
-      files.pieces = [BODY, BODY, BODY];
-      files.holdInput();
-      let received: () => void = () => undefined;
-      const begun = new Promise<void>((resolve) => {
-        received = resolve;
-      });
-      await connect(() => ({ DATA: () => received() }));
-      const running = run({ bytes: 3 * BODY.length });
-      await begun;
+    it('and reads no more of its input, also before Server B has answered', async () => {
+      const { running, one } = await beginBody({ CANCEL: () => undefined });
       lane.cancel(ID);
-      expect(await running).to.deep.equal({ kind: 'canceled' });
-      files.letGo();
+      files.release();
       await files.inputClosed();
       expect(files.read).to.equal(2);
+      one.wire.send('FAIL', { code: 'CANCELED', message: 'canceled' });
+      expect(await running).to.deep.equal({ kind: 'canceled' });
+    });
+
+    it('that Server B fails, and sends none of its body with the next one', async () => {
+      const { running, one } = await beginBody();
+      one.wire.send('FAIL', { code: 'INTERNAL', message: 'why' });
+      expect((await running).kind).to.equal('failed');
+      worked = ({ wire }) => wire.send('DONE', { timings: {} });
+      const next = run({ bytes: 3 * BODY.length });
+      await files.asked(2);
+      files.release();
+      await expectDone(next);
+      expect(files.read).to.equal(2 + 3);
+    });
+
+    it('and waits for nothing more of it when the lane is closed while it does not read', async () => {
+      files.holdWrites();
+      await connect();
+      const { running, one } = await begin();
+      const sending = sendPicture(one);
+      await untilStuck(one.socket);
+      lane.close();
+      files.release();
+      expect(await running).to.include({ kind: 'lost', isPastGo: true });
+      expect(clock.has(LIMIT_MS)).to.equal(false);
+      await sending;
     });
 
     it('and does not wait for its outcome when the end of its input comes later', async () => {
@@ -353,7 +299,7 @@ describe('lane client', () => {
       const { running } = await begin();
       lane.cancel(ID);
       expect(await running).to.deep.equal({ kind: 'canceled' });
-      files.letGo();
+      files.release();
       await settled();
       expect(clock.has(LIMIT_MS)).to.equal(false);
     });
@@ -370,6 +316,9 @@ describe('lane client', () => {
       files.failWrites(new DarkroomError('STORAGE_FULL', 'full'));
       if (outcome.kind !== 'done') throw new Error(`Expected a job that is done, received ${outcome.kind}`);
       expect(await codeOf(outcome.outputs.commit())).to.equal('STORAGE_FULL');
+      // Two turns of the event loop in which Server B would hear a CANCEL.
+      await settled();
+      await settled();
       second.one.wire.send('DONE', { timings: {} });
       await expectDone(second.running);
     });
@@ -379,6 +328,14 @@ describe('lane client', () => {
     await connect();
     lane.close();
     expect(await run()).to.deep.equal({ kind: 'lost', instance: 'first-life', isPastGo: false });
+  });
+
+  it('is not free while it runs a job', async () => {
+    await connect();
+    const { running, one } = await begin();
+    expect(lane.isFree).to.equal(false);
+    one.wire.send('DONE', { timings: {} });
+    await expectDone(running);
   });
 
   it('is free for the next job after one that cannot be offered', async () => {

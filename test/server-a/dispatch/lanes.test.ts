@@ -96,7 +96,27 @@ describe('lanes', () => {
     fake = await FakeServerB.open(greeting);
     open();
     await once(events, 'answered');
+    lanes.close();
     expect(logged).to.deep.equal([]);
+  });
+
+  it('log nothing when one of several is lost', async () => {
+    fake = await FakeServerB.open(({ wire }) => ({ HELLO: () => wire.send('WELCOME', welcome({ slots: 2 })) }));
+    open();
+    while (lanes.openCount < 2) await once(events, 'answered');
+    fake.lanes[0]?.socket.destroy();
+    await clock.untilSet(50);
+    expect(lanes.openCount).to.equal(1);
+    expect(logged).to.deep.equal([]);
+  });
+
+  it('are free only to the instance that answered last', async () => {
+    fake = await FakeServerB.open(({ wire, number }) => ({
+      HELLO: () => wire.send('WELCOME', welcome({ instance: number === 0 ? 'first' : 'second', slots: 2 })),
+    }));
+    open();
+    while (lanes.openCount < 2) await once(events, 'answered');
+    expect(lanes.free()?.instance).to.equal('second');
   });
 
   it('are opened when the address becomes known', async () => {
