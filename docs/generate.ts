@@ -5,6 +5,7 @@ import { zeromqAddresses } from '../bin/zeromq/config.ts';
 import { SERVER_A_PREFIX, serverASettings } from '../server-a/config.ts';
 import { SERVER_B_PREFIX, serverBSettings } from '../server-b/config.ts';
 import { describeSettings, type Setting, type SettingsSchema } from '../shared/config.ts';
+import { ERRORS } from '../shared/errors.ts';
 
 /** A set of settings with the commands that read it. */
 interface Section {
@@ -17,12 +18,13 @@ interface Section {
 const SECTIONS: readonly Section[] = [
   {
     title: 'Server A',
-    introduction: 'Read by `darkroom serve` and `darkroom server-a`. What Server B needs is handed on to the child.',
+    introduction:
+      'Read by `darkroom serve` and `darkroom server-a`. `serve` passes to its Server B those that Server B needs.',
     schema: serverASettings,
     prefix: SERVER_A_PREFIX,
   },
   {
-    title: 'Server B apart',
+    title: 'Server B on its own',
     introduction: 'Read by `darkroom server-b`.',
     schema: serverBSettings,
     prefix: SERVER_B_PREFIX,
@@ -35,13 +37,13 @@ const SECTIONS: readonly Section[] = [
   },
   {
     title: 'Camera commands',
-    introduction: 'Read by `darkroom camera` and `snap`, beside those of every client command.',
+    introduction: 'Read by `darkroom camera` and `snap`, together with those of every client command.',
     schema: cameraSettings.pick({ websocket: true }),
     prefix: CLIENT_PREFIX,
   },
   {
     title: 'ZeroMQ client commands',
-    introduction: 'Read by `darkroom classify` and `image`, beside `--api-key` and `--patience`.',
+    introduction: 'Read by `darkroom classify` and `image`, together with `--api-key` and `--patience`.',
     schema: zeromqAddresses,
     prefix: CLIENT_PREFIX,
   },
@@ -53,20 +55,26 @@ const SECTIONS: readonly Section[] = [
   },
 ];
 
-/** The files made from the settings' schemas, by their path in the repository. */
-const FILES: Readonly<Record<string, string>> = {
-  '.env.example': environmentExample(),
-  'docs/configuration.md': configurationPage(),
+/** The generated files, by path. Each function gets the text that the file has now, '' when there is no file. */
+const FILES: Readonly<Record<string, (current: string) => string>> = {
+  '.env.example': environmentExample,
+  'docs/configuration.md': configurationPage,
+  'docs/http.md': (page) => withTable(page, 'docs/http.md', httpErrors()),
+  'docs/grpc.md': (page) => withTable(page, 'docs/grpc.md', grpcErrors()),
 };
+
+/** The comments around a generated table in a page that people write. */
+const TABLE_START = '<!-- generated from shared/errors.ts by npm run docs -->';
+const TABLE_END = '<!-- end of the generated table -->';
 
 function environmentExample(): string {
   const lines = [
-    '# Copy to .env and uncomment what should differ. Flags and real environment variables beat this file.',
+    '# Copy to .env and uncomment what you want to change. Flags and environment variables override this file.',
   ];
   for (const section of SECTIONS) {
     lines.push('', `# ${section.title}`);
     for (const setting of describeSettings(section.schema, section.prefix)) {
-      // A default that is said in words, such as the number of cores, is no value.
+      // A default in words, such as the number of cores, is not a value.
       const isValue = !setting.defaultText.includes(' ');
       const note = isValue ? '' : ` (default: ${setting.defaultText})`;
       lines.push('', `# ${setting.description}${note}`, `#${setting.variable}=${isValue ? setting.defaultText : ''}`);
@@ -79,8 +87,8 @@ function configurationPage(): string {
   const lines = [
     '# Settings',
     '',
-    'A flag beats an environment variable, which beats a line in `.env` (in the current folder), which beats the default.',
-    'A switch also has its opposite: `--no-model-fetch`. This page is made by `npm run docs`.',
+    'A flag overrides an environment variable, which overrides a line in `.env` (in the current folder), which overrides',
+    'the default. A switch can also be turned off: `--no-model-fetch`. `npm run docs` generates this page.',
   ];
   for (const section of SECTIONS) {
     lines.push('', `## ${section.title}`, '', section.introduction);
@@ -101,12 +109,51 @@ function tableRow(setting: Setting): string {
   return `| ${flag} | \`${setting.variable}\` | ${setting.defaultText} | ${setting.description} |`;
 }
 
-const root = new URL('../../', import.meta.url);
-for (const [path, text] of Object.entries(FILES)) {
-  const url = new URL(path, root);
-  if (!process.argv.includes('--check')) writeFileSync(url, text);
-  else if (!existsSync(url) || readFileSync(url, 'utf8') !== text) {
-    process.stderr.write(`${path} is stale: run npm run docs\n`);
-    process.exitCode = 1;
+function httpErrors(): string {
+  const rows = Object.entries(ERRORS).map(([code, { http, retry, when }]) => [`${http}`, `\`${code}\``, retry, when]);
+  return table([['status', 'code', 'retry', 'when'], ...rows]);
+}
+
+function grpcErrors(): string {
+  const statuses = new Map<string, string[]>();
+  for (const [code, { grpc }] of Object.entries(ERRORS)) {
+    statuses.set(grpc, [...(statuses.get(grpc) ?? []), `\`${code}\``]);
   }
+  const rows = [...statuses].map(([status, codes]) => [`\`${status}\``, codes.join(', ')]);
+  return table([['gRPC status', 'codes'], ...rows]);
+}
+
+/** A Markdown table with padded cells, as the formatter wants it. The first row is the header; cells are ASCII. */
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const [header, ...body] = rows.map((row) => tableLine(row.map((cell, column) => cell.padEnd(widths[column] ?? 0))));
+  return [header, tableLine(widths.map((width) => '-'.repeat(width))), ...body].join('\n');
+}
+
+function tableLine(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`;
+}
+
+/** The page with `generated` between its two comments. Throws when one of them is missing. */
+function withTable(page: string, path: string, generated: string): string {
+  const start = page.indexOf(TABLE_START);
+  const end = page.indexOf(TABLE_END, start);
+  if (start === -1 || end === -1) {
+    throw new Error(`Expected '${TABLE_START}' and then '${TABLE_END}' in ${path}, received a page without them`);
+  }
+  return `${page.slice(0, start)}${TABLE_START}\n\n${generated}\n\n${page.slice(end)}`;
+}
+
+const root = new URL('../../', import.meta.url);
+for (const [path, generate] of Object.entries(FILES)) {
+  const url = new URL(path, root);
+  const current = existsSync(url) ? readFileSync(url, 'utf8') : '';
+  const text = generate(current);
+  if (text === current) continue;
+  if (!process.argv.includes('--check')) {
+    writeFileSync(url, text);
+    continue;
+  }
+  process.stderr.write(`${path} is stale: run npm run docs\n`);
+  process.exitCode = 1;
 }

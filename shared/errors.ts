@@ -1,44 +1,144 @@
-/** How a code is told over HTTP (RFC 9110 status), over gRPC (status name), and whether the same request may succeed later. */
+/** What every protocol needs to know about an error code. */
 interface ErrorRow {
+  /** HTTP status (RFC 9110). */
   readonly http: number;
+  /** Name of the gRPC status. */
   readonly grpc: string;
+  /** If a client may send the same request again: never, at once, or after a pause. */
   readonly retry: 'no' | 'yes' | 'later';
+  /** When a client gets the code: one sentence for the tables in docs/, without `|`. */
+  readonly when: string;
 }
 
-/** The one table of errors: every protocol translates from here and has no switch of its own. */
+/** The only table of errors. Every protocol translates codes by it, and docs/http.md and docs/grpc.md show it. */
 export const ERRORS = {
-  BAD_REQUEST: { http: 400, grpc: 'INVALID_ARGUMENT', retry: 'no' },
-  UNAUTHENTICATED: { http: 401, grpc: 'UNAUTHENTICATED', retry: 'no' },
-  PATH_NOT_ALLOWED: { http: 403, grpc: 'PERMISSION_DENIED', retry: 'no' },
-  URL_NOT_ALLOWED: { http: 403, grpc: 'PERMISSION_DENIED', retry: 'no' },
-  ORIGIN_NOT_ALLOWED: { http: 403, grpc: 'PERMISSION_DENIED', retry: 'no' },
-  TASK_NOT_FOUND: { http: 404, grpc: 'NOT_FOUND', retry: 'no' },
-  NOT_FOUND: { http: 404, grpc: 'NOT_FOUND', retry: 'no' },
-  METHOD_NOT_ALLOWED: { http: 405, grpc: 'UNIMPLEMENTED', retry: 'no' },
-  REQUEST_TIMEOUT: { http: 408, grpc: 'DEADLINE_EXCEEDED', retry: 'yes' },
-  NOT_READY: { http: 409, grpc: 'FAILED_PRECONDITION', retry: 'later' },
-  EXPIRED: { http: 410, grpc: 'NOT_FOUND', retry: 'no' },
-  PAYLOAD_TOO_LARGE: { http: 413, grpc: 'RESOURCE_EXHAUSTED', retry: 'no' },
-  IMAGE_TOO_LARGE: { http: 413, grpc: 'RESOURCE_EXHAUSTED', retry: 'no' },
-  UNSUPPORTED_IMAGE: { http: 415, grpc: 'INVALID_ARGUMENT', retry: 'no' },
-  UNSUPPORTED_MEDIA_TYPE: { http: 415, grpc: 'INVALID_ARGUMENT', retry: 'no' },
-  RANGE_NOT_SATISFIABLE: { http: 416, grpc: 'OUT_OF_RANGE', retry: 'no' },
-  IMAGE_CORRUPT: { http: 422, grpc: 'INVALID_ARGUMENT', retry: 'no' },
-  IDEMPOTENCY_CONFLICT: { http: 422, grpc: 'INVALID_ARGUMENT', retry: 'no' },
-  UPGRADE_REQUIRED: { http: 426, grpc: 'UNIMPLEMENTED', retry: 'no' },
-  QUEUE_FULL: { http: 429, grpc: 'RESOURCE_EXHAUSTED', retry: 'later' },
-  RATE_LIMITED: { http: 429, grpc: 'RESOURCE_EXHAUSTED', retry: 'later' },
-  CANCELED: { http: 499, grpc: 'CANCELLED', retry: 'no' },
-  INTERNAL: { http: 500, grpc: 'INTERNAL', retry: 'no' },
-  WORKER_CRASHED: { http: 500, grpc: 'INTERNAL', retry: 'no' },
-  SPOOL_CORRUPT: { http: 500, grpc: 'INTERNAL', retry: 'no' },
-  SOURCE_ERROR: { http: 502, grpc: 'UNAVAILABLE', retry: 'yes' },
-  DRAINING: { http: 503, grpc: 'UNAVAILABLE', retry: 'later' },
-  MODEL_UNAVAILABLE: { http: 503, grpc: 'UNAVAILABLE', retry: 'later' },
-  BACKEND_UNAVAILABLE: { http: 503, grpc: 'UNAVAILABLE', retry: 'later' },
-  TIMEOUT: { http: 504, grpc: 'DEADLINE_EXCEEDED', retry: 'no' },
-  SOURCE_TIMEOUT: { http: 504, grpc: 'DEADLINE_EXCEEDED', retry: 'no' },
-  STORAGE_FULL: { http: 507, grpc: 'RESOURCE_EXHAUSTED', retry: 'later' },
+  BAD_REQUEST: {
+    http: 400,
+    grpc: 'INVALID_ARGUMENT',
+    retry: 'no',
+    when: 'A field, a form or the whole request is not valid; or no image, two images, no output or no bytes were sent.',
+  },
+  UNAUTHENTICATED: {
+    http: 401,
+    grpc: 'UNAUTHENTICATED',
+    retry: 'no',
+    when: 'The server has API keys, and the request has none or a wrong one.',
+  },
+  PATH_NOT_ALLOWED: {
+    http: 403,
+    grpc: 'PERMISSION_DENIED',
+    retry: 'no',
+    when: 'The path is not a file below the folder that --path-root names.',
+  },
+  URL_NOT_ALLOWED: {
+    http: 403,
+    grpc: 'PERMISSION_DENIED',
+    retry: 'no',
+    when: 'The URL leads to an address that the server does not fetch from.',
+  },
+  ORIGIN_NOT_ALLOWED: {
+    http: 403,
+    grpc: 'PERMISSION_DENIED',
+    retry: 'no',
+    when: 'A web page of another host sent the request.',
+  },
+  TASK_NOT_FOUND: { http: 404, grpc: 'NOT_FOUND', retry: 'no', when: 'No task has this id.' },
+  NOT_FOUND: {
+    http: 404,
+    grpc: 'NOT_FOUND',
+    retry: 'no',
+    when: 'There is no such route, output, kept picture or snippet.',
+  },
+  METHOD_NOT_ALLOWED: {
+    http: 405,
+    grpc: 'UNIMPLEMENTED',
+    retry: 'no',
+    when: 'The route has other methods, which `Allow` lists.',
+  },
+  REQUEST_TIMEOUT: {
+    http: 408,
+    grpc: 'DEADLINE_EXCEEDED',
+    retry: 'yes',
+    when: 'The request did not arrive completely in time.',
+  },
+  NOT_READY: { http: 409, grpc: 'FAILED_PRECONDITION', retry: 'later', when: 'The task has not ended yet.' },
+  EXPIRED: { http: 410, grpc: 'NOT_FOUND', retry: 'no', when: 'The result was kept until its time and is deleted.' },
+  PAYLOAD_TOO_LARGE: {
+    http: 413,
+    grpc: 'RESOURCE_EXHAUSTED',
+    retry: 'no',
+    when: 'The upload or the fetched picture has too many bytes.',
+  },
+  IMAGE_TOO_LARGE: {
+    http: 413,
+    grpc: 'RESOURCE_EXHAUSTED',
+    retry: 'no',
+    when: 'The picture or an output has too many pixels or needs too much memory.',
+  },
+  UNSUPPORTED_IMAGE: {
+    http: 415,
+    grpc: 'INVALID_ARGUMENT',
+    retry: 'no',
+    when: 'The first bytes are of no format that Darkroom reads.',
+  },
+  UNSUPPORTED_MEDIA_TYPE: {
+    http: 415,
+    grpc: 'INVALID_ARGUMENT',
+    retry: 'no',
+    when: 'The body is neither a form nor a picture, or it is compressed.',
+  },
+  RANGE_NOT_SATISFIABLE: {
+    http: 416,
+    grpc: 'OUT_OF_RANGE',
+    retry: 'no',
+    when: 'The result has no byte of the requested range.',
+  },
+  IMAGE_CORRUPT: {
+    http: 422,
+    grpc: 'INVALID_ARGUMENT',
+    retry: 'no',
+    when: 'The header or the pixels of the picture cannot be decoded.',
+  },
+  IDEMPOTENCY_CONFLICT: { http: 422, grpc: 'INVALID_ARGUMENT', retry: 'no', when: 'Reserved: no server sends it yet.' },
+  UPGRADE_REQUIRED: {
+    http: 426,
+    grpc: 'UNIMPLEMENTED',
+    retry: 'no',
+    when: 'An ordinary request came where only a WebSocket is served.',
+  },
+  QUEUE_FULL: { http: 429, grpc: 'RESOURCE_EXHAUSTED', retry: 'later', when: 'Too many tasks or listed URLs wait.' },
+  RATE_LIMITED: {
+    http: 429,
+    grpc: 'RESOURCE_EXHAUSTED',
+    retry: 'later',
+    when: 'Too many gRPC calls, or subscriptions of one connection, are open.',
+  },
+  CANCELED: { http: 499, grpc: 'CANCELLED', retry: 'no', when: 'The task was canceled.' },
+  INTERNAL: { http: 500, grpc: 'INTERNAL', retry: 'no', when: 'Darkroom failed; its log has the reason.' },
+  WORKER_CRASHED: { http: 500, grpc: 'INTERNAL', retry: 'no', when: 'The picture ended its worker three times.' },
+  SPOOL_CORRUPT: { http: 500, grpc: 'INTERNAL', retry: 'no', when: 'A stored file is missing or damaged.' },
+  SOURCE_ERROR: { http: 502, grpc: 'UNAVAILABLE', retry: 'yes', when: 'The URL could not be fetched.' },
+  DRAINING: { http: 503, grpc: 'UNAVAILABLE', retry: 'later', when: 'The server is shutting down.' },
+  MODEL_UNAVAILABLE: { http: 503, grpc: 'UNAVAILABLE', retry: 'later', when: 'The classifier is not installed.' },
+  BACKEND_UNAVAILABLE: { http: 503, grpc: 'UNAVAILABLE', retry: 'later', when: 'Server B cannot be reached.' },
+  TIMEOUT: {
+    http: 504,
+    grpc: 'DEADLINE_EXCEEDED',
+    retry: 'no',
+    when: 'A worker took longer than --job-seconds for the task.',
+  },
+  SOURCE_TIMEOUT: {
+    http: 504,
+    grpc: 'DEADLINE_EXCEEDED',
+    retry: 'no',
+    when: 'Fetching the URL took longer than --fetch-seconds.',
+  },
+  STORAGE_FULL: {
+    http: 507,
+    grpc: 'RESOURCE_EXHAUSTED',
+    retry: 'later',
+    when: 'The disk, or the space that Darkroom may use, is full.',
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 /** A stable, machine-readable reason; a key of {@link ERRORS}. */
@@ -52,13 +152,13 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(ERRORS, text);
 }
 
-/** A code and a sentence a client may read: what a task's `error` is, and what crosses the socket. */
+/** A code and a message for the client. It is a task's `error`, and the form of every error on the socket. */
 export interface ErrorDescription {
   readonly code: ErrorCode;
   readonly message: string;
 }
 
-/** The only error class whose message reaches a client. Anything else is told as INTERNAL. */
+/** The only error class whose message reaches a client. Every other error reaches a client as INTERNAL. */
 export class DarkroomError extends Error {
   override readonly name = 'DarkroomError';
   readonly code: ErrorCode;
@@ -74,23 +174,23 @@ export function shuttingDown(): DarkroomError {
   return new DarkroomError('DRAINING', 'The server is shutting down.');
 }
 
-/** The BAD_REQUEST for a value that is not what was asked for, in the one phrasing used everywhere. */
+/** A BAD_REQUEST for an invalid value; {@link expectedMessage} gives its message. */
 export function invalid(expected: string, name: string, received: unknown): DarkroomError {
   return new DarkroomError('BAD_REQUEST', expectedMessage(expected, name, received));
 }
 
-/** "Expected a number in (0, 10] for scale_factor, received 'abc'"; long values are cut at 60 characters. */
+/** "Expected a number in (0, 10] for scale_factor, received 'abc'"; the value is truncated to 60 characters. */
 export function expectedMessage(expected: string, name: string, received: unknown): string {
   return `Expected ${expected} for ${name}, received ${show(received)}`;
 }
 
-/** What a client may be told of any thrown thing: a DarkroomError's own words, and of all else only that it happened. */
+/** The code and message that a client gets for a thrown value: INTERNAL without details unless it is a DarkroomError. */
 export function describeError(error: unknown): ErrorDescription {
   if (error instanceof DarkroomError) return { code: error.code, message: error.message };
-  return { code: 'INTERNAL', message: 'Darkroom failed inside; the log has the reason' };
+  return { code: 'INTERNAL', message: 'Darkroom failed; its log has the reason.' };
 }
 
-/** The system's error code of a thrown thing (`ENOENT`, `EADDRINUSE`, …), or undefined when it carries none. */
+/** The system's error code of a thrown value (`ENOENT`, `EADDRINUSE`, …); undefined when it has none. */
 export function systemCode(error: unknown): string | undefined {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
   return undefined;
@@ -99,7 +199,7 @@ export function systemCode(error: unknown): string | undefined {
 function show(value: unknown): string {
   if (value === undefined) return 'nothing';
   const text = typeof value === 'string' ? `'${value}'` : typeof value === 'object' ? showObject(value) : String(value);
-  // A cut between the two halves of a character leaves none of it.
+  // A surrogate pair that the limit splits is removed whole.
   return text.length > 60 ? `${text.slice(0, 59).replace(/[\uD800-\uDBFF]$/, '')}…` : text;
 }
 

@@ -3,6 +3,7 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { ERROR_CODES } from '../../shared/errors.ts';
 import { repositoryPath } from '../support/repository.ts';
 
 /** How `node dist/docs/generate.js` ended. */
@@ -43,7 +44,35 @@ describe('generated docs', () => {
       expect(await readFile(join(copy, '.env.example'), 'utf8')).to.equal('stale');
     });
 
-    it('are the same whoever makes them', async () => {
+    for (const page of ['docs/http.md', 'docs/grpc.md']) {
+      it(`${page} has the table of errors again after one of its rows was changed, and the rest as it was`, async () => {
+        const written = await readFile(join(copy, page), 'utf8');
+        await writeFile(join(copy, page), written.replace(/^\|.*`BAD_REQUEST`.*\n/m, ''));
+        expect(await generate(copy, '--check')).to.deep.equal({
+          code: 1,
+          stderr: `${page} is stale: run npm run docs\n`,
+        });
+        expect((await generate(copy)).code).to.equal(0);
+        expect(await readFile(join(copy, page), 'utf8')).to.equal(written);
+      });
+
+      it(`${page} is refused when the comments around its table are gone`, async () => {
+        const written = await readFile(join(copy, page), 'utf8');
+        await writeFile(join(copy, page), written.replace('<!-- end of the generated table -->', ''));
+        const { code, stderr } = await generate(copy);
+        expect(code).to.equal(1);
+        expect(stderr).to.include(`'<!-- end of the generated table -->' in ${page}`);
+      });
+    }
+
+    it('every code has one row of the table of HTTP, and a place in that of gRPC', async () => {
+      const rows = (await readFile(join(copy, 'docs/http.md'), 'utf8')).match(/^\| \d{3} +\| `[A-Z_]+`/gm) ?? [];
+      expect(rows.map((row) => /`(.*)`/.exec(row)?.[1])).to.include.members(ERROR_CODES);
+      const grpc = await readFile(join(copy, 'docs/grpc.md'), 'utf8');
+      for (const code of ERROR_CODES) expect(grpc).to.include(`\`${code}\``);
+    });
+
+    it('are the same in every folder', async () => {
       await writeFile(join(copy, '.env.example'), 'stale');
       expect((await generate(copy)).code).to.equal(0);
       expect(await readFile(join(copy, '.env.example'), 'utf8')).to.equal(

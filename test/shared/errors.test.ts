@@ -48,23 +48,30 @@ const TABLE = `
 `;
 
 describe('errors', () => {
-  it('have the statuses that the design gives each code, and no other codes', () => {
+  it('have the codes and statuses of the design, and no others', () => {
     const rows = TABLE.trim()
       .split('\n')
       .map((line) => line.trim().split(/\s+/));
     const expected = Object.fromEntries(
       rows.map(([code, http, grpc, retry]) => [code, { http: Number(http), grpc, retry }]),
     );
-    expect(ERRORS).to.deep.equal(expected);
+    const statuses = Object.entries(ERRORS).map(([code, { http, grpc, retry }]) => [code, { http, grpc, retry }]);
+    expect(Object.fromEntries(statuses)).to.deep.equal(expected);
     expect(ERROR_CODES).to.deep.equal(rows.map(([code]) => code));
   });
 
-  it('know a code from any other text, those of every object included', () => {
+  it('say in one sentence each, fit for a table, when a client gets the code', () => {
+    const sentences = Object.values(ERRORS).map(({ when }) => when);
+    for (const when of sentences) expect(when).to.match(/^[A-Z][^|\n]{10,110}\.$/);
+    expect(new Set(sentences).size).to.equal(sentences.length);
+  });
+
+  it('tell a code from any other text, and from the names that every object has', () => {
     expect(isErrorCode('TIMEOUT')).to.equal(true);
     for (const text of ['timeout', '', 'toString', '__proto__']) expect(isErrorCode(text)).to.equal(false);
   });
 
-  describe('phrase what was expected and what came', () => {
+  describe('say what was expected and what was received', () => {
     for (const [received, shown] of [
       ['abc', "'abc'"],
       ['', "''"],
@@ -95,7 +102,7 @@ describe('errors', () => {
         });
     });
 
-    it('and cut what came at 60 characters, never within one', () => {
+    it('and truncate the value to 60 characters, never within a character', () => {
       const shown = (received: unknown) =>
         expectedMessage('x', 'y', received).slice('Expected x for y, received '.length);
       expect(shown('a'.repeat(58))).to.equal(`'${'a'.repeat(58)}'`);
@@ -103,7 +110,7 @@ describe('errors', () => {
       expect(shown(`${'a'.repeat(57)}😀😀`)).to.equal(`'${'a'.repeat(57)}…`);
     });
 
-    it('of whatever came, circles and oddities included', () => {
+    it('of any value, also one that contains itself', () => {
       const circle: unknown[] = [];
       circle.push(circle);
       const anything = fc.anything({ withBigInt: true, withNullPrototype: true, withDate: true, withMap: true });
@@ -115,7 +122,7 @@ describe('errors', () => {
     });
   });
 
-  it("tell a client a DarkroomError's own words, and of all else only that it happened", () => {
+  it('give a client the message of a DarkroomError, and of any other error only INTERNAL', () => {
     expect(describeError(new DarkroomError('EXPIRED', 'gone'))).to.deep.equal({ code: 'EXPIRED', message: 'gone' });
     for (const thrown of [new Error('secret'), new TypeError('secret'), 'secret', undefined, { message: 'secret' }]) {
       const described = describeError(thrown);
@@ -124,12 +131,12 @@ describe('errors', () => {
     }
   });
 
-  it('keep the cause they were given', () => {
+  it('keep their cause', () => {
     const cause = new Error('below');
     expect(new DarkroomError('INTERNAL', 'above', { cause }).cause).to.equal(cause);
   });
 
-  it("give the system's code of what carries one", () => {
+  it("give the system's code of an error that has one", () => {
     expect(systemCode(Object.assign(new Error('no such file'), { code: 'ENOENT' }))).to.equal('ENOENT');
     for (const thrown of [
       new Error('plain'),

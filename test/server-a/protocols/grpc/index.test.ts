@@ -38,7 +38,7 @@ describe('gRPC', () => {
     const failure = await failureOf(darkroom.unary('Get', { task_id }));
     expect(failure).to.deep.equal({
       code: status.INTERNAL,
-      details: 'Darkroom failed inside; the log has the reason',
+      details: 'Darkroom failed; its log has the reason.',
       darkroom: 'INTERNAL',
     });
     const line = lines.find(({ msg }) => msg === 'call failed');
