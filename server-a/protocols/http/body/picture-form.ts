@@ -1,14 +1,12 @@
-import type { IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
-import type multer from '@koa/multer';
-import { DarkroomError, invalid } from '../../../../shared/errors.ts';
+import { invalid } from '../../../../shared/errors.ts';
 import { keptFilename } from '../../../intake/filename.ts';
 import type { ReceivedPicture, Tasks } from '../../../tasks/tasks.ts';
 import type { HttpContext } from '../http-context.ts';
-import { type FormLimits, parseForm } from './multipart.ts';
+import type { FormFile, FormLimits } from './multer.ts';
+import { parseForm } from './multipart.ts';
 import { declaredBytes } from './request-body.ts';
 
-/** A form as it came in: text fields, a repeated one as an array and `a[b]` as an object, and the picture. */
+/** A form: its text fields, a repeated one as an array and `a[b]` as an object, and its picture. */
 export interface Form {
   readonly fields: Readonly<Record<string, unknown>>;
   readonly picture: ReceivedPicture | null;
@@ -23,33 +21,33 @@ export interface FormOptions {
   /** Bytes the picture may have. */
   readonly maxBytes: number;
   readonly limits: FormLimits;
-  /** Given the fields that came before the picture; what it throws refuses the form before the picture is read. */
+  /** Checks the fields that came before the picture; what it throws refuses the form before the picture is read. */
   readonly checkFields: (fields: Readonly<Record<string, unknown>>) => void;
 }
 
 /**
  * Reads a multipart/form-data request (RFC 7578) whose picture, under its one field name, goes straight to the spool.
- * Throws BAD_REQUEST for a malformed form, PAYLOAD_TOO_LARGE, and what `Tasks.receive` and `checkFields` throw; the
- * picture is then gone from the disk, and the rest of the request is still to be drained.
+ * Throws BAD_REQUEST for a malformed form, PAYLOAD_TOO_LARGE, and what `Tasks.receive` and `checkFields` throw. The
+ * picture has then been removed from disk; the rest of the request has not been read yet.
  */
 export async function receiveForm(context: HttpContext, options: FormOptions): Promise<Form> {
-  const storage = new PictureStorage(options, context);
+  const files = new FormFiles(options, context);
   try {
-    const fields = await parseForm(context, storage, options);
-    return { fields: { ...fields, ...storage.texts(fields) }, picture: storage.picture };
+    const fields = await parseForm(context, (file) => files.receive(file), options);
+    return { fields: { ...fields, ...files.texts(fields) }, picture: files.picture };
   } catch (error) {
-    await storage.discard();
+    await files.discard();
     throw error;
   }
 }
 
-/** multer's storage engine for one request: streams the picture to `tasks`, and owns it until the form is whole. */
-class PictureStorage implements multer.StorageEngine {
+/** The files of one form. Owns the picture until the whole form has been read. */
+class FormFiles {
   readonly #options: FormOptions;
   readonly #context: HttpContext;
-  #reception: Promise<ReceivedPicture> | null = null;
   readonly #texts: string[] = [];
-  /** The picture, once it has come in whole. */
+  #receiving: Promise<ReceivedPicture> | null = null;
+  /** The picture, once it has been received whole. */
   picture: ReceivedPicture | null = null;
 
   constructor(options: FormOptions, context: HttpContext) {
@@ -57,19 +55,13 @@ class PictureStorage implements multer.StorageEngine {
     this.#context = context;
   }
 
-  _handleFile(request: IncomingMessage, file: multer.File, callback: (error?: unknown) => void): void {
-    if (file.fieldname !== this.#options.field) {
-      this.#readText(file).then(() => callback(), callback);
-      return;
-    }
-    this.#reception = this.#receive(request, file);
-    this.#reception.then((picture) => {
-      this.picture = picture;
-      callback();
-    }, callback);
+  async receive(file: FormFile): Promise<void> {
+    if (file.field !== this.#options.field) return this.#readText(file);
+    this.#receiving = this.#receivePicture(file);
+    this.picture = await this.#receiving;
   }
 
-  /** The text field that came as a file, beside what `fields` have of it; nothing when it did not. */
+  /** `textField` with what came as a file added to what `fields` have of it; empty when none came as a file. */
   texts(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
     const { textField } = this.#options;
     if (textField === undefined || this.#texts.length === 0) return {};
@@ -77,46 +69,32 @@ class PictureStorage implements multer.StorageEngine {
     return { [textField]: all.length === 1 ? all[0] : all };
   }
 
-  /** multer's types ask for an error in any case, multer itself for none when all is well: hence the rest parameter. */
-  _removeFile(_request: IncomingMessage, _file: multer.File, callback: (...errors: Error[]) => void): void {
-    this.discard().then(() => callback(), callback);
-  }
-
   /**
-   * Waits until a reception under way has failed, or removes what it gave, so that nothing is left by the time the
-   * refusal is told. When the client is cut off, multer waits for neither.
+   * Removes the picture, after waiting for one that is still being received: multer does not wait for it when the client
+   * disconnects. So nothing is left when the client reads the refusal.
    */
   async discard(): Promise<void> {
-    const picture = await this.#reception?.catch(() => null);
+    const picture = await this.#receiving?.catch(() => null);
     if (picture) await this.#options.tasks.discard(picture);
   }
 
-  async #receive(request: IncomingMessage, file: multer.File): Promise<ReceivedPicture> {
+  async #receivePicture({ stream, filename, earlier }: FormFile): Promise<ReceivedPicture> {
     const { tasks, checkFields } = this.#options;
-    const earlier = 'body' in request && typeof request.body === 'object' ? { ...request.body } : {};
     checkFields({ ...earlier, ...this.texts(earlier) });
-    const stream = streamOf(file);
-    const filename = keptFilename(file.originalname);
-    // The form is not much larger than its picture: better room for that is kept than for the largest upload.
+    // The form is not much larger than its picture; reserving its size is better than reserving the largest upload's.
     const bytes = declaredBytes(this.#context.req);
-    return tasks.receive(stream, { filename, bytes, signal: this.#context.state.signal });
+    return tasks.receive(stream, { filename: keptFilename(filename), bytes, signal: this.#context.state.signal });
   }
 
-  async #readText(file: multer.File): Promise<void> {
+  async #readText({ field, stream }: FormFile): Promise<void> {
     const { fieldSize } = this.#options.limits;
     const chunks: Buffer[] = [];
     let bytes = 0;
-    for await (const chunk of streamOf(file).iterator({ destroyOnReturn: false })) {
+    for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
       bytes += chunk.length;
-      if (bytes > fieldSize) throw invalid(`at most ${fieldSize} bytes`, file.fieldname, 'more');
+      if (bytes > fieldSize) throw invalid(`at most ${fieldSize} bytes`, field, 'more');
       chunks.push(chunk);
     }
     this.#texts.push(Buffer.concat(chunks).toString());
   }
-}
-
-/** What multer hands over, which Koa multer's types do not know of. */
-function streamOf(file: multer.File): Readable {
-  if ('stream' in file && file.stream instanceof Readable) return file.stream;
-  throw new DarkroomError('INTERNAL', 'Expected a stream from multer, received none');
 }

@@ -1,6 +1,6 @@
 import type { ReceivedPicture, Tasks } from '../../../tasks/tasks.ts';
 import type { HttpContext } from '../http-context.ts';
-import { checkDeclaredBytes, declaredBytes, inviteBody, RequestBody } from './request-body.ts';
+import { checkDeclaredBytes, declaredBytes, inviteBody, pipeBody, RequestBody } from './request-body.ts';
 
 /** True when the request declares its body as the picture itself. */
 export function isRawPicture({ request }: HttpContext): boolean {
@@ -8,14 +8,14 @@ export function isRawPicture({ request }: HttpContext): boolean {
   return type.startsWith('image/') || type === 'application/octet-stream';
 }
 
-/** Takes the request's body as a picture. Throws PAYLOAD_TOO_LARGE, and what `Tasks.receive` throws. */
+/** Receives the request's body as a picture. Throws PAYLOAD_TOO_LARGE, and what `Tasks.receive` throws. */
 export async function receiveRaw(context: HttpContext, tasks: Tasks, maxBytes: number): Promise<ReceivedPicture> {
   const { signal } = context.state;
   const bytes = declaredBytes(context.req);
   checkDeclaredBytes(context.req, maxBytes);
   tasks.checkRoom(bytes);
   inviteBody(context);
-  const body = RequestBody.of(context.req, maxBytes, signal);
+  const body = pipeBody(context, new RequestBody(maxBytes));
   try {
     return await tasks.receive(body, { filename: null, bytes, signal });
   } finally {

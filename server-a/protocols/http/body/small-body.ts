@@ -2,7 +2,14 @@ import { isUtf8 } from 'node:buffer';
 import { buffer } from 'node:stream/consumers';
 import { DarkroomError, invalid } from '../../../../shared/errors.ts';
 import type { HttpContext } from '../http-context.ts';
-import { checkDeclaredBytes, checkEncoding, inviteBody, RequestBody, unsupportedBody } from './request-body.ts';
+import {
+  checkDeclaredBytes,
+  checkEncoding,
+  inviteBody,
+  pipeBody,
+  RequestBody,
+  unsupportedBody,
+} from './request-body.ts';
 
 /** The request's JSON body (RFC 8259). Throws BAD_REQUEST, PAYLOAD_TOO_LARGE, and UNSUPPORTED_MEDIA_TYPE. */
 export async function readJson(context: HttpContext, most: number): Promise<unknown> {
@@ -58,7 +65,7 @@ export async function readText(context: HttpContext, most: number): Promise<stri
   checkEncoding(context);
   checkDeclaredBytes(context.req, most);
   inviteBody(context);
-  const body = RequestBody.of(context.req, most, context.state.signal);
+  const body = pipeBody(context, new RequestBody(most));
   try {
     const bytes = await buffer(body);
     if (!isUtf8(bytes)) throw invalid('UTF-8', "the request's body", `${bytes.length} bytes of something else`);

@@ -4,7 +4,8 @@ import { type Label, readClassification } from '../../../../shared/operations/cl
 import { type Box, boxesSchema, MAX_BOXES, type Snippet, snippetNameSchema } from '../../../../shared/snippet.ts';
 import type { SnippetChange } from '../../../tasks/snippets.ts';
 import type { Tasks } from '../../../tasks/tasks.ts';
-import { FORM_LIMITS, type FormLimits, overheadBytes } from '../body/multipart.ts';
+import type { FormLimits } from '../body/multer.ts';
+import { FORM_LIMITS, overheadBytes } from '../body/multipart.ts';
 import { receiveForm } from '../body/picture-form.ts';
 import { isRawPicture, receiveRaw } from '../body/raw-picture.ts';
 import { checkDeclaredBytes, checkEncoding, declaredBytes, inviteBody, unsupportedBody } from '../body/request-body.ts';
