@@ -58,10 +58,10 @@ export function createApp({ tasks, presets, settings, readiness, log }: AppOptio
     context.set('X-Content-Type-Options', 'nosniff');
     context.set('Cache-Control', 'no-store');
     try {
-      checkTarget(context);
+      const path = readPath(context);
       checkHost(context);
       if (!READING_METHODS.has(context.method)) checkOrigin(context.headers);
-      if (!HEALTH_PATHS.includes(context.path)) checkApiKey(keysInHeaders(context.headers));
+      if (!HEALTH_PATHS.includes(path)) checkApiKey(keysInHeaders(context.headers));
       await next();
     } catch (error) {
       const { signal } = context.state;
@@ -89,10 +89,10 @@ function observe(context: HttpContext, log: Logger): void {
   });
 }
 
-/** Koa reads path and query by Node's URL parser, which throws at what is no URL, such as `http://[`; here that is a 400. */
-function checkTarget(context: HttpContext): void {
+/** The path. Throws BAD_REQUEST for a target that is no URL, such as `http://[`, on which Koa's parser throws. */
+function readPath(context: HttpContext): string {
   try {
-    context.path;
+    return context.path;
   } catch {
     throw invalid('a path or a URL', "the request's target", context.req.url);
   }
