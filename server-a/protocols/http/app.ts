@@ -13,8 +13,9 @@ import { routeProcess } from './routes/circle-by-path.ts';
 import { routeClassify } from './routes/classify.ts';
 import { HEALTH_PATHS, type Readiness, routeHealth } from './routes/health.ts';
 import { routePresets } from './routes/presets.ts';
+import { routeResult } from './routes/result.ts';
 import { routeSnippets } from './routes/snippets.ts';
-import { routeTasks } from './routes/status.ts';
+import { routeStatus } from './routes/status.ts';
 import { routeUpload } from './routes/upload.ts';
 
 /** Methods that change nothing, and whose answers browsers keep from the pages of others. */
@@ -35,7 +36,8 @@ export function createApp({ tasks, presets, settings, readiness, log }: AppOptio
   routeHealth(router, readiness);
   routeUpload(router, { tasks, presets, settings });
   routePresets(router, presets);
-  routeTasks(router, tasks);
+  routeStatus(router, tasks);
+  routeResult(router, tasks);
   routeClassify(router, tasks);
   routeProcess(router, tasks, settings);
   routeSnippets(router, tasks, settings);
