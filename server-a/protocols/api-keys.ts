@@ -1,15 +1,15 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { digestOf, matchesDigest } from '../../shared/constant-time.ts';
 import { DarkroomError } from '../../shared/errors.ts';
 
 /**
- * A check that passes when one of the keys a client gave is among `keys`, and always when there are none. Throws
- * UNAUTHENTICATED, saying where keys are `expected`. The comparison takes the same time for every wrong key.
+ * A check that passes when one of the client's keys is in `keys`, or when `keys` is empty. The check throws
+ * UNAUTHENTICATED, whose message says where keys are `expected`. It takes the same time for every wrong key.
  */
 export function apiKeyCheck(keys: readonly string[], expected: string): (given: readonly string[]) => void {
-  const digests = keys.map(digest);
+  const digests = keys.map(digestOf);
   return (given) => {
-    if (digests.length === 0 || given.some((key) => isAmong(digests, key))) return;
+    if (digests.length === 0 || given.some((key) => matchesAny(digests, key))) return;
     const received = given.length === 0 ? 'none' : 'another';
     throw new DarkroomError('UNAUTHENTICATED', `Expected an API key in ${expected}, received ${received}`);
   };
@@ -21,13 +21,7 @@ export function keysInHeaders(headers: IncomingHttpHeaders): string[] {
   return [bearer, headers['x-api-key']].flat().filter((key) => key !== undefined);
 }
 
-/** Compares with every key: stopping at the first match would tell its place in the list. */
-function isAmong(digests: readonly Buffer[], key: string): boolean {
-  const given = digest(key);
-  return digests.map((one) => timingSafeEqual(one, given)).includes(true);
-}
-
-/** Digests have one length, which timingSafeEqual needs. */
-function digest(key: string): Buffer {
-  return createHash('sha256').update(key).digest();
+/** Compares with every key: stopping at the first match would reveal its place in the list. */
+function matchesAny(digests: readonly Buffer[], key: string): boolean {
+  return digests.map((digest) => matchesDigest(digest, key)).includes(true);
 }

@@ -2,10 +2,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
 
 /**
- * Throws ORIGIN_NOT_ALLOWED for a request that comes from a web page of another host. Browsers let every page open a
- * WebSocket anywhere, and send forms anywhere, and say which page it was (RFC 6455, section 10.2; Fetch, section 3.2).
- * Programs say nothing, or name the host they call. `Sec-Fetch-Site`, which no page can set, holds where a proxy has
- * changed the host (https://www.w3.org/TR/fetch-metadata).
+ * Throws ORIGIN_NOT_ALLOWED for a request from a web page of another host. Browsers let every page open WebSockets and
+ * send forms to any host, and name the page's host in `Origin` (RFC 6455, section 10.2; Fetch, section 3.2). Programs
+ * send no `Origin`, or the host that they call. No page can set `Sec-Fetch-Site`, so it is trusted where a proxy has
+ * changed `Host` (https://www.w3.org/TR/fetch-metadata).
  */
 export function checkOrigin(headers: IncomingHttpHeaders): void {
   const { origin, host } = headers;

@@ -4,14 +4,14 @@ import { describeError, ERRORS, type ErrorCode } from '../../shared/errors.ts';
 
 /** Media type of every error (RFC 9457). */
 export const PROBLEM_TYPE = 'application/problem+json';
-/** Seconds after which a client may try again what may succeed later. */
+/** Value of Retry-After for errors that may pass, in seconds. */
 const RETRY_SECONDS = '1';
-/** What a 401 tells the client to send (RFC 9110, section 11.6.1). */
+/** Value of WWW-Authenticate, which a 401 must have (RFC 9110, section 11.6.1). */
 const CHALLENGE = 'Bearer realm="darkroom"';
-/** Milliseconds a client is read on after {@link refuseSocket}, so that it can read why. */
+/** Milliseconds between a refusal and the end of its connection: closing at once could reset it before it is read. */
 const LINGER_MS = 2_000;
 
-/** An error as clients read it (RFC 9457). `code` is the stable part, `type` says that `status` has no finer meaning. */
+/** An error as clients read it (RFC 9457). `code` is stable; `type` means that the status says all (section 4.2.1). */
 export interface Problem {
   readonly type: 'about:blank';
   readonly title: string;
@@ -21,13 +21,13 @@ export interface Problem {
   readonly task_id?: string;
 }
 
-/** The problem for any thrown thing, by the table in shared/errors.ts. */
+/** The problem for any thrown value, by the table in shared/errors.ts. */
 export function toProblem(error: unknown, taskId?: string): Problem {
   const { code, message } = describeError(error);
   const status = ERRORS[code].http;
   return {
     type: 'about:blank',
-    // Node names every status of the table but 499, which is nginx's.
+    // Node has a name for every status of the table except 499, which comes from nginx.
     title: STATUS_CODES[status] ?? 'Client Closed Request',
     status,
     detail: message,
@@ -36,7 +36,7 @@ export function toProblem(error: unknown, taskId?: string): Problem {
   };
 }
 
-/** The header fields that go with a problem over HTTP. */
+/** The header fields of a problem over HTTP. */
 export function problemHeaders({ status, code }: Problem): Record<string, string> {
   return {
     'Content-Type': PROBLEM_TYPE,
@@ -46,9 +46,9 @@ export function problemHeaders({ status, code }: Problem): Record<string, string
   };
 }
 
-/** Answers with the problem on a connection that Node gives no response for, and closes it a moment later. */
+/** Sends the problem on a connection for which Node has no response object, and closes it 2 s later at most. */
 export function refuseSocket(socket: Duplex, error: unknown): void {
-  // A client that has gone meanwhile needs no answer.
+  // The client may have disconnected; then there is nobody to answer.
   socket.on('error', () => undefined);
   socket.end(rawAnswer(toProblem(error)));
   socket.resume();

@@ -1,7 +1,7 @@
-/** A protocol that listens. */
+/** A listening protocol. */
 export interface Protocol {
-  /** What the greeting says of it, such as `gRPC      127.0.0.1:50051`. */
+  /** Its line in the start message, such as `gRPC      127.0.0.1:50051`. */
   readonly line: string;
-  /** Stops accepting, lets what is under way finish for `graceMs` milliseconds, then cuts it off. */
+  /** Stops accepting, waits `graceMs` milliseconds for requests in progress, then closes their connections. */
   close(graceMs: number): Promise<void>;
 }

@@ -19,14 +19,14 @@ describe('listening', () => {
     ['127.0.0.1', '127.0.0.1'],
     ['::1', '[::1]'],
   ] as const) {
-    it(`gives the address in use on ${ip}`, async () => {
+    it(`returns the address in use on ${ip}`, async () => {
       expect(await listenOn(server, { ip, port: 0, log }))
         .to.match(/:[1-9]\d*$/)
         .and.satisfy((address: string) => address.startsWith(`${shown}:`));
     });
   }
 
-  it('throws the error of the system when the address cannot be had', async () => {
+  it('throws the error of the system when the address is not available', async () => {
     const address = await listenOn(server, { ip: '127.0.0.1', port: 0, log });
     const port = Number(address.split(':')[1]);
     const failure: unknown = await listenOn(createServer(), { ip: '127.0.0.1', port, log }).catch(
@@ -36,11 +36,11 @@ describe('listening', () => {
     expect(failure).to.include({ port });
   });
 
-  it('logs a connection that cannot be accepted, and takes the next', async () => {
+  it('logs a connection that it cannot accept, and accepts the next', async () => {
     const address = await listenOn(server, { ip: '127.0.0.1', port: 0, log });
     // What Node makes of a failed accept(2).
     server.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE', syscall: 'accept' }));
-    expect(lines.at(-1)).to.include({ level: 50, msg: 'listener' });
+    expect(lines.at(-1)).to.include({ level: 50, msg: 'Server A could not accept a connection' });
     const socket = connect(Number(address.split(':')[1]), '127.0.0.1');
     expect(String((await once(socket, 'data'))[0])).to.equal('hello');
     await once(socket, 'close');

@@ -5,7 +5,7 @@ import { codeOf } from '../tasks/support.ts';
 describe('checkOrigin', () => {
   const outcome = (headers: Record<string, string>) => codeOf(() => checkOrigin(headers));
 
-  it('lets programs and pages of the same host through', async () => {
+  it('allows programs, and pages of the same host', async () => {
     for (const headers of [
       { host: 'photos.example:5454' },
       { host: 'photos.example:5454', origin: 'http://photos.example:5454' },
@@ -16,7 +16,7 @@ describe('checkOrigin', () => {
     }
   });
 
-  it('lets a page of the same origin through where a proxy has changed the host', async () => {
+  it('allows a page of the same origin behind a proxy that has changed the host', async () => {
     const headers = { host: '127.0.0.1:5454', origin: 'https://photos.example' };
     expect(await outcome({ ...headers, 'sec-fetch-site': 'same-origin' })).to.equal('none');
     for (const site of ['same-site', 'cross-site', 'none', '']) {
@@ -24,7 +24,7 @@ describe('checkOrigin', () => {
     }
   });
 
-  it('refuses pages of other hosts, of none, and what is no origin', async () => {
+  it('refuses pages of other hosts, pages without a host, and invalid origins', async () => {
     for (const origin of ['http://evil.example', 'null', '', 'photos.example', 'http://photos.example.evil.example']) {
       expect(await outcome({ host: 'photos.example', origin }), origin).to.equal('ORIGIN_NOT_ALLOWED');
     }
