@@ -10,7 +10,7 @@ export interface ListenOptions {
 }
 
 /**
- * Listens, and returns the address in use, such as `127.0.0.1:5454` or `[::1]:5454`. Throws the system's error, with its
+ * Listens, and returns the address in use, such as `127.0.0.1:5454` or `[::1]:5454`. Throws the system's error, with
  * code and port, when the address is not available. Later errors, such as a connection that cannot be accepted, are
  * logged, and the server goes on.
  */

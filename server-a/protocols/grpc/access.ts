@@ -2,12 +2,12 @@ import { type Metadata, ServerInterceptingCall, type ServerInterceptor } from '@
 import { apiKeyCheck, keysInHeaders } from '../api-keys.ts';
 import { toStatus } from './status.ts';
 
-/** Methods that need no key: they tell nothing of any task. */
+/** Methods that need no key: they reveal nothing about tasks. */
 const OPEN = /^\/grpc\.(health|reflection)\./;
 
 /**
- * Refuses calls without one of the keys, in the metadata `authorization` or `x-api-key`, before a message is read. Health
- * and reflection need none.
+ * Refuses a call before its first message is read when its metadata, `authorization` or `x-api-key`, has none of the
+ * keys. Health and reflection need no key.
  */
 export function requireApiKey(keys: readonly string[]): ServerInterceptor {
   const check = apiKeyCheck(keys, 'authorization: Bearer or x-api-key');

@@ -6,34 +6,36 @@ import type {
   ServerUnaryCall,
   ServerWritableStream,
 } from '@grpc/grpc-js';
-import { DarkroomError, describeError, ERRORS } from '../../../shared/errors.ts';
+import { DarkroomError, describeError, ERRORS, shuttingDown } from '../../../shared/errors.ts';
 import type { Logger } from '../../../shared/log.ts';
 import { abortOr } from '../../abort.ts';
 import { type CallStatus, toStatus } from './status.ts';
 
-/** The longest a Node timer can be set to, in milliseconds. */
-const MOST_MS = 2 ** 31 - 1;
+/** The longest delay of a Node timer, in milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Sends one message of a stream; resolves when the client's window has taken it. */
+/** Sends one message of a stream; resolves when HTTP/2 flow control has accepted it. */
 export type Send = (message: object) => Promise<void>;
 
-/** What one call carries through its work. */
+/** The state of one call. */
 export interface CallState {
-  /** Aborts when the client cancels or goes, when its deadline passes, and, for calls that wait, when the server closes. */
+  /**
+   * Aborts when the client cancels or disconnects and when its deadline passes; for calls that wait, also when the server
+   * closes.
+   */
   readonly signal: AbortSignal;
-  /** The task this call is about, once it is known. */
+  /** The call's task, once it is known; for the log. */
   taskId?: string;
 }
 
-/** What bounds calls. */
 export interface CallLimits {
-  /** Calls open at once, over all connections. */
-  readonly most: number;
+  /** Open calls, over all connections. */
+  readonly maxOpen: number;
   /** Milliseconds a client may take to send a stream of requests. */
   readonly requestMs: number;
 }
 
-/** How a call waits: one that waits for what may never come is cut short when the server closes. */
+/** A call that `waits` for an event, maybe for ever, ends when the server closes; a `brief` one may finish. */
 type Patience = 'brief' | 'waits';
 
 type Call = EventEmitter & Pick<ServerUnaryCall<unknown, object>, 'getDeadline' | 'getPath'>;
@@ -41,13 +43,13 @@ type Call = EventEmitter & Pick<ServerUnaryCall<unknown, object>, 'getDeadline' 
 interface Run {
   readonly call: Call;
   readonly patience: Patience;
-  /** Milliseconds for all of it. */
+  /** Milliseconds for the whole call. */
   readonly milliseconds: number;
   readonly work: (state: CallState) => Promise<void>;
   readonly fail: (status: CallStatus) => void;
 }
 
-/** Makes grpc-js handlers of functions that return or throw. What they throw becomes the status. */
+/** Makes grpc-js handlers from functions. An error that a function throws becomes the call's status. */
 export class Calls {
   readonly #limits: CallLimits;
   readonly #log: Logger;
@@ -95,29 +97,29 @@ export class Calls {
         await answer(call.request, (message) => write(call, message, state.signal), state);
         call.end();
       };
-      // This is how grpc-js takes a status for a stream.
+      // grpc-js reads a stream's status from its `error` event.
       const fail = (status: CallStatus) => call.emit('error', status);
       void this.#run({ call, patience, milliseconds: Number.POSITIVE_INFINITY, work, fail });
     };
   }
 
-  /** Ends the calls that wait, and all that will come and wait, with DRAINING. */
+  /** Ends the calls that wait, and later ones, with DRAINING. */
   close(): void {
     this.#isClosing = true;
-    for (const controller of this.#waiting) controller.abort(closing());
+    for (const controller of this.#waiting) controller.abort(shuttingDown());
   }
 
   async #run({ call, patience, milliseconds, work, fail }: Run): Promise<void> {
     const controller = new AbortController();
     const state: CallState = { signal: controller.signal };
-    const cancel = () => controller.abort(new DarkroomError('CANCELED', 'Expected a client that waits, received none'));
+    const cancel = () => controller.abort(new DarkroomError('CANCELED', 'The client canceled the call.'));
     call.once('cancelled', cancel);
     const timer = setTimeout(() => controller.abort(tooLate()), leastOf(milliseconds, call.getDeadline()));
     if (patience === 'waits') this.#waiting.add(controller);
     this.#open += 1;
     try {
-      if (this.#open > this.#limits.most) throw tooMany(this.#limits.most);
-      if (patience === 'waits' && this.#isClosing) throw closing();
+      if (this.#open > this.#limits.maxOpen) throw tooMany(this.#limits.maxOpen);
+      if (patience === 'waits' && this.#isClosing) throw shuttingDown();
       await work(state);
     } catch (error) {
       const reason = abortOr(error, controller.signal);
@@ -134,13 +136,13 @@ export class Calls {
   #logFailure(method: string, error: unknown, { taskId }: CallState): void {
     const { code } = describeError(error);
     const line = { err: error, task_id: taskId, method, code };
-    if (ERRORS[code].http < 500) this.#log.debug(line, 'call refused');
-    else if (error instanceof DarkroomError && code !== 'INTERNAL') this.#log.warn(line, 'call refused');
-    else this.#log.error(line, 'call failed');
+    if (ERRORS[code].http < 500) this.#log.debug(line, 'refused a gRPC call');
+    else if (error instanceof DarkroomError && code !== 'INTERNAL') this.#log.warn(line, 'could not serve a gRPC call');
+    else this.#log.error(line, 'a gRPC call failed unexpectedly');
   }
 }
 
-/** grpc-js never calls back for a message whose call was cancelled, so the signal ends the wait. */
+/** grpc-js never calls back for a message of a canceled call, so the signal ends the wait. */
 function write(call: ServerWritableStream<unknown, object>, message: object, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason);
@@ -155,17 +157,13 @@ function write(call: ServerWritableStream<unknown, object>, message: object, sig
 }
 
 function leastOf(milliseconds: number, deadline: Date | number): number {
-  return Math.max(0, Math.min(milliseconds, Number(deadline) - Date.now(), MOST_MS));
+  return Math.max(0, Math.min(milliseconds, Number(deadline) - Date.now(), MAX_TIMER_MS));
 }
 
 function tooLate(): DarkroomError {
-  return new DarkroomError('REQUEST_TIMEOUT', 'Expected the whole call in time, received only part of it');
+  return new DarkroomError('REQUEST_TIMEOUT', 'The call took too long.');
 }
 
-function tooMany(most: number): DarkroomError {
-  return new DarkroomError('RATE_LIMITED', `Expected at most ${most} calls at once, received more; try again later`);
-}
-
-function closing(): DarkroomError {
-  return new DarkroomError('DRAINING', 'Expected a server that goes on, received one that stops; try again later');
+function tooMany(maxOpen: number): DarkroomError {
+  return new DarkroomError('RATE_LIMITED', `The server has ${maxOpen} calls open, its limit. Try again later.`);
 }

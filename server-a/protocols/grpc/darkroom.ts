@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
-import { DarkroomError, expectedMessage, invalid } from '../../../shared/errors.ts';
+import { DarkroomError, expectedMessage, invalid, shuttingDown } from '../../../shared/errors.ts';
 import { hasEnded } from '../../../shared/task.ts';
 import type { Presets } from '../../tasks/presets.ts';
 import { openPicture, type PictureResult } from '../../tasks/result.ts';
@@ -9,10 +9,9 @@ import type { CallState, Calls, Send } from './calls.ts';
 import { readChunk, readOutputName, readSubmitOptions, readTaskId } from './requests.ts';
 import { dataMessage, pictureHeaderMessage, taskMessage } from './translate.ts';
 
-/** Bytes in one chunk of a result: a quarter of what a client takes at least (4 MiB), and few enough to hold for many. */
+/** Bytes in one chunk of a result: below every client's default limit of 4 MiB, and little memory for many clients. */
 const CHUNK_BYTES = 256 * 1024;
 
-/** What the service works on. */
 export interface ServiceParts {
   readonly tasks: Tasks;
   readonly presets: Presets;
@@ -35,7 +34,7 @@ export function darkroomService(parts: ServiceParts, calls: Calls): UntypedServi
   };
 }
 
-/** The id a request names, from then on in the call's log line, too. */
+/** The request's task id, which the call's log line then has, too. */
 function idOf(request: unknown, state: CallState): string {
   const id = readTaskId(request);
   state.taskId = id;
@@ -67,23 +66,23 @@ async function submit(
   }
 }
 
-function checkDeclared(bytes: number | null, most: number): void {
-  if (bytes === null || bytes <= most) return;
-  throw new DarkroomError('PAYLOAD_TOO_LARGE', expectedMessage(`at most ${most} bytes`, 'the picture', bytes));
+function checkDeclared(bytes: number | null, maxBytes: number): void {
+  if (bytes === null || bytes <= maxBytes) return;
+  throw new DarkroomError('PAYLOAD_TOO_LARGE', expectedMessage(`at most ${maxBytes} bytes`, 'the picture', bytes));
 }
 
 async function* chunksOf(requests: AsyncIterator<unknown>): AsyncGenerator<Uint8Array> {
   for (let next = await requests.next(); !next.done; next = await requests.next()) yield readChunk(next.value);
 }
 
-/** Sends each state of the task. Throws DRAINING when the server closes before the end. */
+/** Sends the task at each change, up to its end. Throws DRAINING when the server closes first. */
 async function watch(tasks: Tasks, id: string, send: Send, signal: AbortSignal): Promise<void> {
   for await (const task of tasks.watch(id, signal)) {
     await send(taskMessage(task));
     if (hasEnded(task.status)) return;
   }
   signal.throwIfAborted();
-  throw new DarkroomError('DRAINING', 'Expected a server that goes on, received one that stops; watch again later');
+  throw shuttingDown();
 }
 
 async function sendResult(tasks: Tasks, id: string, name: string | undefined, send: Send): Promise<void> {
@@ -99,7 +98,7 @@ async function sendPicture(picture: PictureResult, send: Send): Promise<void> {
     await send(pictureHeaderMessage(picture));
     for await (const chunk of chunks) await send({ chunk });
   } finally {
-    // Closes the file, too, also where the client has gone before the first message.
+    // This closes the file, too, also when the client disconnects before the first message.
     chunks.destroy();
   }
 }

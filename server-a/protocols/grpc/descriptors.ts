@@ -2,7 +2,7 @@ import type { PackageDefinition } from '@grpc/proto-loader';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
 import { z } from 'zod';
 
-// google/protobuf/descriptor.proto, as far as it is mended here; everything else is kept as it is.
+// The part of google/protobuf/descriptor.proto that is corrected here; everything else is kept as it is.
 
 const fieldSchema = z.looseObject({
   name: z.string(),
@@ -33,17 +33,17 @@ type Message = z.infer<typeof messageSchema>;
 type Field = z.infer<typeof fieldSchema>;
 
 /**
- * The files of loaded protos as the reflection service must give them. protobufjs, which proto-loader has them from,
- * leaves out what a file imports, names the entries of maps in a way of its own, and shows `optional` as a oneof; clients
- * that check what they are given, grpcurl among them, then refuse all of it.
+ * The descriptors of loaded .proto files, corrected for the reflection service. Those of protobufjs, which proto-loader
+ * uses, lack a file's imports, name map entries differently from protoc, and show `optional` as a oneof. Clients that
+ * validate descriptors, such as grpcurl, refuse them.
  */
-export function soundDescriptors(protos: PackageDefinition): PackageDefinition {
+export function correctDescriptors(protos: PackageDefinition): PackageDefinition {
   const files = filesOf(protos);
-  const fileDescriptorProtos = files.map((file) => encode(mendFile(file, files)));
+  const fileDescriptorProtos = files.map((file) => encode(correctFile(file, files)));
   return { files: { format: 'Protocol Buffer 3 EnumDescriptorProto', type: {}, fileDescriptorProtos } };
 }
 
-/** Each file once; every definition carries those of all. */
+/** Each file once: every definition contains the descriptors of all files. */
 function filesOf(protos: PackageDefinition): File[] {
   const files = new Map<string, File>();
   for (const { fileDescriptorProtos } of Object.values(protos)) {
@@ -56,24 +56,24 @@ function filesOf(protos: PackageDefinition): File[] {
   return [...files.values()];
 }
 
-function mendFile(file: File, files: readonly File[]): File {
+function correctFile(file: File, files: readonly File[]): File {
   const used = file.messageType.flatMap(({ field, nestedType }) =>
     [field, ...nestedType.map((one) => one.field)].flat(),
   );
-  const imported = files.filter((other) => other !== file && used.some((field) => isOf(other, field)));
+  const imported = files.filter((other) => other !== file && used.some((field) => declares(other, field)));
   return {
     ...file,
     dependency: imported.map(({ name }) => name),
-    messageType: file.messageType.map(mendMessage),
+    messageType: file.messageType.map(correctMessage),
   };
 }
 
-/** True for a field whose type stands in the file; types of the same package have their bare names. */
-function isOf(file: File, { typeName }: Field): boolean {
+/** True when another package's file declares the field's type. A type of the same package has its bare name. */
+function declares(file: File, { typeName }: Field): boolean {
   return file.messageType.some(({ name }) => typeName === `${file.package}.${name}`);
 }
 
-function mendMessage(message: Message): Message {
+function correctMessage(message: Message): Message {
   const entries = new Map<string, string>();
   for (const { name, options } of message.nestedType) {
     const field = message.field.find(({ typeName }) => typeName === name);
@@ -81,13 +81,13 @@ function mendMessage(message: Message): Message {
   }
   return {
     ...message,
-    field: message.field.map((field) => mendField(field, message, entries)),
+    field: message.field.map((field) => correctField(field, message, entries)),
     nestedType: message.nestedType.map((entry) => ({ ...entry, name: entries.get(entry.name) ?? entry.name })),
   };
 }
 
-/** protoc makes a oneof named `_field` of each `optional` field, too, but says so. */
-function mendField(field: Field, { oneofDecl }: Message, entries: ReadonlyMap<string, string>): Field {
+/** protoc also puts each `optional` field into a oneof named `_field`, but marks it with `proto3_optional`. */
+function correctField(field: Field, { oneofDecl }: Message, entries: ReadonlyMap<string, string>): Field {
   const oneof = field.oneofIndex === undefined ? undefined : oneofDecl[field.oneofIndex]?.name;
   return {
     ...field,
@@ -96,7 +96,7 @@ function mendField(field: Field, { oneofDecl }: Message, entries: ReadonlyMap<st
   };
 }
 
-/** `created_at` → `CreatedAtEntry`, as protoc has it. */
+/** `created_at` → `CreatedAtEntry`, protoc's name. */
 function entryName(field: string): string {
   const words = field.split('_').map((word) => word.slice(0, 1).toUpperCase() + word.slice(1));
   return `${words.join('')}Entry`;

@@ -3,7 +3,7 @@ import { FITS } from '../../../shared/operations/bounds.ts';
 import { FORMATS } from '../../../shared/operations/format.ts';
 import { TASK_STATUSES } from '../../../shared/task.ts';
 
-/** An enum of ours: its values are prefix and name, in capitals, and prefix + `UNSPECIFIED` for none. */
+/** An enum of darkroom.proto: a value is prefix + name in capitals; prefix + `UNSPECIFIED` stands for none. */
 interface ProtoEnum<Name extends string> {
   readonly prefix: string;
   readonly names: readonly Name[];
@@ -11,7 +11,7 @@ interface ProtoEnum<Name extends string> {
 
 export const FORMAT = { prefix: 'FORMAT_', names: FORMATS } satisfies ProtoEnum<string>;
 export const FIT = { prefix: 'FIT_', names: FITS } satisfies ProtoEnum<string>;
-/** The operations that the enum has; later ones are told by name alone. */
+/** The enum's operations. It gets no new ones: `operation_name` has them all. */
 export const OPERATION = { prefix: 'OPERATION_', names: ['resize', 'circle', 'classify'] } satisfies ProtoEnum<string>;
 export const TASK_STATUS = { prefix: 'TASK_STATUS_', names: TASK_STATUSES } satisfies ProtoEnum<string>;
 
@@ -20,12 +20,12 @@ export function enumValue<Name extends string>({ prefix }: ProtoEnum<Name>, name
   return prefix + (name ?? 'unspecified').toUpperCase();
 }
 
-/** As {@link enumValue}; a name that the enum does not have is its `UNSPECIFIED`. */
+/** Like {@link enumValue}, but `UNSPECIFIED` for a name that the enum does not have. */
 export function knownEnumValue({ prefix, names }: ProtoEnum<string>, name: string): string {
   return prefix + (names.includes(name) ? name : 'unspecified').toUpperCase();
 }
 
-/** `FORMAT_JPEG` → `jpeg`; `FORMAT_UNSPECIFIED` → undefined. A number of no name is refused. */
+/** Reads `FORMAT_JPEG` as `jpeg` and `FORMAT_UNSPECIFIED` as undefined; refuses a number that has no name. */
 export function enumSchema<Name extends string>({ prefix, names }: ProtoEnum<Name>) {
   return z.unknown().transform((value, context) => {
     if (value === `${prefix}UNSPECIFIED`) return undefined;

@@ -6,16 +6,16 @@ import type { Calls, Send } from './calls.ts';
 import { DARKROOM, IMAGE_PROCESSOR } from './protos.ts';
 import { readMessage } from './read-message.ts';
 
-/** Milliseconds between looks for those who watch. */
-const LOOK_MS = 500;
+/** Milliseconds between two checks for a client that watches. */
+const POLL_MS = 500;
 /** The empty name stands for the whole server. */
 const SERVICES: readonly string[] = ['', IMAGE_PROCESSOR, DARKROOM];
 
 const requestSchema = z.object({ service: z.string() });
 
 /**
- * `grpc.health.v1.Health`: SERVING while a task sent now would be done. The definition is grpc-health-check's; its
- * implementation keeps every name that anyone ever watched, and would have to be told of changes.
+ * `grpc.health.v1.Health`: SERVING while the server accepts tasks and can process them. Only the definition comes from
+ * grpc-health-check: its implementation never forgets a watched name, and does not ask for the status itself.
  */
 export function healthService(isReady: () => boolean, calls: Calls): UntypedServiceImplementation {
   const statusOf = () => (isReady() ? 'SERVING' : 'NOT_SERVING');
@@ -40,13 +40,13 @@ function checkKnown(service: string): void {
   throw new DarkroomError('NOT_FOUND', expectedMessage(`one of ${expected}`, 'service', service));
 }
 
-/** Sends the status now and at each change, until the client goes. */
+/** Sends the status now and at each change, until the client disconnects. */
 async function watch(statusOf: () => string, send: Send, signal: AbortSignal): Promise<void> {
-  let told = '';
+  let sent = '';
   for (;;) {
     const now = statusOf();
-    if (now !== told) await send({ status: now });
-    told = now;
-    await sleep(LOOK_MS, undefined, { signal });
+    if (now !== sent) await send({ status: now });
+    sent = now;
+    await sleep(POLL_MS, undefined, { signal });
   }
 }

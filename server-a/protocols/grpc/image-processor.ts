@@ -7,7 +7,7 @@ import { readMessage } from './read-message.ts';
 
 const requestSchema = z.object({ path: z.string(), size: z.int() });
 
-/** `service.ImageProcessor`, what existing clients speak. Paths below `pathRoot` alone are read and written. */
+/** `service.ImageProcessor`, for existing clients. Reads and writes only paths below `pathRoot`. */
 export function imageProcessorService(
   tasks: Tasks,
   pathRoot: string | undefined,

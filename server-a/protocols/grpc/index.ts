@@ -9,26 +9,26 @@ import type { Protocol } from '../protocol.ts';
 import { requireApiKey } from './access.ts';
 import { Calls } from './calls.ts';
 import { darkroomService } from './darkroom.ts';
-import { soundDescriptors } from './descriptors.ts';
+import { correctDescriptors } from './descriptors.ts';
 import { healthService } from './health.ts';
 import { imageProcessorService } from './image-processor.ts';
 import { Listener } from './listener.ts';
 import { paceReflection } from './paced-call.ts';
 import { DARKROOM, HEALTH, IMAGE_PROCESSOR, loadProtos, serviceOf } from './protos.ts';
 
-/** A chunk of 4 MiB, gRPC's usual bound on a message, with the few bytes around it. */
+/** A chunk of 4 MiB, gRPC's default limit for a message, and the few bytes around it. */
 const MESSAGE_BYTES = 4 * MEBIBYTE + 1024;
 
-/** grpc-js's names for what bounds a connection. */
+/** Limits of a connection, by grpc-js's names. */
 const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': MESSAGE_BYTES,
   'grpc.max_send_message_length': MESSAGE_BYTES,
   'grpc.max_concurrent_streams': 100,
-  // A client that is gone without a word is noticed after 40 s; one that has asked nothing for five minutes is let go.
+  // A dead connection is noticed after 40 s; one without a call for five minutes is closed.
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc.max_connection_idle_ms': 300_000,
-  // Its debugging records: nobody reads them here.
+  // grpc-js would otherwise record every call for debugging, which nothing here reads.
   'grpc.enable_channelz': 0,
 };
 
@@ -39,16 +39,16 @@ export interface GrpcOptions {
     ServerASettings,
     'ip' | 'grpcPort' | 'apiKeys' | 'pathRoot' | 'maxUploadMb' | 'maxConnections' | 'requestSeconds'
   >;
-  /** What the health service goes by. */
+  /** What the health service reports. */
   readonly readiness: () => { readonly store: string; readonly lanes: number };
   readonly log: Logger;
 }
 
-/** Serves gRPC, port 0 on a free one. Throws the system's error, with its code and port, when the address cannot be had. */
+/** Serves gRPC; port 0 picks a free port. Throws the system's error, with code and port, when it cannot listen. */
 export async function startGrpc({ tasks, presets, settings, readiness, log }: GrpcOptions): Promise<Protocol> {
   const { ip, grpcPort, apiKeys, pathRoot, maxUploadMb, maxConnections, requestSeconds } = settings;
   const protos = await loadProtos();
-  const calls = new Calls({ most: maxConnections, requestMs: requestSeconds * 1000 }, log);
+  const calls = new Calls({ maxOpen: maxConnections, requestMs: requestSeconds * 1000 }, log);
   const isReady = () => {
     const { store, lanes } = readiness();
     return store === 'open' && lanes > 0;
@@ -60,7 +60,7 @@ export async function startGrpc({ tasks, presets, settings, readiness, log }: Gr
     darkroomService({ tasks, presets, maxUploadBytes: maxUploadMb * MEBIBYTE }, calls),
   );
   server.addService(serviceOf(protos, HEALTH), healthService(isReady, calls));
-  new ReflectionService(soundDescriptors(protos)).addToServer(server);
+  new ReflectionService(correctDescriptors(protos)).addToServer(server);
   const listener = await Listener.listen(server, { ip, port: grpcPort, maxConnections, log });
   return {
     line: `gRPC      ${listener.address}`,

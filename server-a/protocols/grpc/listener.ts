@@ -4,13 +4,13 @@ import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import { type ListenOptions, listenOn } from '../listen.ts';
 
 export interface ListenerOptions extends ListenOptions {
-  /** Connections open at once. */
+  /** Open connections. */
   readonly maxConnections: number;
 }
 
 /**
- * The port, bound by us and not by grpc-js, which knows no bound on connections, tells a failure to listen only in words,
- * and without channelz cannot destroy the connections it has.
+ * The listening port. It is not bound by grpc-js, which does not limit connections, reports a failure to listen without
+ * its code, and cannot destroy connections without channelz.
  */
 export class Listener {
   readonly #grpc: GrpcServer;
@@ -26,7 +26,7 @@ export class Listener {
     this.address = address;
   }
 
-  /** Serves on the address. Throws the system's error, with its code and port, when it cannot be had. */
+  /** Throws the system's error, with its code and port, when the address is not available. */
   static async listen(grpc: GrpcServer, options: ListenerOptions): Promise<Listener> {
     const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
     const server = createServer({ noDelay: true });
@@ -40,7 +40,7 @@ export class Listener {
     return new Listener(grpc, server, sockets, await listenOn(server, options));
   }
 
-  /** Stops accepting, tells clients to go (GOAWAY), and destroys the connections that are left after the grace. */
+  /** Stops accepting, sends GOAWAY to clients, and destroys the connections still open after `graceMs` milliseconds. */
   async close(graceMs: number): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();

@@ -1,8 +1,8 @@
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 
 /**
- * Reads a stream's next request only when its answers so far have been taken: the reflection service answers without
- * looking whether the client reads, and would keep the answers of one that does not.
+ * Backpressure for the reflection service, which ignores it and would keep every answer that the client does not read:
+ * the next request of a stream is read when all answers so far have been sent.
  */
 export const paceReflection: ServerInterceptor = ({ path }, call) =>
   path.startsWith('/grpc.reflection.') ? new PacedCall(call) : new ServerInterceptingCall(call);

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { invalid } from '../../../shared/errors.ts';
 
-/** Reads a message by a schema. Throws BAD_REQUEST that names the first field that is not what it should be. */
+/** Reads a message by a schema. Throws BAD_REQUEST that names the first invalid field. */
 export function readMessage<Schema extends z.ZodType>(schema: Schema, message: unknown): z.infer<Schema> {
   const parsed = schema.safeParse(message);
   if (parsed.success) return parsed.data;

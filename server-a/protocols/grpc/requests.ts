@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DarkroomError, expectedMessage, invalid } from '../../../shared/errors.ts';
+import { DarkroomError, expectedMessage } from '../../../shared/errors.ts';
 import { circleParameters } from '../../../shared/operations/circle.ts';
 import { classifyParameters, DEFAULT_TOP_K } from '../../../shared/operations/classify.ts';
 import type { OutputSpec } from '../../../shared/operations/index.ts';
@@ -13,7 +13,7 @@ import { enumSchema, FIT, FORMAT } from './enums.ts';
 import { readMessage } from './read-message.ts';
 import { readStruct, structMessage } from './struct.ts';
 
-// The messages as proto-loader gives them; bounds are the operations' own, in shared/operations.
+// Messages in the form that proto-loader gives them. Ranges are checked by the schemas in shared/operations.
 
 const encodingMessage = z
   .object({ format: enumSchema(FORMAT), quality: z.number().optional(), grayscale: z.boolean() })
@@ -42,17 +42,16 @@ const chunkMessage = z.object({ chunk: z.instanceof(Uint8Array) });
 const taskIdMessage = z.object({ task_id: z.string() });
 const resultMessage = taskIdMessage.extend({ name: z.string() });
 
-/** What a picture is to become, and what the client calls it. */
 export interface SubmitOptions {
   readonly filename: string | null;
-  /** What the client declares; null when it does not. */
+  /** Declared by the client; null when it declares none. */
   readonly bytes: number | null;
   readonly specs: readonly OutputSpec[];
 }
 
 type Options = z.infer<typeof firstMessage>['options'];
 
-/** The options of a `SubmitRequest`, which the first must be. Throws BAD_REQUEST. */
+/** The options in the first `SubmitRequest`. Throws BAD_REQUEST. */
 export function readSubmitOptions(message: unknown, presets: Presets): SubmitOptions {
   const { options } = readMessage(firstMessage, message);
   const { filename, bytes = null } = options;
@@ -66,13 +65,14 @@ function readSpecs(options: Options, presets: Presets): OutputSpec[] {
   if (circle !== null) flat.push(toCircle(circle));
   if (classify !== null) flat.push(toClassify(classify));
   if (outputs.length === 0 && names.length === 0) {
-    if (flat.length === 0) throw invalid('outputs, presets, or one of resize, circle and classify', 'options', 'none');
-    return flat;
+    if (flat.length > 0) return flat;
+    const expected = 'outputs, presets, or at least one of resize, circle and classify';
+    throw new DarkroomError('BAD_REQUEST', `Expected ${expected} in the options, received none of them`);
   }
   const [misplaced] = flat;
   if (misplaced !== undefined) {
-    const message = `Expected no ${misplaced.operation} beside outputs and presets, which describe every output, received both`;
-    throw new DarkroomError('BAD_REQUEST', message);
+    const expected = `no ${misplaced.operation} beside outputs and presets, which describe every output`;
+    throw new DarkroomError('BAD_REQUEST', `Expected ${expected}, received both`);
   }
   const listed = outputs.map(({ name, operation, parameters }) => {
     return { ...readStruct(parameters), name, operation: operation === '' ? undefined : operation };
@@ -86,11 +86,15 @@ function readSpecs(options: Options, presets: Presets): OutputSpec[] {
 function toResize({ scale_factor, box, encoding }: z.infer<typeof resizeMessage>): OutputSpec {
   const { width, height, fit } = box ?? {};
   if (scale_factor === undefined && width === undefined && height === undefined) {
-    throw invalid('scale_factor, or a box with width or height', 'resize', 'neither');
+    const message = 'Expected scale_factor, or a box with width or height, for resize, received neither';
+    throw new DarkroomError('BAD_REQUEST', message);
   }
   const parameters = readParameters(resizeParameters, { scale_factor, width, height, fit, ...encoding });
   const contradiction = resizeContradiction(parameters);
-  if (contradiction !== null) throw invalid(contradiction.expected, 'resize', contradiction.received);
+  if (contradiction !== null) {
+    const { expected, received } = contradiction;
+    throw new DarkroomError('BAD_REQUEST', `Expected ${expected} for resize, received ${received}`);
+  }
   return { name: 'resize', operation: 'resize', ...parameters };
 }
 
@@ -103,12 +107,12 @@ function toClassify({ top_k }: z.infer<typeof classifyMessage>): OutputSpec {
   return { name: 'classify', operation: 'classify', ...parameters };
 }
 
-/** The bytes of a `SubmitRequest` after the first. Throws BAD_REQUEST. */
+/** The bytes in a later `SubmitRequest`. Throws BAD_REQUEST. */
 export function readChunk(message: unknown): Uint8Array {
   return readMessage(chunkMessage, message).chunk;
 }
 
-/** The id a request names. Throws TASK_NOT_FOUND for what cannot be one. */
+/** The task id of a request. Throws TASK_NOT_FOUND for a text that cannot be one. */
 export function readTaskId(message: unknown): string {
   const { task_id } = readMessage(taskIdMessage, message);
   const id = taskIdSchema.safeParse(task_id);
@@ -116,7 +120,7 @@ export function readTaskId(message: unknown): string {
   throw new DarkroomError('TASK_NOT_FOUND', expectedMessage('the id of a known task', 'task_id', task_id));
 }
 
-/** The output a `ResultRequest` names, or undefined for the first picture. */
+/** The output's name in a `ResultRequest`, or undefined for the first picture. */
 export function readOutputName(message: unknown): string | undefined {
   const { name } = readMessage(resultMessage, message);
   return name === '' ? undefined : name;

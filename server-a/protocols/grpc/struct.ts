@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
-// google.protobuf.Struct (https://protobuf.dev/reference/protobuf/google.protobuf/#struct) as proto-loader gives it and
-// takes it: each value is an object with one member, named for its kind.
+// google.protobuf.Struct (https://protobuf.dev/reference/protobuf/google.protobuf/#struct) as proto-loader represents
+// it: each value is an object with one member, which is named for the value's kind.
 
 const valueSchema = z.looseObject({
   nullValue: z.unknown().optional(),
@@ -14,10 +14,10 @@ const valueSchema = z.looseObject({
 const structSchema = z.object({ fields: z.record(z.string(), valueSchema).default({}) });
 const listSchema = z.object({ values: z.array(valueSchema).default([]) });
 
-/** A Struct, as it comes in a message. */
+/** A Struct in a message. */
 export const structMessage = structSchema.nullable().optional();
 
-/** The JSON object of a Struct; an absent one is empty. Throws BAD_REQUEST for what is none. */
+/** A Struct as a JSON object; an absent Struct is an empty object. */
 export function readStruct(struct: z.infer<typeof structMessage>): Record<string, unknown> {
   const entries = Object.entries(struct?.fields ?? {});
   return Object.fromEntries(entries.map(([name, value]) => [name, fromValue(value)]));

@@ -4,7 +4,7 @@ import type { PictureResult } from '../../tasks/result.ts';
 import { enumValue, FORMAT, knownEnumValue, OPERATION, TASK_STATUS } from './enums.ts';
 import { toStruct } from './struct.ts';
 
-/** The record as a `darkroom.v1.Task`. Null stands for what is not there. */
+/** The record as a `darkroom.v1.Task`; absent fields are null. */
 export function taskMessage(task: Task): object {
   return {
     task_id: task.task_id,
@@ -22,12 +22,12 @@ export function taskMessage(task: Task): object {
   };
 }
 
-/** A `ResultResponse` that announces a picture. */
+/** The first `ResultResponse` of a picture. */
 export function pictureHeaderMessage({ mediaType, bytes, sha256 }: PictureResult): object {
   return { picture: { media_type: mediaType, bytes, sha256 } };
 }
 
-/** What an output that is no picture gave, as the member of a message: `labels` for a classification, else `data`. */
+/** The result of an output without a picture, as a message's member: `labels` of a classification, otherwise `data`. */
 export function dataMessage(output: TaskOutput): object {
   const classification = readClassification(output);
   if (classification !== null) return { labels: classification };

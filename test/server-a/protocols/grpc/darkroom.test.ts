@@ -82,11 +82,15 @@ describe('darkroom.v1.Darkroom', () => {
     });
 
     const refused: readonly (readonly [name: string, options: object, details: RegExp])[] = [
-      ['no operation', {}, /one of resize, circle and classify for options, received 'none'/],
+      [
+        'no output',
+        {},
+        /^Expected outputs, presets, or at least one of resize, circle and classify in the options, received none of them$/,
+      ],
       ['a factor beyond 10', { resize: { scale_factor: 11 } }, /a number in \(0, 10\] for scale_factor, received 11/],
       ['a factor of 0', { resize: { scale_factor: 0 } }, /a number in \(0, 10\] for scale_factor, received 0/],
       ['an infinite factor', { resize: { scale_factor: Infinity } }, /scale_factor/],
-      ['a resize without a size', { resize: {} }, /scale_factor, or a box/],
+      ['a resize without a size', { resize: {} }, /a box with width or height, for resize, received neither$/],
       ['an empty box', { resize: { box: {} } }, /scale_factor, or a box/],
       ['a width of 0', { resize: { box: { width: 0 } } }, /a whole number in \[1, 16384\] for width, received 0/],
       [

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
 import { z } from 'zod';
-import { soundDescriptors } from '../../../../server-a/protocols/grpc/descriptors.ts';
+import { correctDescriptors } from '../../../../server-a/protocols/grpc/descriptors.ts';
 import { loadProtos } from '../../../../server-a/protocols/grpc/protos.ts';
 
 const fileSchema = z.object({
@@ -20,7 +20,7 @@ describe('reflection descriptors', () => {
   let files: z.infer<typeof fileSchema>[];
 
   before(async () => {
-    const { files: all } = soundDescriptors(await loadProtos());
+    const { files: all } = correctDescriptors(await loadProtos());
     const encoded = z.array(z.instanceof(Buffer)).parse(all?.['fileDescriptorProtos']);
     const { FileDescriptorProto } = descriptor;
     files = encoded.map((bytes) => fileSchema.parse(FileDescriptorProto.toObject(FileDescriptorProto.decode(bytes))));

@@ -41,7 +41,7 @@ describe('gRPC', () => {
       details: 'Darkroom failed; its log has the reason.',
       darkroom: 'INTERNAL',
     });
-    const line = lines.find(({ msg }) => msg === 'call failed');
+    const line = lines.find(({ msg }) => msg === 'a gRPC call failed unexpectedly');
     expect(line)
       .to.include({ task_id, method: `/${DARKROOM}/Get` })
       .and.to.have.property('err');
@@ -83,8 +83,8 @@ describe('gRPC', () => {
       await protocol.close(60_000);
     }
     expect(lines.map(({ level, msg, code }) => [level, msg, code])).to.deep.equal([
-      [20, 'call refused', 'CANCELED'],
-      [50, 'call failed', 'INTERNAL'],
+      [20, 'refused a gRPC call', 'CANCELED'],
+      [50, 'a gRPC call failed unexpectedly', 'INTERNAL'],
     ]);
     expect(JSON.stringify(lines[1])).to.contain('secret');
   });
