@@ -13,14 +13,14 @@ const CLASSIFY: OutputSpec = { name: 'classify', operation: 'classify', top_k: 1
 export interface AnswererOptions {
   readonly tasks: Pick<Tasks, 'submitUrls'>;
   readonly pictures: KeptPictures;
-  /** Null when nothing is published. */
+  /** Null when the server does not publish classes. */
   readonly publisher: Publisher | null;
   readonly apiKeys: readonly string[];
 }
 
 /**
- * Lists of URLs and kept pictures on one socket, told apart by shape (docs/zeromq.md): a request without `operation` is a
- * list. The answerer throws what the task API throws, and UNAUTHENTICATED.
+ * Answers lists of URLs and requests for kept pictures on one socket (docs/zeromq.md): a request without `operation`
+ * is a list. The answerer throws what `Tasks` throws, and UNAUTHENTICATED.
  */
 export function createAnswerer({ tasks, pictures, publisher, apiKeys }: AnswererOptions): Answerer {
   const checkKey = apiKeyCheck(apiKeys, 'the member api_key');
@@ -31,7 +31,7 @@ export function createAnswerer({ tasks, pictures, publisher, apiKeys }: Answerer
   ]);
   const list: Answerer = async (request) => {
     const urls = readUrlList(request['urls']);
-    if (publisher === null) throw unpublished();
+    if (publisher === null) throw notPublishing();
     const { length } = await publisher.announce(() => tasks.submitUrls(urls, [CLASSIFY], AUDIENCE));
     return { status: 'received', num_urls: length };
   };
@@ -47,7 +47,7 @@ function keysOf({ api_key: key }: Request): string[] {
   return typeof key === 'string' ? [key] : [];
 }
 
-function unpublished(): DarkroomError {
-  const message = 'Expected a server that publishes classes, received one without --zeromq-pub-port';
+function notPublishing(): DarkroomError {
+  const message = 'The server publishes no classes: it was started without --zeromq-pub-port.';
   return new DarkroomError('BACKEND_UNAVAILABLE', message);
 }

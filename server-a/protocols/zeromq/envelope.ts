@@ -1,18 +1,18 @@
-/** Routing ids a request may have come through; an answer repeats them all. */
+/** The most routing ids in an envelope; the answer repeats them all. */
 const MOST_HOPS = 8;
 
-/** A request as it came on a ROUTER socket. */
+/** A request from a ROUTER socket. */
 export interface Incoming {
-  /** Names who asks: the connection it came on and, where that is a proxy's, every hop before it. */
+  /** Identifies the client: its connection and, behind a proxy, every hop before it. */
   readonly client: string;
-  /** What the answer begins with. */
+  /** The first frames of the answer. */
   readonly envelope: readonly Buffer[];
   readonly body: readonly Buffer[];
 }
 
 /**
- * Takes a message apart as a REP socket does: everything up to the first empty frame, and that one, is the envelope (ZeroMQ
- * RFC 28, "Request-Reply"). Null for a message that a REP socket, too, would drop: no empty frame, or nothing after it.
+ * Splits a message like a REP socket: the envelope ends with the first empty frame (ZeroMQ RFC 28, "Request-Reply").
+ * Null for a message that a REP socket would drop: it has no empty frame, or nothing after it.
  */
 export function openEnvelope(frames: readonly Buffer[]): Incoming | null {
   const delimiter = frames.findIndex((frame, index) => index > 0 && frame.length === 0);

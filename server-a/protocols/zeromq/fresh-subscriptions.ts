@@ -1,6 +1,6 @@
-/** Milliseconds for which results wait for a subscription, and for which a subscription counts as fresh. */
+/** Milliseconds that results wait for a subscription, and that a subscription counts as fresh. */
 export const HOLD_MS = 300;
-/** Milliseconds without another list or subscription after which a fresh subscription is taken for the list's own. */
+/** Milliseconds without another list or subscription after which a fresh subscription counts as the list's own. */
 const QUIET_MS = 100;
 
 interface WaitingList {
@@ -10,22 +10,23 @@ interface WaitingList {
 }
 
 /**
- * Says when the client that sent a list can hear its results: when a fresh subscription has come, or {@link HOLD_MS} have
- * passed. A subscription does not say whose it is; so while others come, as when many clients start at once, none is believed.
+ * Decides when the client of a list can receive its results: after a fresh subscription, or after {@link HOLD_MS}. A
+ * subscription does not identify its client. So while more of them arrive, because many clients start at once, none
+ * counts.
  */
 export class FreshSubscriptions {
   readonly #lists = new Set<WaitingList>();
-  #latest = Number.NEGATIVE_INFINITY;
+  #latestMs = Number.NEGATIVE_INFINITY;
   #quiet: NodeJS.Timeout | undefined;
 
-  /** A subscription has come. */
+  /** Records a subscription that has just arrived. */
   arrived(): void {
-    this.#latest = performance.now();
+    this.#latestMs = performance.now();
     for (const list of this.#lists) list.hasSubscriber = true;
-    this.#listen();
+    this.#restartQuiet();
   }
 
-  /** Resolves when the results of a list that has come now may go out. */
+  /** Resolves when the results of a list that has just arrived may be published. Never rejects. */
   await(): Promise<void> {
     return new Promise((resolve) => {
       const go = () => {
@@ -36,20 +37,21 @@ export class FreshSubscriptions {
       const list: WaitingList = {
         go,
         overdue: setTimeout(go, HOLD_MS),
-        hasSubscriber: performance.now() - this.#latest < HOLD_MS,
+        hasSubscriber: performance.now() - this.#latestMs < HOLD_MS,
       };
       this.#lists.add(list);
-      this.#listen();
+      this.#restartQuiet();
     });
   }
 
-  /** Lets everything go. */
+  /** Resolves every wait now. */
   close(): void {
     clearTimeout(this.#quiet);
     for (const { go } of this.#lists) go();
   }
 
-  #listen(): void {
+  /** Each list and each subscription starts the quiet time again. */
+  #restartQuiet(): void {
     clearTimeout(this.#quiet);
     if (this.#lists.size === 0) return;
     this.#quiet = setTimeout(() => {

@@ -9,7 +9,7 @@ import { Publisher } from './publisher.ts';
 import { Requests } from './requests.ts';
 import { bindPublisher, bindRouter, maxRequestBytes, type SocketSettings } from './sockets.ts';
 
-/** How many requests of the largest size may be in hand at once. */
+/** Requests of the largest size that may be in progress at once. */
 const LARGEST_AT_ONCE = 4;
 
 export interface ZeromqOptions {
@@ -20,8 +20,8 @@ export interface ZeromqOptions {
 }
 
 /**
- * The REP-compatible socket and the one that publishes (docs/zeromq.md). Without a port for publications no list is taken. Throws the system's error, with code and port, when
- * it cannot listen; nothing stays open then.
+ * Serves the REP-compatible socket and the PUB socket (docs/zeromq.md). Without a port to publish on, lists are
+ * refused. Throws the system's error, with code and port, when it cannot listen; nothing stays open then.
  */
 export async function startZeromq({ tasks, presets, settings, log }: ZeromqOptions): Promise<Protocol> {
   const { router, xpub } = await bindSockets(settings);

@@ -1,20 +1,20 @@
 import { Readable } from 'node:stream';
-import { DarkroomError, invalid } from '../../../shared/errors.ts';
+import { DarkroomError, invalid, shuttingDown } from '../../../shared/errors.ts';
 import { DEFAULT_TOP_K } from '../../../shared/operations/classify.ts';
 import type { OutputSpec } from '../../../shared/operations/index.ts';
 import { ORIGINAL } from '../../../shared/operations/outputs.ts';
+import { Semaphore } from '../../../shared/semaphore.ts';
 import { hasEnded } from '../../../shared/task.ts';
 import type { Presets } from '../../tasks/presets.ts';
 import type { Tasks } from '../../tasks/tasks.ts';
 import { pictureAnswer } from './picture-answer.ts';
-import { Places } from './places.ts';
 import { type Request, readImageData, readImageId, readName, readSide, readSpecs } from './request.ts';
 
-/** Pictures whose bytes are in memory at once, as they come in and as they go out. */
-const PICTURES_AT_ONCE = 4;
-/** Seconds a resize may take, waiting included. */
+/** Pictures in memory at once, received and sent ones together. */
+const PICTURES_IN_MEMORY = 4;
+/** Seconds a resize may take, including the time in the queue. */
 const RESIZE_SECONDS = 300;
-/** Bytes given to the spool at once. */
+/** Bytes of one write to the spool. */
 const PIECE_BYTES = 1024 * 1024;
 const CLASSIFY: OutputSpec = { name: 'classify', operation: 'classify', top_k: DEFAULT_TOP_K };
 const RESIZE = 'resize';
@@ -22,14 +22,14 @@ const RESIZE = 'resize';
 export interface KeptPicturesOptions {
   readonly tasks: Tasks;
   readonly presets: Presets;
-  /** When it aborts, pictures that come in are given up, and resizes are waited for no longer. */
+  /** Aborts when the server closes: uploads and waits for resizes then end. */
   readonly signal: AbortSignal;
 }
 
-/** Pictures handed in, given back and resized (docs/zeromq.md). */
+/** Uploads, returns and resizes pictures that the server keeps (docs/zeromq.md). */
 export class KeptPictures {
   readonly #options: KeptPicturesOptions;
-  readonly #places = new Places(PICTURES_AT_ONCE);
+  readonly #memory = new Semaphore(PICTURES_IN_MEMORY);
 
   constructor(options: KeptPicturesOptions) {
     this.#options = options;
@@ -38,7 +38,7 @@ export class KeptPictures {
   /** Throws BAD_REQUEST and what {@link Tasks.receive} and {@link Tasks.submit} throw. */
   async upload(request: Request): Promise<object> {
     const specs = readSpecs(request, this.#options.presets) ?? [CLASSIFY];
-    const { task_id } = await this.#places.use(() => this.#keep(readImageData(request), specs));
+    const { task_id } = await this.#memory.use(() => this.#keep(readImageData(request), specs));
     return { status: 'success', message: 'Image uploaded successfully', image_id: task_id };
   }
 
@@ -74,7 +74,7 @@ export class KeptPictures {
   async #pictureOf(id: string, name: string): Promise<object> {
     const result = await this.#options.tasks.result(id, name);
     if (result.kind !== 'picture') throw invalid('the name of a picture', 'name', name);
-    return this.#places.use(() => pictureAnswer(result.path, result.bytes));
+    return this.#memory.use(() => pictureAnswer(result.path, result.bytes));
   }
 }
 
@@ -83,7 +83,6 @@ function* pieces(bytes: Buffer): Generator<Buffer> {
 }
 
 function unfinished(signal: AbortSignal): DarkroomError {
-  if (signal.aborted)
-    return new DarkroomError('DRAINING', 'Expected a server that runs, received one that is stopping');
-  return new DarkroomError('TIMEOUT', `Expected a resize within ${RESIZE_SECONDS} seconds, received none`);
+  if (signal.aborted) return shuttingDown();
+  return new DarkroomError('TIMEOUT', `The resize was not done within ${RESIZE_SECONDS} seconds.`);
 }

@@ -2,12 +2,13 @@ import { type FileHandle, open } from 'node:fs/promises';
 
 const HEAD = Buffer.from('{"status":"success","image_data":"');
 const TAIL = Buffer.from('"}');
-/** Bytes read at once; a multiple of three, so that each piece is base64 of its own. */
+/** Bytes of one read; a multiple of three, so that the base64 of the pieces can be joined. */
 const PIECE_BYTES = 3 * 256 * 1024;
 
 /**
- * `{"status":"success","image_data":"<base64>"}` of a file that has `bytes` bytes, piece by piece: a large picture is no text
- * that JavaScript could hold, and the others want their turns in between. Throws when the file is shorter.
+ * `{"status":"success","image_data":"<base64>"}` of a file of `bytes` bytes. The file is read in pieces: a large
+ * picture exceeds the longest JavaScript string, and other requests get the event loop between two pieces. Throws an
+ * Error when the file is shorter.
  */
 export async function pictureAnswer(path: string, bytes: number): Promise<Buffer> {
   const answer = Buffer.allocUnsafe(HEAD.length + Math.ceil(bytes / 3) * 4 + TAIL.length);
@@ -31,7 +32,7 @@ export async function pictureAnswer(path: string, bytes: number): Promise<Buffer
 async function readWhole(file: FileHandle, piece: Buffer): Promise<void> {
   for (let offset = 0; offset < piece.length; ) {
     const { bytesRead } = await file.read(piece, offset, piece.length - offset);
-    if (bytesRead === 0) throw new Error('Expected the file as long as it was, received less');
+    if (bytesRead === 0) throw new Error('The stored picture is shorter than its record says.');
     offset += bytesRead;
   }
 }

@@ -7,9 +7,9 @@ import { FreshSubscriptions, HOLD_MS } from './fresh-subscriptions.ts';
 import { publicationOf } from './publication.ts';
 import { Sender } from './sender.ts';
 
-/** Who is told of each listed URL's end. */
+/** The subscriber of the endings of tasks for listed URLs, by its name in the outbox. */
 export const AUDIENCE = 'zeromq';
-/** First byte of a message that subscribes (ZeroMQ RFC 29, "Publish-Subscribe"). */
+/** First byte of a subscription message (ZeroMQ RFC 29, "Publish-Subscribe"). */
 const SUBSCRIBE = 1;
 
 export interface PublisherOptions {
@@ -19,17 +19,17 @@ export interface PublisherOptions {
 }
 
 /**
- * Publishes the end of every listed URL, once, and acknowledges it. The first results of a list wait until whoever sent it
- * can hear them.
+ * Publishes a message for every listed URL whose task has ended, then acknowledges it: at-least-once across restarts,
+ * once per process. The first results of a list are held until its client has subscribed.
  */
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #sender: Sender;
   readonly #subscriptions = new FreshSubscriptions();
   readonly #stop = new AbortController();
-  /** Lists whose ids are not known yet. */
-  readonly #coming = new Set<Promise<unknown>>();
-  /** Ends that are kept back, by the ids of the lists that wait. */
+  /** Lists that are being stored, whose task ids are not known yet. */
+  readonly #storing = new Set<Promise<unknown>>();
+  /** Ended tasks of lists whose results are held, by task id: one array for each list. */
   readonly #held = new Map<string, Task[]>();
   readonly #publishing = new Set<Promise<void>>();
   readonly #loops: Promise<unknown>;
@@ -37,24 +37,28 @@ export class Publisher {
   constructor(options: PublisherOptions) {
     this.#options = options;
     this.#sender = new Sender(options.socket);
-    this.#loops = Promise.all([this.#hear(), this.#follow()].map((loop) => loop.catch((error) => this.#failed(error))));
+    this.#loops = Promise.all(
+      [this.#readSubscriptions(), this.#readEndings()].map((loop) => loop.catch((error) => this.#failed(error))),
+    );
   }
 
-  /** Stores a list by `store`, keeping back its results until they can be heard. Gives what `store` gives. */
+  /**
+   * Stores a list with `store`, and holds its results until its client has subscribed. Returns what `store` returns.
+   */
   async announce(store: () => Promise<readonly Task[]>): Promise<readonly Task[]> {
-    const heard = this.#subscriptions.await();
+    const subscribed = this.#subscriptions.await();
     const storing = store();
-    const coming = storing.then(
-      (tasks) => this.#hold(tasks, heard),
+    const held = storing.then(
+      (tasks) => this.#hold(tasks, subscribed),
       () => undefined,
     );
-    this.#coming.add(coming);
-    await coming;
-    this.#coming.delete(coming);
+    this.#storing.add(held);
+    await held;
+    this.#storing.delete(held);
     return storing;
   }
 
-  /** Publishes nothing more; what is owed is published when the service starts again. */
+  /** Stops publishing. Unacknowledged endings are published after the next start. */
   async close(): Promise<void> {
     this.#stop.abort();
     this.#held.clear();
@@ -64,30 +68,29 @@ export class Publisher {
     await this.#loops;
   }
 
-  #hold(tasks: readonly Task[], heard: Promise<void>): void {
-    const ends: Task[] = [];
-    for (const { task_id } of tasks) this.#held.set(task_id, ends);
-    // FreshSubscriptions.await never rejects.
-    void heard.then(() => {
+  #hold(tasks: readonly Task[], subscribed: Promise<void>): void {
+    const ended: Task[] = [];
+    for (const { task_id } of tasks) this.#held.set(task_id, ended);
+    // `subscribed` never rejects.
+    void subscribed.then(() => {
       if (this.#stop.signal.aborted) return;
       for (const { task_id } of tasks) this.#held.delete(task_id);
-      for (const task of ends) this.#publish(task);
+      for (const task of ended) this.#publish(task);
     });
   }
 
-  /** Hears of subscriptions until the socket closes. */
-  async #hear(): Promise<void> {
+  async #readSubscriptions(): Promise<void> {
     for await (const [message] of this.#options.socket) {
       if (message?.[0] === SUBSCRIBE) this.#subscriptions.arrived();
     }
   }
 
-  /** Those who wait for results of before connect again first. */
-  async #follow(): Promise<void> {
+  async #readEndings(): Promise<void> {
     const { signal } = this.#stop;
+    // Clients that wait for results from before a restart need time to connect again.
     await sleep(HOLD_MS, undefined, { signal });
     for await (const task of this.#options.tasks.endings(AUDIENCE, signal)) {
-      await Promise.all(this.#coming);
+      await Promise.all(this.#storing);
       const held = this.#held.get(task.task_id);
       if (held === undefined) this.#publish(task);
       else held.push(task);
@@ -95,21 +98,24 @@ export class Publisher {
   }
 
   #publish(task: Task): void {
-    const publishing = this.#tell(task)
+    const publishing = this.#send(task)
       .catch((error: unknown) => {
-        this.#options.log.error({ err: error, task_id: task.task_id }, 'an end is told again after the next start');
+        this.#options.log.error(
+          { err: error, task_id: task.task_id },
+          'a result could not be published; it is published after the next start',
+        );
       })
       .finally(() => this.#publishing.delete(publishing));
     this.#publishing.add(publishing);
   }
 
-  async #tell(task: Task): Promise<void> {
+  async #send(task: Task): Promise<void> {
     await this.#sender.send(JSON.stringify(publicationOf(task)));
     await this.#options.tasks.acknowledge(task.task_id);
   }
 
   #failed(error: unknown): void {
     if (this.#stop.signal.aborted) return;
-    this.#options.log.fatal({ err: error }, 'results are not published any more');
+    this.#options.log.fatal({ err: error }, 'ZeroMQ stopped publishing results');
   }
 }

@@ -1,18 +1,18 @@
 import { DarkroomError } from '../../../shared/errors.ts';
 
-/** Requests in hand for all clients, and for each. */
-const MOST_REQUESTS = 1000;
-const MOST_OF_A_CLIENT = 8;
+/** The most requests in progress, of all clients and of one. */
+const MAX_REQUESTS = 1000;
+const MAX_OF_CLIENT = 8;
 
-/** A request that has come in: how many bytes it holds, and the work that answers it, which never rejects. */
+/** A request in the queue: its bytes, and the work that answers it, which never rejects. */
 interface Waiting {
   readonly bytes: number;
   readonly work: () => Promise<void>;
 }
 
 /**
- * Requests in hand: one at a time for each client, in the order they came, as a REP socket answers; clients side by side, so
- * that none waits for another's. Bounded in number and in bytes.
+ * The requests in progress. Those of one client run one after the other, in order, as on a REP socket; those of
+ * different clients run at the same time. The queue is bounded in requests and in bytes.
  */
 export class RequestQueue {
   readonly #maxBytes: number;
@@ -21,16 +21,16 @@ export class RequestQueue {
   #bytes = 0;
   #idle: (() => void) | null = null;
 
-  /** `maxBytes` is what all requests in hand may hold together. */
+  /** `maxBytes` is the limit for all requests together. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  /** Takes a request in. Throws QUEUE_FULL when there is no room for it. */
+  /** Adds a request. Throws QUEUE_FULL when a limit is reached. */
   add(client: string, bytes: number, work: () => Promise<void>): void {
     const queue = this.#clients.get(client) ?? [];
-    if (queue.length >= MOST_OF_A_CLIENT) throw full(`${MOST_OF_A_CLIENT} requests of one client`);
-    if (this.#count >= MOST_REQUESTS) throw full(`${MOST_REQUESTS} requests`);
+    if (queue.length >= MAX_OF_CLIENT) throw full(`${MAX_OF_CLIENT} requests of this client`);
+    if (this.#count >= MAX_REQUESTS) throw full(`${MAX_REQUESTS} requests`);
     if (this.#bytes + bytes > this.#maxBytes) throw full(`${this.#maxBytes} bytes of requests`);
     queue.push({ bytes, work });
     this.#count += 1;
@@ -40,7 +40,7 @@ export class RequestQueue {
     void this.#serve(client, queue);
   }
 
-  /** Resolves when nothing is in hand. */
+  /** Resolves when no request is in progress. */
   async idle(): Promise<void> {
     if (this.#count === 0) return;
     await new Promise<void>((resolve) => {
@@ -60,6 +60,6 @@ export class RequestQueue {
   }
 }
 
-function full(most: string): DarkroomError {
-  return new DarkroomError('QUEUE_FULL', `Expected at most ${most} at once, received one more; try again later`);
+function full(limit: string): DarkroomError {
+  return new DarkroomError('QUEUE_FULL', `The server accepts at most ${limit} at once. Try again later.`);
 }

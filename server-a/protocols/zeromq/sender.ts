@@ -1,8 +1,8 @@
 import type { MessageLike, Writable } from 'zeromq';
 
 /**
- * Sends one message after the other: a socket that may wait refuses a second one (EBUSY) while it is busy with the first,
- * and every few hundred it is busy for a turn of the event loop.
+ * Sends one message after the other. A zeromq socket refuses a second `send` (EBUSY) until the first has resolved,
+ * which takes a turn of the event loop every few hundred messages.
  */
 export class Sender {
   readonly #socket: Writable;
@@ -12,7 +12,7 @@ export class Sender {
     this.#socket = socket;
   }
 
-  /** Resolves when the socket has the message. Rejects when it is closed. */
+  /** Resolves when the socket has queued the message. Rejects when the socket is closed, or as its options say. */
   send(message: MessageLike | MessageLike[]): Promise<void> {
     const sent = this.#last.then(() => this.#socket.send(message));
     this.#last = sent.catch(() => undefined);

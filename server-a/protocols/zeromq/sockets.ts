@@ -3,43 +3,42 @@ import { Router, type Socket, XPublisher } from 'zeromq';
 import { MEBIBYTE } from '../../../shared/limits.ts';
 import type { ServerASettings } from '../../config.ts';
 
-/** Connections that the system has accepted and nobody has taken yet. */
+/** Connections in the system's accept queue. */
 const BACKLOG = 512;
-/** Milliseconds for which messages that are still to be sent may keep a closed socket. */
+/** Milliseconds that a closed socket may still send its queued messages. */
 const LINGER_MS = 5000;
-/** Milliseconds in which a connection must have greeted. */
+/** Milliseconds for a connection's ZMTP handshake. */
 const HANDSHAKE_MS = 10_000;
-/** Seconds of silence after which the system looks whether a peer is still there, between two looks, and looks in vain. */
+/** TCP keep-alive: seconds of silence before the first probe, seconds between two, and probes without an answer. */
 const KEEPALIVE = { tcpKeepalive: 1, tcpKeepaliveIdle: 60, tcpKeepaliveInterval: 10, tcpKeepaliveCount: 6 } as const;
-/** Requests, and answers, that wait in the socket for each connection; a REQ client has one under way at most. */
-const REQUESTS_WAITING = 8;
-/** Bytes of one request, or of one answer's frame, beside its picture; also the least for a list of URLs. */
+/** High-water mark for the requests and the answers of one connection; a REQ client has one request at a time. */
+const HIGH_WATER_MARK = 8;
+/** Bytes of a request in addition to its picture; room for a list of URLs, too. */
 const REQUEST_BYTES = 16 * MEBIBYTE;
-/** Bytes of a subscription. */
+/** Bytes of a subscription message. */
 const SUBSCRIPTION_BYTES = 1024;
 
-/** What sockets need to know. */
 export type SocketSettings = Pick<
   ServerASettings,
   'ip' | 'zeromqPort' | 'zeromqPubPort' | 'maxUploadMb' | 'maxListed' | 'maxQueued'
 >;
 
-/** Bytes a request may have: a picture in base64, or a list of URLs. A connection that sends more is closed. */
+/** The most bytes of a request: a picture in base64, or a list of URLs. ZeroMQ closes a connection that sends more. */
 export function maxRequestBytes({ maxUploadMb }: Pick<SocketSettings, 'maxUploadMb'>): number {
   return Math.ceil((maxUploadMb * MEBIBYTE) / 3) * 4 + REQUEST_BYTES;
 }
 
 /**
- * The socket for requests. REQ clients see no difference to a REP socket, but one request does not lock it for the others.
- * Throws the system's error with code and port when it cannot listen.
+ * The socket for requests. To REQ clients a ROUTER looks like a REP socket, but a failing request does not lock it for
+ * others. Throws the system's error, with code and port, when it cannot listen.
  */
 export async function bindRouter(settings: SocketSettings): Promise<Router> {
   const router = new Router({
     ...commonOptions(settings),
     maxMessageSize: maxRequestBytes(settings),
-    receiveHighWaterMark: REQUESTS_WAITING,
-    sendHighWaterMark: REQUESTS_WAITING,
-    // A connection without room for an answer is told, at once, instead of the answer being dropped.
+    receiveHighWaterMark: HIGH_WATER_MARK,
+    sendHighWaterMark: HIGH_WATER_MARK,
+    // `send` rejects at once (EAGAIN, EHOSTUNREACH) instead of dropping an answer silently.
     mandatory: true,
     sendTimeout: 0,
   });
@@ -48,15 +47,15 @@ export async function bindRouter(settings: SocketSettings): Promise<Router> {
 }
 
 /**
- * The socket on which results are published. Every URL that can be waiting at one time may be waiting for one slow subscriber
- * as well before a message is dropped for it. Throws as {@link bindRouter} does.
+ * The socket that publishes results. Its high-water mark holds every URL that the server can have accepted, so that a
+ * slow subscriber loses none of them. Throws like {@link bindRouter}.
  */
 export async function bindPublisher(settings: SocketSettings): Promise<XPublisher> {
   const publisher = new XPublisher({
     ...commonOptions(settings),
     maxMessageSize: SUBSCRIPTION_BYTES,
     sendHighWaterMark: settings.maxListed + settings.maxQueued,
-    // Otherwise it tells only of the first of several equal subscriptions.
+    // Without this the socket reports only the first of several equal subscriptions.
     verbosity: 'allSubs',
   });
   await bind(publisher, settings.ip, settings.zeromqPubPort);

@@ -4,12 +4,12 @@ import { FreshSubscriptions } from '../../../../server-a/protocols/zeromq/fresh-
 
 describe('fresh subscriptions', () => {
   let subscriptions: FreshSubscriptions;
-  let gone: string[];
+  let released: string[];
 
   beforeEach(() => {
     mock.timers.enable({ apis: ['setTimeout'] });
     subscriptions = new FreshSubscriptions();
-    gone = [];
+    released = [];
   });
 
   afterEach(() => {
@@ -18,23 +18,23 @@ describe('fresh subscriptions', () => {
   });
 
   function listArrives(name = 'list'): void {
-    void subscriptions.await().then(() => gone.push(name));
+    void subscriptions.await().then(() => released.push(name));
   }
 
-  /** Lets so many milliseconds pass, and gives the lists that have gone so far. */
+  /** Advances the clock by so many milliseconds, and returns the lists released so far. */
   async function pass(milliseconds: number): Promise<string[]> {
     mock.timers.tick(milliseconds);
     await new Promise(setImmediate);
-    return gone;
+    return released;
   }
 
-  it('are waited for 300 ms', async () => {
+  it('hold a list for 300 ms without a subscription', async () => {
     listArrives();
     expect(await pass(299)).to.deep.equal([]);
     expect(await pass(1)).to.deep.equal(['list']);
   });
 
-  it('let a list go when all has been quiet for 100 ms', async () => {
+  it('release a list 100 ms after the last subscription', async () => {
     listArrives();
     await pass(50);
     subscriptions.arrived();
@@ -42,14 +42,14 @@ describe('fresh subscriptions', () => {
     expect(await pass(1)).to.deep.equal(['list']);
   });
 
-  it('count when they came just before the list', async () => {
+  it('count when they arrived just before the list', async () => {
     subscriptions.arrived();
     listArrives();
     expect(await pass(99)).to.deep.equal([]);
     expect(await pass(1)).to.deep.equal(['list']);
   });
 
-  it('are not believed while others come, for they do not say whose they are', async () => {
+  it('do not count while others arrive, because they do not identify their client', async () => {
     listArrives('first');
     for (const client of ['second', 'third']) {
       subscriptions.arrived();
@@ -60,7 +60,7 @@ describe('fresh subscriptions', () => {
     expect(await pass(30)).to.deep.equal(['first', 'second', 'third']);
   });
 
-  it('let everything go when they are closed', async () => {
+  it('release every list when they are closed', async () => {
     listArrives('a');
     listArrives('b');
     subscriptions.close();

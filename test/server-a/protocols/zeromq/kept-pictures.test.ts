@@ -74,12 +74,12 @@ describe('ZeroMQ kept pictures', function () {
     expect(answer['image_data']).to.equal(large.toString('base64'));
   });
 
-  it('that their client does not read keep neither the others nor the end of the service waiting', async function () {
+  it('do not block others, or the end of the service, when their client does not read', async function () {
     this.timeout(20_000);
     const image_id = await upload(Buffer.concat([picture, randomBytes(3_000_000)]));
     const idle = new Dealer({ linger: 0, receiveHighWaterMark: 1 });
     idle.connect(fixture.address);
-    // Eight answers fill the socket, and eight more requests are in hand.
+    // Eight answers fill the socket, and eight more requests are in progress.
     for (let count = 0; count < 24; count += 1) {
       await idle.send(['', JSON.stringify({ operation: 'retrieve', image_id })]);
       expect(await ask(fixture.address, { operation: 'other' })).to.include({
@@ -105,7 +105,7 @@ describe('ZeroMQ kept pictures', function () {
     }
   });
 
-  it('leave nothing but themselves behind when they are resized', async () => {
+  it('leave nothing but the kept picture after a resize', async () => {
     const image_id = await upload();
     await fixture.tasks.wait(image_id, 10_000, forever);
     const before = fixture.tasks.counts();
@@ -132,14 +132,14 @@ describe('ZeroMQ kept pictures', function () {
     }
   });
 
-  it('are taken in lines, as MIME has base64', async () => {
+  it('are accepted as base64 with line breaks, as in MIME', async () => {
     const lines = (picture.toString('base64').match(/.{1,76}/g) ?? []).join('\n');
     const answer = await ask(fixture.address, { operation: 'upload', image_data: `${lines}\n` });
     const kept = await ask(fixture.address, { operation: 'retrieve', image_id: answer['image_id'] });
     expect(kept['image_data']).to.equal(picture.toString('base64'));
   });
 
-  it('are refused when they are no base64', async () => {
+  it('are refused when they are not base64', async () => {
     const text = picture.toString('base64');
     for (const image_data of [
       `${text}!`,
@@ -173,13 +173,13 @@ describe('ZeroMQ kept pictures', function () {
     expect(fixture.tasks.counts()).to.include({ pending: 0, spool_bytes: 0 });
   });
 
-  it('answer with an error when they turn out to be undecodable', async () => {
+  it('answer with an error when they cannot be decoded', async () => {
     const image_id = await upload(picture.subarray(0, picture.length - 20));
     await expectError(resize(image_id, 10, 10), /./);
     expect(await resize(await upload(), 10, 10)).to.include({ status: 'success' });
   });
 
-  it('are not resized to what is no size', async () => {
+  it('are not resized to an invalid size', async () => {
     const image_id = await upload();
     for (const [width, height] of [
       [0, 10],
@@ -197,7 +197,7 @@ describe('ZeroMQ kept pictures', function () {
     }
   });
 
-  it('of one client do not keep another waiting', async () => {
+  it('of one client do not delay another client', async () => {
     const image_id = await upload();
     const busy = openRequest(fixture.address);
     await busy.send(JSON.stringify({ operation: 'resize', image_id, width: 4000, height: 4000 }));
@@ -212,13 +212,13 @@ describe('ZeroMQ kept pictures', function () {
     busy.close();
   });
 
-  it('that are being resized when the service stops are told so', async () => {
+  it('answer with an error when the service stops during a resize', async () => {
     await fixture.stop();
     fixture = await startFixture();
     const image_id = await upload();
     const waiting = resize(image_id, 10, 10);
     while (fixture.tasks.counts().pending < 2) await new Promise(setImmediate);
     await fixture.protocol.close(0);
-    await expectError(waiting, /^Expected a server that runs, received one that is stopping$/);
+    await expectError(waiting, /^The server is shutting down\.$/);
   });
 });

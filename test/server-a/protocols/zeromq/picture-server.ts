@@ -4,7 +4,10 @@ import sharp from 'sharp';
 
 const COLOURS: Readonly<Record<string, string>> = { red: '#ff0000', green: '#00ff00', blue: '#0000ff' };
 
-/** An HTTP server on loopback: `/red…`, `/green…` and `/blue…` are pictures, `/empty` has no body, `/hang` never answers. */
+/**
+ * An HTTP server on loopback: `/red…`, `/green…` and `/blue…` are pictures, `/empty` has no body, `/hang` never
+ * answers.
+ */
 export interface PictureServer {
   /** Such as `http://127.0.0.1:40000`. */
   readonly url: string;

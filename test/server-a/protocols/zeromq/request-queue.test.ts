@@ -5,7 +5,7 @@ import { codeOf } from '../../tasks/support.ts';
 const nothing = async () => undefined;
 
 describe('request queue', () => {
-  /** Work that waits until it is told to end. */
+  /** Work that waits until the test ends it. */
   function held(): { work: () => Promise<void>; end: () => void } {
     let end = () => {};
     const ended = new Promise<void>((resolve) => {
@@ -14,7 +14,7 @@ describe('request queue', () => {
     return { work: () => ended, end };
   }
 
-  it('does one client’s requests one after the other, and those of clients side by side', async () => {
+  it('runs requests of one client in order, and those of different clients at the same time', async () => {
     const queue = new RequestQueue(100);
     const done: string[] = [];
     const first = held();
@@ -28,7 +28,7 @@ describe('request queue', () => {
     expect(done).to.deep.equal(['b1', 'a1', 'a2']);
   });
 
-  it('refuses what is too much of one client, and takes that of others', async () => {
+  it('refuses the ninth request of one client, and accepts one of another client', async () => {
     const queue = new RequestQueue(100);
     const { work, end } = held();
     for (let count = 0; count < 8; count += 1) queue.add('a', 1, work);
@@ -39,7 +39,7 @@ describe('request queue', () => {
     expect(await codeOf(() => queue.add('a', 1, nothing))).to.equal('none');
   });
 
-  it('refuses what is too much in bytes, until there is room', async () => {
+  it('refuses requests beyond its bytes, until there is room', async () => {
     const queue = new RequestQueue(100);
     const { work, end } = held();
     queue.add('a', 60, work);
@@ -50,7 +50,7 @@ describe('request queue', () => {
     expect(await codeOf(() => queue.add('b', 100, nothing))).to.equal('none');
   });
 
-  it('refuses what is too much in number', async () => {
+  it('refuses request 1001', async () => {
     const queue = new RequestQueue(10_000);
     const { work, end } = held();
     for (let count = 0; count < 1000; count += 1) queue.add(`client ${count}`, 1, work);

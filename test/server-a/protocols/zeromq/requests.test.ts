@@ -59,7 +59,7 @@ describe('ZeroMQ requests', () => {
       await expectServed();
     });
 
-    it('are dropped without a delimiter, as a REP socket drops them', async () => {
+    it('are dropped without a delimiter, as by a REP socket', async () => {
       const socket = dealer();
       for (const frames of [['{}'], ['{}', '{}', '{}'], [''], Array.from({ length: 1000 }, () => 'x')])
         await socket.send(frames);
@@ -69,7 +69,7 @@ describe('ZeroMQ requests', () => {
       await expectServed();
     });
 
-    it('stop nobody when they are 100 MB', async () => {
+    it('of 100 MB do not block others', async () => {
       const sender = openRequest(fixture.address);
       await sender.send(Buffer.alloc(100 * 1024 * 1024, 'x'));
       const others = Array.from({ length: 8 }, expectServed);
@@ -78,7 +78,7 @@ describe('ZeroMQ requests', () => {
       sender.close();
     });
 
-    it('stop nobody when they are no ZeroMQ at all', async () => {
+    it('that are not ZeroMQ do not block others', async () => {
       const { zeromqPort, zeromqPubPort } = fixture.settings;
       const noise = Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 7919) % 256));
       const greeting = Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f]);
@@ -95,7 +95,7 @@ describe('ZeroMQ requests', () => {
     });
   });
 
-  it('of clients that die before their answer stop nobody', async () => {
+  it('of clients that die before their answer do not block others', async () => {
     for (let round = 0; round < 20; round += 1) {
       const socket = openRequest(fixture.address);
       await socket.send(JSON.stringify(EMPTY_LIST));
@@ -121,7 +121,7 @@ describe('ZeroMQ requests', () => {
     socket.close();
   });
 
-  it('that come by way of others find their way back', async () => {
+  it('through proxies are answered through the same proxies', async () => {
     const socket = dealer();
     await socket.send(['hop one', 'hop two', '', '{}']);
     const frames = await socket.receive();
@@ -129,7 +129,7 @@ describe('ZeroMQ requests', () => {
     socket.close();
   });
 
-  it('of many clients behind one proxy are all served, as those of many connections', async () => {
+  it('of many clients behind one proxy are served like those of many connections', async () => {
     const socket = dealer();
     const hops = Array.from({ length: 40 }, (_, index) => `hop ${index}`);
     for (const hop of hops) await socket.send([hop, '', '{"urls": ["no url"]}']);
@@ -143,7 +143,7 @@ describe('ZeroMQ requests', () => {
     socket.close();
   });
 
-  it('are told what is neither a list nor an operation', async () => {
+  it('are refused when they are neither a list nor an operation', async () => {
     const invalid = { status: 'error', message: 'Invalid operation' };
     for (const operation of ['delete', '', null, 5, {}, 'constructor', 'toString']) {
       expect(await ask(fixture.address, { operation, urls: [] })).to.deep.equal(invalid);
@@ -153,7 +153,7 @@ describe('ZeroMQ requests', () => {
   it('are refused while the service stops', async () => {
     fixture.tasks.drain();
     const answer = await ask(fixture.address, { urls: ['http://127.0.0.1/'] });
-    expect(answer['message']).to.match(/^Expected a server that takes tasks, received one that is stopping/);
+    expect(answer['message']).to.match(/shutting down|is stopping/);
   });
 
   it('need a key where keys are set', async () => {
@@ -179,12 +179,12 @@ describe('ZeroMQ requests', () => {
     fixture = await startFixture({ zeromqPubPort: 0 });
     expect(await ask(fixture.address, EMPTY_LIST)).to.deep.equal({
       status: 'error',
-      message: 'Expected a server that publishes classes, received one without --zeromq-pub-port',
+      message: 'The server publishes no classes: it was started without --zeromq-pub-port.',
     });
     expect(await ask(fixture.address, { operation: 'x' })).to.include({ message: 'Invalid operation' });
   });
 
-  it('have no server when a port is taken, and nothing stays open', async () => {
+  it('have no server when a port is in use, and nothing stays open', async () => {
     const taken = fixture.settings.zeromqPort;
     const port = await freePort();
     for (const changes of [{ zeromqPort: taken }, { zeromqPort: port, zeromqPubPort: taken }]) {

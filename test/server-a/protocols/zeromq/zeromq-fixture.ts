@@ -18,25 +18,25 @@ import { writeTinyModel } from '../../../support/tiny-model.ts';
 import { silent } from '../../tasks/support.ts';
 
 const TOKEN = 'token of the tests';
-/** A Server B that is never there: what is listed or resized waits. */
-const NOBODY: Backend = { address: null, onChange: () => undefined };
+/** A Server B that never connects, so that tasks stay pending. */
+const NO_SERVER_B: Backend = { address: null, onChange: () => undefined };
 
 /** Real tasks behind real ZeroMQ sockets. */
 export interface Fixture {
   readonly settings: ServerASettings;
   readonly tasks: Tasks;
-  /** Where requests go, and where classes are published. */
+  /** Endpoint for requests, and endpoint of published classes. */
   readonly address: string;
   readonly pubAddress: string;
   /** Log lines so far, parsed. */
   readonly lines: Record<string, unknown>[];
   readonly protocol: Protocol;
-  /** Closes everything; the data folder stays unless told otherwise. */
+  /** Closes everything and removes the data folder, unless `keep` is given. */
   stop(keep?: 'keep'): Promise<void>;
 }
 
 /** Starts tasks and ZeroMQ on free ports; the data folder is a new one unless `changes` names it. */
-export async function startFixture(changes: Partial<ServerASettings> = {}, backend = NOBODY): Promise<Fixture> {
+export async function startFixture(changes: Partial<ServerASettings> = {}, backend = NO_SERVER_B): Promise<Fixture> {
   const dataDir = changes.dataDir ?? (await mkdtemp(join(tmpdir(), 'darkroom-zeromq-')));
   const settings: ServerASettings = {
     ...serverASettings.parse({}),
@@ -98,7 +98,7 @@ export async function startServerB(): Promise<{ backend: Backend; stop: () => Pr
   };
 }
 
-/** What one REQ client is answered to a request, which is sent as JSON, or as it stands. */
+/** The answer to one REQ client's request; an object is sent as JSON, anything else unchanged. */
 export async function ask(address: string, request: object | string | Buffer): Promise<Record<string, unknown>> {
   const socket = openRequest(address);
   try {
