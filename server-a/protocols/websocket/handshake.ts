@@ -6,14 +6,13 @@ import { apiKeyCheck, keysInHeaders } from '../api-keys.ts';
 import { checkOrigin } from '../origin.ts';
 import { refuseSocket } from '../problem.ts';
 
-/** What clients may send. */
 export interface HandshakeOptions {
   readonly apiKeys: readonly string[];
-  /** Bytes of one message; a longer one ends the connection with 1009 (RFC 6455, section 7.4.1). */
+  /** The most bytes of a message; a longer one closes the connection with 1009 (RFC 6455, section 7.4.1). */
   readonly maxMessageBytes: number;
 }
 
-/** Gives `onOpen` a WebSocket at once, or says why not on the connection itself, which then ends. */
+/** Calls `onOpen` with a WebSocket before it returns, or answers with a problem and closes the connection. */
 export type Handshake = (
   request: IncomingMessage,
   socket: Duplex,
@@ -22,19 +21,19 @@ export type Handshake = (
 ) => void;
 
 /**
- * The opening handshake of RFC 6455, section 4.2. Refused as a problem: UNAUTHENTICATED without one of the keys,
- * ORIGIN_NOT_ALLOWED from a web page of another host, BAD_REQUEST for what is no handshake.
+ * The opening handshake of RFC 6455, section 4.2. Answers with a problem: UNAUTHENTICATED without one of the keys,
+ * ORIGIN_NOT_ALLOWED for a web page of another host, BAD_REQUEST for an invalid handshake.
  */
 export function openHandshake({ apiKeys, maxMessageBytes }: HandshakeOptions): Handshake {
   const checkApiKey = apiKeyCheck(apiKeys, 'Authorization: Bearer, X-Api-Key or ?key=');
-  // Deflate would cost memory for each client and save little on short texts.
+  // Compression would need memory for each client and save little on short texts.
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     maxPayload: maxMessageBytes,
     perMessageDeflate: false,
   });
-  server.on('wsClientError', ({ message }, socket) => refuseSocket(socket, notAHandshake(message)));
+  server.on('wsClientError', ({ message }, socket) => refuseSocket(socket, invalidHandshake(message)));
   return (request, socket, head, onOpen) => {
     try {
       checkOrigin(request.headers);
@@ -47,12 +46,12 @@ export function openHandshake({ apiKeys, maxMessageBytes }: HandshakeOptions): H
   };
 }
 
-/** The path a request names, without its query. */
+/** The path of a request, without its query. */
 export function pathOf({ url = '/' }: IncomingMessage): string {
   return url.split('?', 1)[0] ?? '/';
 }
 
-/** True for a request that asks to speak WebSocket from now on. */
+/** True for a request that asks for an upgrade to WebSocket. */
 export function asksForWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket';
 }
@@ -61,6 +60,6 @@ function keysInQuery({ url = '' }: IncomingMessage): string[] {
   return new URLSearchParams(url.split('?', 2)[1] ?? '').getAll('key');
 }
 
-function notAHandshake(reason: string): DarkroomError {
+function invalidHandshake(reason: string): DarkroomError {
   return invalid(`a WebSocket handshake (${reason})`, 'the upgrade', undefined);
 }

@@ -1,39 +1,39 @@
 import { WebSocket } from 'ws';
+import { shuttingDown } from '../../../shared/errors.ts';
 
-/** Why a connection ends (RFC 6455, section 7.4.1). */
+/** Close codes (RFC 6455, section 7.4.1). */
 export const CLOSE = { goingAway: 1001, unsupportedData: 1003 } as const;
 
-/** What a client sends, and what becomes of it when it sends or reads nothing. */
 export interface PeerOptions {
-  /** A text came in. */
+  /** Called for each text. */
   readonly onText: (text: string) => void;
-  /** The connection is gone; told once. */
+  /** Called once, when the connection has closed. */
   readonly onClose: () => void;
-  /** Bytes that may wait for a client to read them; beyond that it is cut off. */
+  /** High-water mark of unread messages, in bytes; a client that exceeds it is disconnected. */
   readonly maxBufferedBytes: number;
-  /** Milliseconds between two pings: whoever sits between knows by them that the connection is in use. */
+  /** Milliseconds between two pings, which also keep proxies from closing a silent connection. */
   readonly pingMs: number;
-  /** Whether who has not answered a ping by the next is gone. */
-  readonly mustAnswer: boolean;
+  /** Close the connection if a ping is unanswered when the next is due. */
+  readonly requirePong: boolean;
 }
 
-/** One WebSocket client. Texts only: a binary message ends the connection with 1003. */
+/** One WebSocket client. A binary message closes its connection with 1003. */
 export class Peer {
   readonly #socket: WebSocket;
   readonly #maxBufferedBytes: number;
-  #isAlive = true;
+  #hasAnswered = true;
 
   constructor(socket: WebSocket, options: PeerOptions) {
     this.#socket = socket;
     this.#maxBufferedBytes = options.maxBufferedBytes;
-    const heartbeat = setInterval(() => this.#beat(options.mustAnswer), options.pingMs);
-    // A broken frame or connection: ws closes it, with the code that belongs to it.
+    const heartbeat = setInterval(() => this.#ping(options.requirePong), options.pingMs);
+    // After an invalid frame or a broken connection, ws itself closes with the right code.
     socket.on('error', () => undefined);
     socket.on('pong', () => {
-      this.#isAlive = true;
+      this.#hasAnswered = true;
     });
     socket.on('message', (data, isBinary) => {
-      // What was under way when the closing began is not read any more.
+      // ws still delivers messages that arrive after `close` was called.
       if (socket.readyState !== WebSocket.OPEN) return;
       if (isBinary) socket.close(CLOSE.unsupportedData, 'Expected text, received binary');
       else options.onText(String(data));
@@ -44,18 +44,18 @@ export class Peer {
     });
   }
 
-  /** Sends a text, unless the connection is ending; resolves when it has left for the client, or never will. */
+  /** Sends a text, unless the connection is closing. Resolves when it was sent or can no longer be. Never rejects. */
   send(text: string): Promise<void> {
     if (this.#socket.readyState !== WebSocket.OPEN) return Promise.resolve();
     if (this.#socket.bufferedAmount + Buffer.byteLength(text) > this.#maxBufferedBytes) {
       this.#socket.terminate();
       return Promise.resolve();
     }
-    // What went wrong, the connection's end tells.
+    // An error also closes the connection, so the `close` event reports it.
     return new Promise((resolve) => this.#socket.send(text, () => resolve()));
   }
 
-  /** Says goodbye, and cuts the connection where that is not answered within `graceMs` milliseconds. */
+  /** Closes with 1001, and disconnects a client that does not answer within `graceMs` milliseconds. */
   close(graceMs: number): Promise<void> {
     if (this.#socket.readyState === WebSocket.CLOSED) return Promise.resolve();
     return new Promise((resolve) => {
@@ -64,16 +64,16 @@ export class Peer {
         clearTimeout(cut);
         resolve();
       });
-      this.#socket.close(CLOSE.goingAway, 'The server stops');
+      this.#socket.close(CLOSE.goingAway, shuttingDown().message);
     });
   }
 
-  #beat(mustAnswer: boolean): void {
-    if (mustAnswer && !this.#isAlive) {
+  #ping(requirePong: boolean): void {
+    if (requirePong && !this.#hasAnswered) {
       this.#socket.terminate();
       return;
     }
-    this.#isAlive = false;
+    this.#hasAnswered = false;
     this.#socket.ping();
   }
 }

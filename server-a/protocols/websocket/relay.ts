@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { DarkroomError } from '../../../shared/errors.ts';
+import { DarkroomError, shuttingDown } from '../../../shared/errors.ts';
 import type { Logger } from '../../../shared/log.ts';
 import type { ServerASettings } from '../../config.ts';
 import { listenOn } from '../listen.ts';
@@ -10,14 +10,14 @@ import type { Protocol } from '../protocol.ts';
 import { asksForWebSocket, type Handshake, openHandshake } from './handshake.ts';
 import { Peer } from './peer.ts';
 
-/** Bytes of one text. */
+/** The most bytes of a text. */
 const MAX_MESSAGE_BYTES = 64 * 1024;
-/** Bytes that may wait for a client to read them: sixteen of the longest texts. */
+/** High-water mark of a client's unread texts, in bytes: sixteen of the longest. */
 const MAX_BUFFERED_BYTES = 1024 * 1024;
 /**
- * Milliseconds of silence after which the system asks a client's system whether it is still there (RFC 9293, section
- * 3.8.4), and between two pings. Those keep proxies from taking silence for the end, and need no answer: a client that
- * only sends, or takes its time between two reads, gives none and is well.
+ * Milliseconds of silence before a TCP keep-alive probe (RFC 9293, section 3.8.4), and between two pings. The pings
+ * keep proxies from closing a silent connection. They need no answer: a client that only sends, or reads rarely, gives
+ * none.
  */
 const KEEP_ALIVE_MS = 30_000;
 /** Milliseconds for a request's head. */
@@ -34,8 +34,8 @@ export interface ListeningRelayOptions extends RelayOptions {
 }
 
 /**
- * A {@link Relay} on a port of its own: WebSocket on any path. Throws the system's error, with its code and port, when
- * the address cannot be had.
+ * A {@link Relay} on its own port, for WebSockets on any path. Throws the system's error, with code and port, when the
+ * address is not available.
  */
 export async function startRelay(options: ListeningRelayOptions): Promise<Protocol> {
   const { ip, websocketPort, maxConnections } = options.settings;
@@ -56,7 +56,7 @@ export async function startRelay(options: ListeningRelayOptions): Promise<Protoc
   };
 }
 
-/** Those who are connected. Each text goes to all other clients as `Message: <text>`, nothing to its sender. */
+/** Sends each client's text to all other clients as `Message: <text>`, and nothing to its sender. */
 export class Relay {
   readonly #handshake: Handshake;
   readonly #keepAliveMs: number;
@@ -70,35 +70,35 @@ export class Relay {
     this.#log = log;
   }
 
-  /** Takes a connection whose client asked for an upgrade. */
+  /** Accepts or refuses a connection that asks for an upgrade. */
   admit(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (this.#isClosing) refuseSocket(socket, new DarkroomError('DRAINING', 'The server stops'));
+    if (this.#isClosing) refuseSocket(socket, shuttingDown());
     else if (!asksForWebSocket(request)) refuseSocket(socket, upgradeRequired(`'${request.headers.upgrade}'`));
     else {
       request.socket.setKeepAlive(true, this.#keepAliveMs);
-      this.#handshake(request, socket, head, (opened) => this.#join(opened));
+      this.#handshake(request, socket, head, (opened) => this.#add(opened));
     }
   }
 
-  /** Says goodbye to all, and cuts off who does not answer within `graceMs` milliseconds. */
+  /** Closes all connections, and disconnects clients that do not answer within `graceMs` milliseconds. */
   async close(graceMs: number): Promise<void> {
     this.#isClosing = true;
     await Promise.all([...this.#peers].map((peer) => peer.close(graceMs)));
   }
 
-  #join(socket: WebSocket): void {
+  #add(socket: WebSocket): void {
     const peer = new Peer(socket, {
       maxBufferedBytes: MAX_BUFFERED_BYTES,
       pingMs: this.#keepAliveMs,
-      mustAnswer: false,
+      requirePong: false,
       onText: (text) => this.#relay(peer, text),
       onClose: () => {
         this.#peers.delete(peer);
-        this.#log.debug({ clients: this.#peers.size }, 'relay client left');
+        this.#log.debug({ clients: this.#peers.size }, 'a relay client disconnected');
       },
     });
     this.#peers.add(peer);
-    this.#log.debug({ clients: this.#peers.size }, 'relay client came');
+    this.#log.debug({ clients: this.#peers.size }, 'a relay client connected');
   }
 
   #relay(sender: Peer, text: string): void {

@@ -3,13 +3,13 @@ import type { Task } from '../../../shared/task.ts';
 import type { Tasks } from '../../tasks/tasks.ts';
 import { MAX_SUBSCRIPTIONS } from './event-messages.ts';
 
-/** Where a subscriber is told of tasks; what they return resolves when the client may be told more. */
+/** Receives a client's tasks and errors. Each promise resolves when the client is ready for the next: backpressure. */
 export interface Subscriber {
   task(task: Task): Promise<void>;
   error(error: unknown, id: string): Promise<void>;
 }
 
-/** The tasks one client watches: each from its subscription to its end, or the client's. */
+/** The tasks that one client watches, each until the task ends or the client unsubscribes or disconnects. */
 export class Subscriptions {
   readonly #tasks: Pick<Tasks, 'watch'>;
   readonly #subscriber: Subscriber;
@@ -20,16 +20,16 @@ export class Subscriptions {
     this.#subscriber = subscriber;
   }
 
-  /** Tasks watched now. */
+  /** Number of tasks watched now. */
   get size(): number {
     return this.#watches.size;
   }
 
-  /** Tells the record now and at each change. An id that is watched already starts anew, with the record now. */
+  /** Reports the record now and at each change. Subscribing to a watched id again starts its watch again. */
   subscribe(id: string): void {
     this.unsubscribe(id);
     if (this.#watches.size >= MAX_SUBSCRIPTIONS) {
-      const message = `Expected at most ${MAX_SUBSCRIPTIONS} tasks watched at once, received one more`;
+      const message = `This connection watches ${MAX_SUBSCRIPTIONS} tasks, its limit.`;
       void this.#subscriber.error(new DarkroomError('RATE_LIMITED', message), id);
       return;
     }
@@ -38,7 +38,7 @@ export class Subscriptions {
     void this.#follow(id, watch);
   }
 
-  /** Tells no more of the task. */
+  /** Ends the watch of a task. */
   unsubscribe(id: string): void {
     this.#watches.get(id)?.abort();
     this.#watches.delete(id);
@@ -50,7 +50,7 @@ export class Subscriptions {
     this.#watches.clear();
   }
 
-  /** The client sets the pace: the next record is taken when the last one has left. Never rejects. */
+  /** Reads the next record only when the last one has been sent, so that records do not pile up. Never rejects. */
   async #follow(id: string, watch: AbortController): Promise<void> {
     try {
       for await (const task of this.#tasks.watch(id, watch.signal)) await this.#subscriber.task(task);

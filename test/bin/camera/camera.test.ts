@@ -152,7 +152,7 @@ describe('darkroom camera and darkroom snap', () => {
     relay = await openRelay();
     await camera.printed(/"event":"ready"/);
     await relay.close(0);
-    await camera.printed(/"event":"lost".*1001 The server stops/);
+    await camera.printed(/"event":"lost".*1001 The server is shutting down/);
     relay = await openRelay();
     await camera.printed(/"event":"ready"[\s\S]*"event":"ready"/);
     await press();

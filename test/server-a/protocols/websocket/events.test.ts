@@ -15,7 +15,7 @@ describe('GET /events, upgraded', () => {
   let fixture: Fixture;
   let events: Events;
   let url: string;
-  /** Watches under way. */
+  /** Number of open watches. */
   let watched: number;
 
   async function start(apiKeys: string[] = [], pingMs = 30_000): Promise<void> {
@@ -48,7 +48,7 @@ describe('GET /events, upgraded', () => {
     return taskSchema.parse(JSON.parse(await client.next()).task);
   }
 
-  it('tells the record now and at each change, up to its end', async () => {
+  it('sends the record now and at each change, up to the end of the task', async () => {
     await start();
     const id = await submit();
     const client = await WebSocketClient.open(url);
@@ -63,7 +63,7 @@ describe('GET /events, upgraded', () => {
     expect(await client.rest()).to.deep.equal([]);
   });
 
-  it('tells a task that has ended once', async () => {
+  it('sends the record of an ended task once', async () => {
     await start();
     const id = await submit();
     await fixture.tasks.cancel(id);
@@ -73,7 +73,7 @@ describe('GET /events, upgraded', () => {
     expect(await client.rest()).to.deep.equal([]);
   });
 
-  it('tells each client of its own tasks, several in one message', async () => {
+  it('sends each client its own tasks, several of which one message subscribes to', async () => {
     await start();
     const [one, two, three] = [await submit(), await submit(), await submit()];
     const [first, second] = [await WebSocketClient.open(url), await WebSocketClient.open(url)];
@@ -87,7 +87,7 @@ describe('GET /events, upgraded', () => {
     expect(await first.rest()).to.deep.equal([]);
   });
 
-  it('tells nothing more after unsubscribe', async () => {
+  it('sends nothing more after unsubscribe', async () => {
     await start();
     const id = await submit();
     const client = await WebSocketClient.open(url);
@@ -99,7 +99,7 @@ describe('GET /events, upgraded', () => {
     expect(await client.rest()).to.deep.equal([]);
   });
 
-  it('tells the record again to who subscribes again', async () => {
+  it('sends the record again to a client that subscribes again', async () => {
     await start();
     const id = await submit();
     const client = await WebSocketClient.open(url);
@@ -114,7 +114,7 @@ describe('GET /events, upgraded', () => {
     expect(await client.rest()).to.deep.equal([]);
   });
 
-  it('answers a problem for each id that nobody knows, and watches the others', async () => {
+  it('sends a problem for each unknown id, and watches the others', async () => {
     await start();
     const id = await submit();
     const client = await WebSocketClient.open(url);
@@ -126,7 +126,7 @@ describe('GET /events, upgraded', () => {
   });
 
   for (const message of ['', 'hello', '[]', 'null', '{}', '{"subscribe":"x"}', '{"subscribe":[1]}', '{"watch":[]}']) {
-    it(`answers a problem for '${message}', and goes on`, async () => {
+    it(`sends a problem for '${message}', and goes on`, async () => {
       await start();
       const id = await submit();
       const client = await WebSocketClient.open(url);
@@ -137,7 +137,7 @@ describe('GET /events, upgraded', () => {
     });
   }
 
-  it('takes at most 256 ids in one message', async () => {
+  it('accepts at most 256 ids in one message', async () => {
     await start();
     const client = await WebSocketClient.open(url);
     client.send({ subscribe: Array.from({ length: 257 }, () => 'x') });
@@ -188,7 +188,7 @@ describe('GET /events, upgraded', () => {
       expect(await answer.json()).to.include({ code: 'UPGRADE_REQUIRED' });
     });
 
-    it('whoever comes when it stops, with 503', async () => {
+    it('a connection during shutdown with 503', async () => {
       await start();
       const client = await WebSocketClient.open(url);
       await events.close();
@@ -198,7 +198,7 @@ describe('GET /events, upgraded', () => {
     });
   });
 
-  it('cuts off who answers no ping, and keeps who does', async () => {
+  it('disconnects a client that answers no ping, and keeps one that does', async () => {
     await start([], 200);
     const [dead, alive] = await Promise.all([
       WebSocketClient.open(url, { autoPong: false }),
@@ -208,7 +208,7 @@ describe('GET /events, upgraded', () => {
     expect(await alive.rest()).to.deep.equal([]);
   });
 
-  describe('lets go of every watch', () => {
+  describe('ends every watch', () => {
     for (const [how, end] of [
       ['closes', (client: WebSocketClient) => client.socket.close()],
       ['is cut off', (client: WebSocketClient) => client.socket.terminate()],

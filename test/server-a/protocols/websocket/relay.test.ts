@@ -17,7 +17,7 @@ import { refusalOf, WebSocketClient } from './websocket-client.ts';
 const log = createLogger('test', 'silent');
 const HANDSHAKE =
   'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
-/** How /proc/net/tcp (proc(5)) names the timer of a connection that will be asked whether its other end is there. */
+/** The number of the keep-alive timer in /proc/net/tcp (proc(5)). */
 const KEEP_ALIVE_TIMER = '02';
 
 describe('WebSocket relay', () => {
@@ -50,7 +50,7 @@ describe('WebSocket relay', () => {
     for (const client of [operator, camera, other]) expect(await client.rest()).to.deep.equal([]);
   });
 
-  it('takes clients on any path, and texts of any content in their order', async () => {
+  it('accepts clients on any path, and texts of any content in their order', async () => {
     await start();
     const receiver = await WebSocketClient.open(`${url}any/path?with=query`);
     const sender = await WebSocketClient.open(`${url}ws`);
@@ -59,7 +59,7 @@ describe('WebSocket relay', () => {
     for (const text of texts) expect(await receiver.next()).to.equal(`Message: ${text}`);
   });
 
-  it('listens where it says, and tells the port that is taken', async () => {
+  it('listens on the address that it reports, and names a port in use', async () => {
     await start();
     expect(relay?.line).to.equal(`WebSocket 127.0.0.1:${port}`);
     const settings = { ip: '127.0.0.1', websocketPort: port, apiKeys: [], maxConnections: 1 };
@@ -75,7 +75,7 @@ describe('WebSocket relay', () => {
     await client.close();
   });
 
-  describe('lets in', () => {
+  describe('accepts', () => {
     for (const [who, origin] of [
       ['programs, which send no Origin', undefined],
       ["clients whose Origin is the server's own host", 'http://127.0.0.1:{port}'],
@@ -88,7 +88,7 @@ describe('WebSocket relay', () => {
       });
     }
 
-    it('clients that show a key, where keys are configured', async () => {
+    it('clients with a key, where keys are configured', async () => {
       await start({ apiKeys: ['one', 'two'] });
       const clients = await Promise.all([
         WebSocketClient.open(`${url}?key=two`),
@@ -137,7 +137,7 @@ describe('WebSocket relay', () => {
       expect(await client.closed()).to.match(/^HTTP\/1\.1 426 [\s\S]*received 'h2c'/);
     });
 
-    it('a handshake that is none with 400', async () => {
+    it('an invalid handshake with 400', async () => {
       await start();
       const client = new RawClient({ host: '127.0.0.1', port });
       await client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
@@ -161,7 +161,7 @@ describe('WebSocket relay', () => {
       expect(await receiver.rest()).to.deep.equal([]);
     });
 
-    it('more clients than it may have', async () => {
+    it('clients beyond its limit', async () => {
       await start({ maxConnections: 2 });
       const [one, two] = await Promise.all([WebSocketClient.open(url), WebSocketClient.open(url)]);
       const third = await WebSocketClient.open(url).catch((error: unknown) => error);
@@ -192,7 +192,7 @@ describe('WebSocket relay', () => {
       });
     }
 
-    it('does not read: it is cut off when a megabyte waits for it', async () => {
+    it('does not read: it is disconnected at a megabyte of unread texts', async () => {
       await start();
       const [sender, receiver, idle] = await Promise.all([1, 2, 3].map(() => WebSocketClient.open(url)));
       if (!sender || !receiver || !idle) throw new Error('Expected three clients');
@@ -211,7 +211,7 @@ describe('WebSocket relay', () => {
   });
 
   describe('keeps clients that never read', () => {
-    it('for longer than it takes to find one that is gone, and relays what they send then', async function () {
+    it('for longer than it takes to detect a dead one, and relays the texts that they send later', async function () {
       this.timeout(10_000);
       await start({}, 1000);
       const [operator, camera] = await Promise.all([WebSocketClient.open(url), WebSocketClient.open(url)]);
@@ -224,7 +224,7 @@ describe('WebSocket relay', () => {
       expect(await operator.next()).to.equal('Message: Ready for capture');
     });
 
-    it('and lets the system find those that vanished', async function () {
+    it('and leaves it to TCP keep-alive to detect dead ones', async function () {
       if (process.platform !== 'linux') this.skip();
       await start();
       const client = new RawClient({ host: '127.0.0.1', port });
@@ -240,14 +240,14 @@ describe('WebSocket relay', () => {
   });
 
   describe('when it stops', () => {
-    it('says goodbye with 1001', async () => {
+    it('closes connections with 1001', async () => {
       await start();
       const client = await WebSocketClient.open(url);
       await relay?.close(1000);
-      expect(await client.closed).to.deep.equal({ code: 1001, reason: 'The server stops' });
+      expect(await client.closed).to.deep.equal({ code: 1001, reason: 'The server is shutting down.' });
     });
 
-    it('cuts off who does not answer, and connections that never spoke', async () => {
+    it('disconnects clients that do not answer, and connections that never sent anything', async () => {
       await start();
       const deaf = await WebSocketClient.open(url);
       deaf.socket.pause();
@@ -265,7 +265,7 @@ describe('WebSocket relay', () => {
   });
 });
 
-/** What the system's connection from one port of 127.0.0.1 to another waits for, by its number in /proc/net/tcp. */
+/** The timer of the connection from one port of 127.0.0.1 to another, by its number in /proc/net/tcp. */
 async function timerOf(from: number, to: number): Promise<string | undefined> {
   const place = (port: number) => `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const lines = (await readFile('/proc/net/tcp', 'utf8')).split('\n').map((line) => line.trim().split(/\s+/));

@@ -33,7 +33,7 @@ describe('subscriptions', () => {
     subscriptions.close();
   });
 
-  it('give no record before the last one has left', async () => {
+  it('report no record before the last one has been sent', async () => {
     const tasks = await open();
     const { task_id: id } = await tasks.submit(await receivePicture(tasks), [RESIZE]);
     const told: string[] = [];

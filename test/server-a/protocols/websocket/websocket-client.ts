@@ -3,12 +3,12 @@ import type { IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import WebSocket, { type ClientOptions } from 'ws';
 
-/** A WebSocket client that keeps what it is sent. */
+/** A WebSocket client that keeps the texts that it receives. */
 export class WebSocketClient {
   readonly socket: WebSocket;
   readonly #inbox: string[] = [];
   #wake: () => void = () => undefined;
-  /** Code and reason of the end. */
+  /** Code and reason of the close frame. */
   readonly closed: Promise<{ code: number; reason: string }>;
 
   private constructor(socket: WebSocket) {
@@ -34,7 +34,7 @@ export class WebSocketClient {
     this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));
   }
 
-  /** The next text, in the order they came. Rejects when the connection has ended. */
+  /** The next text, in order. Rejects when the connection has closed. */
   async next(): Promise<string> {
     for (;;) {
       const first = this.#inbox.shift();
@@ -46,7 +46,7 @@ export class WebSocketClient {
     }
   }
 
-  /** Texts that nobody has asked for yet, once the server has answered a ping, so that nothing is under way. */
+  /** The unread texts, after a ping and its pong, so that none is still in transit. */
   async rest(): Promise<readonly string[]> {
     this.socket.ping();
     await once(this.socket, 'pong');
@@ -59,14 +59,14 @@ export class WebSocketClient {
   }
 }
 
-/** An answer to a handshake that was refused. */
+/** The answer to a refused handshake. */
 export interface Refusal {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   readonly problem: Record<string, unknown>;
 }
 
-/** Tries a handshake that should be refused, and gives the answer. */
+/** Tries a handshake that should be refused, and returns the answer. */
 export async function refusalOf(url: string, options: ClientOptions = {}): Promise<Refusal> {
   const socket = new WebSocket(url, options);
   return new Promise((resolve, reject) => {
