@@ -20,8 +20,8 @@ export type Send = (message: object) => Promise<void>;
 /** The state of one call. */
 export interface CallState {
   /**
-   * Aborts when the client cancels or disconnects and when its deadline passes; for calls that wait, also when the server
-   * closes.
+   * Aborts when the client cancels or disconnects and when its deadline passes; for calls that wait, also when the
+   * server closes.
    */
   readonly signal: AbortSignal;
   /** The call's task, once it is known; for the log. */

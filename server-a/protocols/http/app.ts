@@ -18,10 +18,9 @@ import { routeSnippets } from './routes/snippets.ts';
 import { routeStatus } from './routes/status.ts';
 import { routeUpload } from './routes/upload.ts';
 
-/** Methods that change nothing, and whose answers browsers keep from the pages of others. */
+/** Methods that change nothing, and whose answers browsers hide from pages of other hosts. */
 const READING_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** What the HTTP protocol stands on. */
 export interface AppOptions {
   readonly tasks: Tasks;
   readonly presets: Presets;
@@ -30,7 +29,7 @@ export interface AppOptions {
   readonly log: Logger;
 }
 
-/** The Koa application: every route, each error as a problem, one access line a request at debug. */
+/** The Koa application: every route, problems for all errors, and one log line for each request at level debug. */
 export function createApp({ tasks, presets, settings, readiness, log }: AppOptions): Koa<HttpState> {
   const router: HttpRouter = new Router<HttpState>({ sensitive: true });
   routeHealth(router, readiness);
@@ -47,13 +46,13 @@ export function createApp({ tasks, presets, settings, readiness, log }: AppOptio
 
   const checkApiKey = apiKeyCheck(settings.apiKeys, 'Authorization: Bearer or X-Api-Key');
   const app = new Koa<HttpState>({ env: 'production' });
-  // Every request that waits listens for the server's closing.
+  // Every waiting request has a listener for the CLOSING event.
   app.setMaxListeners(0);
-  // Only failures of a connection or of a body being sent come here.
+  // Koa emits errors of connections, and of bodies that are being sent.
   app.on('error', (error: unknown, context: HttpContext) => {
     const line = { err: error, task_id: context.state.taskId, path: shownPath(context) };
-    if (isCut(error)) log.debug(line, 'client went away');
-    else log.error(line, 'answer cut short');
+    if (isCut(error)) log.debug(line, 'an HTTP client disconnected before the end of its answer');
+    else log.error(line, 'an HTTP answer could not be sent whole');
   });
   app.use(async (context, next) => {
     observe(context, log);
@@ -68,7 +67,7 @@ export function createApp({ tasks, presets, settings, readiness, log }: AppOptio
     } catch (error) {
       const { signal } = context.state;
       const failure = abortOr(error, signal);
-      // Nobody is left to read an answer; a failure inside is logged all the same.
+      // A client that has disconnected gets no answer, but an unexpected error is logged even then.
       if (!signal.aborted || failure !== signal.reason) answerProblem(context, failure, log);
     }
   });
@@ -77,17 +76,18 @@ export function createApp({ tasks, presets, settings, readiness, log }: AppOptio
   return app;
 }
 
-/** Gives the request its signal, and the log its line when the request is over, however it ends. */
+/** Gives the request its signal, and logs the request when it ends. */
 function observe(context: HttpContext, log: Logger): void {
   const started = performance.now();
-  const gone = new AbortController();
-  context.state.signal = gone.signal;
+  const disconnected = new AbortController();
+  context.state.signal = disconnected.signal;
   context.res.once('close', () => {
-    if (!context.res.writableFinished) gone.abort();
+    if (!context.res.writableFinished) disconnected.abort();
     const milliseconds = Math.round(performance.now() - started);
     const { method, status, state } = context;
-    const finished = !gone.signal.aborted;
-    log.debug({ method, path: shownPath(context), status, finished, milliseconds, task_id: state.taskId }, 'request');
+    const finished = !disconnected.signal.aborted;
+    const line = { method, path: shownPath(context), status, finished, milliseconds, task_id: state.taskId };
+    log.debug(line, 'HTTP request ended');
   });
 }
 
@@ -101,8 +101,8 @@ function readPath(context: HttpContext): string {
 }
 
 /**
- * RFC 9112, section 3.2: HTTP/1.1 without Host is refused, and so are two of them, which others may read otherwise. Node
- * would refuse the first with an empty answer, and take the first of two.
+ * Throws BAD_REQUEST for HTTP/1.1 without Host, and for two Host headers (RFC 9112, section 3.2), which a proxy may
+ * read differently. Node itself would answer the first without a body, and use the first of two headers.
  */
 function checkHost({ req }: HttpContext): void {
   const hosts = req.headersDistinct['host'] ?? [];
@@ -110,7 +110,9 @@ function checkHost({ req }: HttpContext): void {
   if (isMissing || hosts.length > 1) throw invalid('one', 'the Host header', hosts[0] && hosts.join(', '));
 }
 
-/** METHOD_NOT_ALLOWED for a path that other methods have, NOT_FOUND for any other; OPTIONS is told the methods. */
+/**
+ * Throws METHOD_NOT_ALLOWED for a known path, NOT_FOUND for an unknown one; answers OPTIONS with the path's methods.
+ */
 function refuseUnrouted(context: HttpContext, router: HttpRouter): void {
   const methods = router.match(context.path, context.method).path.flatMap((layer) => layer.methods);
   if (methods.length === 0) {
@@ -122,7 +124,7 @@ function refuseUnrouted(context: HttpContext, router: HttpRouter): void {
   else throw new DarkroomError('METHOD_NOT_ALLOWED', `Expected one of ${allowed}, received ${context.method}`);
 }
 
-/** The path as it came, which may be no path at all, cut so that nobody writes novels into the log. */
+/** The path of the request, which may be invalid, truncated to 100 characters for logs and messages. */
 function shownPath({ req }: HttpContext): string {
   return (req.url ?? '').replace(/[?#].*$/s, '').slice(0, 100);
 }

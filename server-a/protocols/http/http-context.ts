@@ -2,20 +2,20 @@ import type Router from '@koa/router';
 import type Koa from 'koa';
 import type { ServerASettings } from '../../config.ts';
 
-/** The settings HTTP reads. */
+/** The settings that HTTP uses. */
 export type HttpSettings = Pick<
   ServerASettings,
   'apiKeys' | 'maxUploadMb' | 'maxConnections' | 'requestSeconds' | 'pathRoot'
 >;
 
-/** Event of the application: the server closes, so that no request should wait any longer. */
+/** Event of the application: the server is closing, and requests should stop waiting. */
 export const CLOSING = 'closing';
 
-/** What one request carries from middleware to middleware. */
+/** The state of one request. */
 export interface HttpState {
-  /** Aborts when the connection closes before the answer is out. */
+  /** Aborts when the connection closes before the whole answer has been sent. */
   signal: AbortSignal;
-  /** The task this request is about, once it is known. */
+  /** The request's task, once it is known; for logs and problems. */
   taskId?: string;
 }
 

@@ -1,13 +1,13 @@
-import { DarkroomError } from '../../../shared/errors.ts';
+import { shuttingDown } from '../../../shared/errors.ts';
 import { CLOSING, type HttpContext } from './http-context.ts';
 
-/** What `work` gives; its signal aborts when the client has gone, be it before, or the server closes. */
+/** Runs `work` with a signal that aborts when the client disconnects, or has already, and when the server closes. */
 export async function withServerSignal<Value>(
   context: HttpContext,
   work: (signal: AbortSignal) => Promise<Value>,
 ): Promise<Value> {
   const stop = new AbortController();
-  const end = () => stop.abort(stopping());
+  const end = () => stop.abort(shuttingDown());
   context.app.once(CLOSING, end);
   context.state.signal.addEventListener('abort', end);
   if (context.state.signal.aborted) end();
@@ -17,8 +17,4 @@ export async function withServerSignal<Value>(
     context.app.off(CLOSING, end);
     context.state.signal.removeEventListener('abort', end);
   }
-}
-
-function stopping(): DarkroomError {
-  return new DarkroomError('DRAINING', 'Expected a server that stays for the answer, received one that is stopping');
 }

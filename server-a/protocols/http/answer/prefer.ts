@@ -4,19 +4,19 @@ import type { Tasks } from '../../../tasks/tasks.ts';
 import type { HttpContext } from '../http-context.ts';
 import { withServerSignal } from '../server-signal.ts';
 
-/** The longest a request may be held for its task's end, in seconds. */
+/** The longest time that a request may wait for the end of its task, in seconds. */
 export const MAX_WAIT_SECONDS = 60;
 
-/** How long the client would rather wait than poll. */
+/** How long a request waits for the end of its task. */
 export interface Wait {
   readonly seconds: number;
-  /** What `Preference-Applied` says when a `Prefer` header asked for it; null when the query did. */
+  /** The value of `Preference-Applied` for a wait by `Prefer`; null for one by the query. */
   readonly applied: string | null;
 }
 
 /**
- * The wait asked for by `?wait=N` or else by `Prefer: wait=N` (RFC 7240, section 4.3), or null. Either is cut
- * to a minute. What cannot be read is ignored in the header, which is a wish, and BAD_REQUEST in the query.
+ * The wait that `?wait=N` or else `Prefer: wait=N` (RFC 7240, section 4.3) asks for, at most a minute, or null. An
+ * invalid header is ignored, as RFC 7240 wants. Throws BAD_REQUEST for an invalid query.
  */
 export function readWait(context: HttpContext): Wait | null {
   const { wait } = context.query;
@@ -30,7 +30,7 @@ export function readWait(context: HttpContext): Wait | null {
   return { seconds, applied: `wait=${seconds}` };
 }
 
-/** Seconds of a Prefer header's `wait`, whose first occurrence counts; null when there is none that can be read. */
+/** The seconds of the first `wait` in a Prefer header; null when it is missing or invalid. */
 export function preferredWait(header: string): number | null {
   for (const preference of header.split(',')) {
     const [name = '', value = ''] = (preference.split(';', 1)[0] ?? '').split('=', 2);
@@ -42,8 +42,8 @@ export function preferredWait(header: string): number | null {
 }
 
 /**
- * The task when it has ended, the wait is over, the client has gone or the server closes, whichever is first; says so
- * when a header asked for it.
+ * The task when it has ended, or when the wait is over, the client disconnects or the server closes. Sets
+ * `Preference-Applied` for a wait by `Prefer`.
  */
 export async function waitForEnd(context: HttpContext, tasks: Tasks, task: Task, wait: Wait | null): Promise<Task> {
   if (wait === null) return task;

@@ -5,7 +5,7 @@ import { type Problem, problemHeaders, toProblem } from '../../problem.ts';
 import { drain, isBodyPending } from '../body/drain.ts';
 import type { HttpContext } from '../http-context.ts';
 
-/** Answers with the problem, also where the request's body is still under way. */
+/** Answers with the problem, also before the request's whole body has arrived. */
 export function answerProblem(context: HttpContext, error: unknown, log: Logger): void {
   const problem = toProblem(error, context.state.taskId);
   if (problem.status >= 500) logFailure(context, error, problem, log);
@@ -16,9 +16,9 @@ export function answerProblem(context: HttpContext, error: unknown, log: Logger)
 }
 
 /**
- * Gives the answer, whose status and type are set, although the request's body may still be under way: then it goes out
- * at once, and the connection closes after the rest has been drained within bounds. Closing it earlier would reset it,
- * and the client would see a broken pipe in place of its answer.
+ * Sends the body of an answer whose status and type are set. If the request's body has not arrived yet, the answer is
+ * sent at once, and the connection closes after the rest has been drained within bounds. Closing it earlier would
+ * reset it, and the client would see a broken pipe instead of its answer.
  */
 export function answerEarly(context: HttpContext, body: Buffer): void {
   if (isBodyPending(context.req)) {
@@ -37,6 +37,6 @@ async function* answerThenDrain(context: HttpContext, answer: Buffer): AsyncGene
 
 function logFailure(context: HttpContext, error: unknown, problem: Problem, log: Logger): void {
   const line = { err: error, task_id: problem.task_id, method: context.method, status: problem.status };
-  if (error instanceof DarkroomError && problem.code !== 'INTERNAL') log.warn(line, 'request refused');
-  else log.error(line, 'request failed');
+  if (error instanceof DarkroomError && problem.code !== 'INTERNAL') log.warn(line, 'could not serve an HTTP request');
+  else log.error(line, 'an HTTP request failed unexpectedly');
 }

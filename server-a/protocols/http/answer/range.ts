@@ -1,12 +1,12 @@
-/** Part of a file, in bytes, both ends included. */
+/** A part of a file, in bytes; both ends are included. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * The one range a `Range` header asks of `size` bytes (RFC 9110, section 14.1.2). Null when the header is to be
- * ignored, as everything but a single well-formed byte range may be; 'unsatisfiable' when no byte of it exists.
+ * The range that a `Range` header asks for, of `size` bytes (RFC 9110, section 14.1.2). Null for a header that is
+ * ignored: every one that is not a single well-formed byte range. 'unsatisfiable' when the range is beyond the end.
  */
 export function parseRange(header: string, size: number): ByteRange | 'unsatisfiable' | null {
   const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(header.trim()) ?? [];

@@ -51,8 +51,8 @@ export async function runMulter(
 ): Promise<Readonly<Record<string, unknown>>> {
   const body = pipeBody(context, new MulterBody(context.req.headers, maxBytes));
   const parsed: { body?: Record<string, unknown> } = {};
-  // multer drains and resumes the request that it gets, and sets properties on it and on `request`. This context differs
-  // from the real one in these two, so that the request itself stays ours.
+  // multer drains and resumes the request that it gets, and sets properties on it and on `request`. This context
+  // differs from the real one in these two, so that the request itself stays ours.
   const form: Koa.Context = Object.create(context, { req: { value: body }, request: { value: parsed } });
   // Replaces multer's own `pipe`: the only place where its busboy can be reached.
   const streamHandler = (_request: unknown, parser: Writable) => {
@@ -79,8 +79,8 @@ class MulterBody extends RequestBody {
   }
 
   /**
-   * multer calls this when it has parsed or refused the form. After a refusal it would wait, without a bound, for the end
-   * of the body before it reports the error. The body ends here, so multer reports at once.
+   * multer calls this when it has parsed or refused the form. After a refusal it would wait, without a bound, for the
+   * end of the body before it reports the error. The body ends here, so multer reports at once.
    */
   override unpipe(destination?: NodeJS.WritableStream): this {
     super.unpipe(destination);

@@ -1,6 +1,6 @@
 import { DarkroomError } from '../../../../shared/errors.ts';
 
-/** What multer 2.5 finds wrong with a form, by its `code`: what we expected, and what came. */
+/** The message for each `code` of multer 2.5. */
 const MULTER_CODES: Readonly<Record<string, (field: string) => string>> = {
   LIMIT_PART_COUNT: () => 'Expected fewer parts in the form, received too many',
   LIMIT_FILE_COUNT: () => 'Expected exactly one file in the form, received more',
@@ -11,7 +11,7 @@ const MULTER_CODES: Readonly<Record<string, (field: string) => string>> = {
   INVALID_FIELD_NAME: () => "Expected a plain name for a form's field, received nested brackets",
 };
 
-/** What busboy 1.6 finds wrong, by its message; it gives no codes. */
+/** The message for each message of busboy 1.6, which has no codes. */
 const BUSBOY_MESSAGES: Readonly<Record<string, string>> = {
   'Unexpected end of form': 'Expected a form that ends with its closing boundary, received none',
   'Unexpected end of file': 'Expected a file that ends with the boundary, received none',
@@ -21,8 +21,8 @@ const BUSBOY_MESSAGES: Readonly<Record<string, string>> = {
 };
 
 /**
- * BAD_REQUEST in our words for what multer or busboy say of a form; any other error is returned as it is. `pictureField`
- * is the only name a file may have.
+ * The BAD_REQUEST for an error of multer or busboy; any other error is returned unchanged. `pictureField` is the only
+ * name that a file may have.
  */
 export function readFormError(error: unknown, pictureField: string): unknown {
   if (!(error instanceof Error) || error instanceof DarkroomError) return error;

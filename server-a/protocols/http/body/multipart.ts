@@ -30,8 +30,8 @@ export interface ParseOptions {
 }
 
 /**
- * Reads a multipart/form-data request (RFC 7578); its file goes to `receive`. Returns the text fields, a repeated one as
- * an array and `a[b]` as an object. Throws BAD_REQUEST for a malformed form, PAYLOAD_TOO_LARGE, and what `receive`
+ * Reads a multipart/form-data request (RFC 7578); its file goes to `receive`. Returns the text fields, a repeated one
+ * as an array and `a[b]` as an object. Throws BAD_REQUEST for a malformed form, PAYLOAD_TOO_LARGE, and what `receive`
  * throws; the rest of the request has then not been read yet.
  */
 export async function parseForm(

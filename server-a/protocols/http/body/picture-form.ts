@@ -70,8 +70,8 @@ class FormFiles {
   }
 
   /**
-   * Removes the picture, after waiting for one that is still being received: multer does not wait for it when the client
-   * disconnects. So nothing is left when the client reads the refusal.
+   * Removes the picture, after waiting for one that is still being received: multer does not wait for it when the
+   * client disconnects. So nothing is left when the client reads the refusal.
    */
   async discard(): Promise<void> {
     const picture = await this.#receiving?.catch(() => null);

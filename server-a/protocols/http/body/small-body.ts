@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { buffer } from 'node:stream/consumers';
 import { DarkroomError, invalid } from '../../../../shared/errors.ts';
+import { parseJson } from '../../../../shared/json.ts';
 import type { HttpContext } from '../http-context.ts';
 import {
   checkDeclaredBytes,
@@ -11,31 +12,29 @@ import {
   unsupportedBody,
 } from './request-body.ts';
 
-/** The request's JSON body (RFC 8259). Throws BAD_REQUEST, PAYLOAD_TOO_LARGE, and UNSUPPORTED_MEDIA_TYPE. */
+/** The request's JSON body (RFC 8259). Throws BAD_REQUEST, PAYLOAD_TOO_LARGE and UNSUPPORTED_MEDIA_TYPE. */
 export async function readJson(context: HttpContext, most: number): Promise<unknown> {
   const { type } = context.request;
   if (!/^application\/(\S+\+)?json$/i.test(type)) throw unsupportedBody('application/json', type);
-  return parseJson(await readText(context, most));
+  return parseJsonBody(await readText(context, most));
 }
 
-/** What a JSON text holds. Throws BAD_REQUEST. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new DarkroomError('BAD_REQUEST', "Expected JSON for the request's body, received something else", {
-      cause: error,
-    });
-  }
+/** The value of a JSON text. Throws BAD_REQUEST. */
+export function parseJsonBody(text: string): unknown {
+  const value = parseJson(text);
+  if (value !== undefined) return value;
+  throw new DarkroomError('BAD_REQUEST', "Expected JSON for the request's body, received something else");
 }
 
-/** What a urlencoded body may have. */
+/** Limits of a urlencoded body. */
 export interface UrlencodedLimits {
   readonly bytes: number;
   readonly fields: number;
 }
 
-/** The request's `application/x-www-form-urlencoded` body. Throws PAYLOAD_TOO_LARGE and as {@link parseUrlencoded}. */
+/**
+ * The request's `application/x-www-form-urlencoded` body. Throws PAYLOAD_TOO_LARGE, and like {@link parseUrlencoded}.
+ */
 export async function readUrlencoded(
   context: HttpContext,
   { bytes, fields }: UrlencodedLimits,
@@ -45,10 +44,10 @@ export async function readUrlencoded(
 
 /**
  * The fields of a urlencoded text (WHATWG URL, section 5), a repeated one as an array. Throws BAD_REQUEST for more than
- * `most`.
+ * `most` fields.
  */
 export function parseUrlencoded(text: string, most: number): Record<string, unknown> {
-  // Looked for no further than it takes, and before anything is made of them.
+  // Counts before it parses, and stops at the first field beyond the limit.
   if (text.split('&', most + 1).length > most) {
     throw new DarkroomError('BAD_REQUEST', `Expected at most ${most} fields in the request's body, received more`);
   }
@@ -60,7 +59,9 @@ export function parseUrlencoded(text: string, most: number): Record<string, unkn
   return Object.fromEntries(fields);
 }
 
-/** The request's body as text. Throws BAD_REQUEST, PAYLOAD_TOO_LARGE, and UNSUPPORTED_MEDIA_TYPE for an encoded one. */
+/**
+ * The request's body as text. Throws BAD_REQUEST, PAYLOAD_TOO_LARGE, and UNSUPPORTED_MEDIA_TYPE for a compressed one.
+ */
 export async function readText(context: HttpContext, most: number): Promise<string> {
   checkEncoding(context);
   checkDeclaredBytes(context.req, most);

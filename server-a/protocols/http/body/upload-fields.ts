@@ -9,7 +9,7 @@ import type { Presets } from '../../../tasks/presets.ts';
 /** Name of the multipart part that holds the picture. */
 export const PICTURE_FIELD = 'image';
 
-/** A text with something in it, without the space around it. */
+/** A text that is not empty; surrounding white space is removed. */
 function text(expected: string) {
   return z
     .string()
@@ -27,15 +27,15 @@ const fieldsSchema = z.strictObject({
   url: text('an http or https URL'),
 });
 
-/** An upload's fields, read but not yet compared with each other. */
+/** The fields of an upload. Each is valid by itself; contradictions are not checked yet. */
 export type UploadFields = z.infer<typeof fieldsSchema>;
 
-/** Names of the fields an upload may carry beside the picture. */
+/** The names of all fields of an upload, except the picture. */
 export const UPLOAD_FIELDS: readonly string[] = Object.keys(fieldsSchema.shape);
 
 /**
- * Reads text fields of a form or a query string. A field given twice arrives as an array and `a[b]` as an object;
- * neither is one value. Throws BAD_REQUEST for the first that is unknown or not what it should be.
+ * Reads the text fields of a form or a query string. Throws BAD_REQUEST for the first field that is unknown or invalid,
+ * also for a repeated field, which arrives as an array, and for `a[b]`, which arrives as an object.
  */
 export function readFields(raw: Readonly<Record<string, unknown>>): UploadFields {
   for (const [name, value] of Object.entries(raw)) {
@@ -46,8 +46,8 @@ export function readFields(raw: Readonly<Record<string, unknown>>): UploadFields
 }
 
 /**
- * The outputs an upload asks for, by presets and a list, or by flat fields. Throws BAD_REQUEST when it asks for none,
- * or for what contradicts itself or would have no effect.
+ * The outputs of an upload: those of `preset` and `outputs`, or those of the flat fields. Throws BAD_REQUEST when
+ * there are none, when fields contradict each other, and when a field would have no effect.
  */
 export function toOutputs({ outputs, preset, url: _url, ...flat }: UploadFields, presets: Presets): OutputSpec[] {
   if (outputs === undefined && preset === undefined) return readFlatFields(flat);

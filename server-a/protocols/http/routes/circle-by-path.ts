@@ -5,19 +5,19 @@ import { type CirclePathRequest, circlePath } from '../../../tasks/circle-by-pat
 import type { Tasks } from '../../../tasks/tasks.ts';
 import { answerEarly } from '../answer/problem.ts';
 import { FORM_LIMITS, receiveFields } from '../body/multipart.ts';
-import { parseJson, parseUrlencoded, readText } from '../body/small-body.ts';
+import { parseJsonBody, parseUrlencoded, readText } from '../body/small-body.ts';
 import type { HttpContext, HttpRouter, HttpSettings } from '../http-context.ts';
 import { withServerSignal } from '../server-signal.ts';
 
-/** A path has at most 4096 bytes (PATH_MAX of Linux), and may be written in escapes. */
+/** A path has at most 4096 bytes (PATH_MAX of Linux); escapes make it longer. */
 const MOST_BYTES = 64 * 1024;
-/** An existing client sends the file itself beside its path; it is read and forgotten. */
+/** An existing client also sends the file itself, which is read and discarded. */
 const FILE_FIELD = 'file';
 
-/** protobuf's int32, as gRPC has it; 0 where it is missing. */
+/** The same range as over gRPC, where it is an int32; 0 when missing. */
 const size = z.int32().default(0);
 const requestSchema = z.object({ path: z.string(), size });
-/** The same two as text; an empty size is a missing one. */
+/** The same as texts; an empty size counts as missing. */
 const fieldsSchema = z.object({
   path: z.string(),
   size: z
@@ -29,7 +29,7 @@ const fieldsSchema = z.object({
     .default(0),
 });
 
-/** `POST /process`: a circle by path, as over gRPC (docs/grpc.md). */
+/** `POST /process`: crops a circle from a file on the server, like `ProcessImage` over gRPC (docs/grpc.md). */
 export function routeProcess(router: HttpRouter, tasks: Tasks, settings: HttpSettings): void {
   const maxFileBytes = settings.maxUploadMb * MEBIBYTE;
   router.post('/process', async (context) => {
@@ -40,13 +40,13 @@ export function routeProcess(router: HttpRouter, tasks: Tasks, settings: HttpSet
       answerEarly(context, Buffer.from(JSON.stringify({ status: false, error: 'Invalid request body' })));
       return;
     }
-    // Silence until the answer is no sign of anything: that takes as long as the queue is.
+    // The answer may take as long as the queue is long, so silence does not mean a dead client.
     context.req.setTimeout(0);
     context.body = await withServerSignal(context, (signal) => circlePath(tasks, settings.pathRoot, request, signal));
   });
 }
 
-/** Null for a body that cannot be read. Throws PAYLOAD_TOO_LARGE. */
+/** The request, or null for an invalid body. Throws PAYLOAD_TOO_LARGE. */
 async function readRequest(context: HttpContext, maxFileBytes: number): Promise<CirclePathRequest | null> {
   try {
     const type = context.request.type.toLowerCase();
@@ -55,11 +55,11 @@ async function readRequest(context: HttpContext, maxFileBytes: number): Promise<
       return fieldsSchema.safeParse({ ...fields }).data ?? null;
     }
     const text = await readText(context, MOST_BYTES);
-    // JSON comes under any type, or none: `curl -d` calls everything a form.
+    // JSON may have any type or none: `curl -d` declares everything as a form.
     if (type === 'application/x-www-form-urlencoded' && !/^\s*\{/.test(text)) {
       return fieldsSchema.safeParse(parseUrlencoded(text, FORM_LIMITS.fields)).data ?? null;
     }
-    return requestSchema.safeParse(parseJson(text)).data ?? null;
+    return requestSchema.safeParse(parseJsonBody(text)).data ?? null;
   } catch (error) {
     const isUnreadable = error instanceof DarkroomError && error.code !== 'PAYLOAD_TOO_LARGE';
     if (isUnreadable) return null;

@@ -1,10 +1,10 @@
 import type { HttpRouter } from '../http-context.ts';
 
-/** How ready Darkroom is, part by part. */
+/** The state of each part of the service. */
 export interface Readiness {
-  /** `open`, or why tasks are not taken. */
+  /** `open`, or why the server accepts no tasks. */
   readonly store: string;
-  /** Lanes that are up: jobs that can run at once. */
+  /** Number of lanes that are up: of jobs that can run at once. */
   readonly lanes: number;
   /** `up`, or why there is no lane. */
   readonly backend: string;
@@ -15,7 +15,7 @@ export interface Readiness {
 /** Paths that need no key. */
 export const HEALTH_PATHS: readonly string[] = ['/livez', '/readyz'];
 
-/** `GET /livez`: the process answers. `GET /readyz`: a task sent now would be done; 503 otherwise. */
+/** `GET /livez`: the process runs. `GET /readyz`: 200 while tasks are accepted and can be processed, otherwise 503. */
 export function routeHealth(router: HttpRouter, readiness: () => Readiness): void {
   router.get('/livez', (context) => {
     context.body = { status: 'live' };

@@ -1,4 +1,5 @@
 import { DarkroomError, expectedMessage, invalid } from '../../../../shared/errors.ts';
+import { parseJson } from '../../../../shared/json.ts';
 import { MEBIBYTE } from '../../../../shared/limits.ts';
 import { type Label, readClassification } from '../../../../shared/operations/classify.ts';
 import { type Box, boxesSchema, MAX_BOXES, type Snippet, snippetNameSchema } from '../../../../shared/snippet.ts';
@@ -14,7 +15,7 @@ import { PICTURE_FIELD } from '../body/upload-fields.ts';
 import type { HttpContext, HttpRouter, HttpSettings } from '../http-context.ts';
 
 const BOXES_FIELD = 'Boxes';
-/** As for uploads, with room for the most boxes, each number written out in full, also as a file. */
+/** The limits of an upload, and room for MAX_BOXES boxes with the longest numbers, as a text or as a file. */
 const LIMITS: FormLimits = {
   ...FORM_LIMITS,
   fieldSize: 2 * MEBIBYTE,
@@ -22,10 +23,10 @@ const LIMITS: FormLimits = {
   parts: FORM_LIMITS.parts + 1,
   files: FORM_LIMITS.files + 1,
 };
-/** The boxes alone, with every byte of them in an escape of three. */
+/** Room for the boxes alone, with every byte as a three-byte escape. */
 const TEXT_LIMITS: UrlencodedLimits = { bytes: 3 * LIMITS.fieldSize + LIMITS.fieldNameSize, fields: LIMITS.fields };
 
-/** A snippet as clients see it: its labels stand beside its task, too. */
+/** A snippet as clients see it, with the labels of its task. */
 interface ShownSnippet extends Snippet {
   readonly labels: readonly Label[];
 }
@@ -46,7 +47,7 @@ export function routeSnippets(router: HttpRouter, tasks: Tasks, settings: HttpSe
   });
 }
 
-/** Throws NOT_FOUND for what no snippet can be called. */
+/** The snippet's number in the path. Throws NOT_FOUND for a name that no snippet can have. */
 function nameOf(context: HttpContext): number {
   const { name } = context['params'];
   const parsed = snippetNameSchema.safeParse(/^[1-9]\d*$/.test(String(name)) ? Number(name) : undefined);
@@ -54,7 +55,7 @@ function nameOf(context: HttpContext): number {
   throw new DarkroomError('NOT_FOUND', expectedMessage("a snippet's number", 'the snippet', name));
 }
 
-/** Picks the reader by the declared media type of the request. */
+/** Chooses the reader by the declared media type. */
 async function receiveChange(context: HttpContext, tasks: Tasks, maxBytes: number): Promise<SnippetChange> {
   const type = context.request.type.trim().toLowerCase();
   if (type === 'multipart/form-data') return receivePictured(context, tasks, maxBytes);
@@ -83,20 +84,12 @@ async function receivePictured(context: HttpContext, tasks: Tasks, maxBytes: num
   }
 }
 
-/** The boxes among a form's fields, if they are there. Throws BAD_REQUEST. */
+/** The boxes in a form's fields, or undefined. Throws BAD_REQUEST. */
 function readBoxes({ [BOXES_FIELD]: text }: Readonly<Record<string, unknown>>): Box[] | undefined {
   if (text === undefined) return undefined;
   const parsed = boxesSchema.safeParse(typeof text === 'string' ? parseJson(text) : undefined);
   if (parsed.success) return parsed.data;
   throw invalid(`a JSON list of at most ${MAX_BOXES} {"X":…,"Y":…,"W":…,"H":…}`, BOXES_FIELD, text);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function show(snippet: Snippet): ShownSnippet {

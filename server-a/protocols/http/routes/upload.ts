@@ -13,12 +13,11 @@ import { PICTURE_FIELD, readFields, toOutputs } from '../body/upload-fields.ts';
 import type { HttpContext, HttpRouter, HttpSettings } from '../http-context.ts';
 
 interface Upload {
-  /** A picture that was sent, or the URL of one. */
+  /** A received picture, or the URL of one. */
   readonly source: ReceivedPicture | string;
   readonly specs: readonly OutputSpec[];
 }
 
-/** What uploads need to be read and made into tasks. */
 export interface UploadParts {
   readonly tasks: Tasks;
   readonly presets: Presets;
@@ -26,11 +25,11 @@ export interface UploadParts {
 }
 
 interface Reading extends Omit<UploadParts, 'settings'> {
-  /** Bytes the picture may have. */
+  /** The most bytes of a picture. */
   readonly maxBytes: number;
 }
 
-/** `POST /upload`: a form, or a raw picture or a URL with its fields in the query, becomes a task. */
+/** `POST /upload`: makes a task from a form, or from a raw picture or a URL with the fields in the query. */
 export function routeUpload(router: HttpRouter, { tasks, presets, settings }: UploadParts): void {
   const reading = { tasks, presets, maxBytes: settings.maxUploadMb * MEBIBYTE };
   router.post('/upload', async (context) => {
@@ -52,11 +51,11 @@ export function routeUpload(router: HttpRouter, { tasks, presets, settings }: Up
 async function submit(tasks: Tasks, { source, specs }: Upload): Promise<Task> {
   if (typeof source !== 'string') return tasks.submit(source, specs);
   const [task] = await tasks.submitUrls([source], specs);
-  if (task === undefined) throw new DarkroomError('INTERNAL', 'Expected a task for the URL, received none');
+  if (task === undefined) throw new DarkroomError('INTERNAL', 'The URL was stored without a task.');
   return task;
 }
 
-/** Picks the reader by the declared media type of the request. */
+/** Chooses the reader by the declared media type. */
 async function receiveUpload(context: HttpContext, reading: Reading): Promise<Upload> {
   const { tasks, presets, maxBytes } = reading;
   const type = context.request.type.trim().toLowerCase();
@@ -92,12 +91,12 @@ async function receiveMultipart(context: HttpContext, { tasks, presets, maxBytes
   }
 }
 
-/** Of the fields that came before the picture. */
+/** Checks the fields that came before the picture. */
 function checkFields(fields: Readonly<Record<string, unknown>>): void {
   if (readFields(fields).url !== undefined) throw bothSources();
 }
 
-/** A URL stands for the body. */
+/** An upload whose picture is the query's `url`. */
 function readUrlQuery(context: HttpContext, presets: Presets): Upload {
   const { url, ...fields } = readFields(queryFields(context));
   if (url === undefined || declaredBytes(context.req) !== 0) throw bothSources();

@@ -71,7 +71,7 @@ describe('HTTP application', () => {
       const answer = await ask(broken, { path: '/readyz' });
       expect(problemOf(answer)).include({ status: 500, code: 'INTERNAL', title: 'Internal Server Error' });
       expect(answer.body.toString()).not.contain('secret');
-      const line = broken.lines.find((one) => one['msg'] === 'request failed');
+      const line = broken.lines.find((one) => one['msg'] === 'an HTTP request failed unexpectedly');
       expect(JSON.stringify(line)).contain('secret at /home/secret');
       expect(task_id).length(21);
     } finally {
@@ -115,9 +115,9 @@ describe('HTTP application', () => {
       while (lines.filter(({ finished }) => finished === false).length < waits) await sleep(2);
       await server.close(60_000);
     }
-    const failures = lines.filter(({ msg }) => msg !== 'request');
+    const failures = lines.filter(({ msg }) => msg !== 'HTTP request ended');
     expect(failures).to.have.length(1);
-    expect(failures[0]).to.deep.include({ level: 50, msg: 'request failed', task_id });
+    expect(failures[0]).to.deep.include({ level: 50, msg: 'an HTTP request failed unexpectedly', task_id });
     expect(JSON.stringify(failures[0])).to.contain('secret');
   });
 
@@ -127,7 +127,7 @@ describe('HTTP application', () => {
     await ask(fixture, { path });
     const lines = fixture.lines.filter((line) => line['path'] === path);
     expect(lines).length(1);
-    expect(lines[0]).include({ level: 20, method: 'GET', status: 200, task_id, msg: 'request' });
+    expect(lines[0]).include({ level: 20, method: 'GET', status: 200, task_id, msg: 'HTTP request ended' });
     expect(lines[0]?.['milliseconds']).a('number');
   });
 

@@ -210,7 +210,7 @@ describe('POST /upload', () => {
         stopping.tasks.drain();
         const refused = await postRaw(stopping, '?circle=9', picture);
         expect(problemOf(refused)).include({ status: 503, code: 'DRAINING' });
-        expect(stopping.lines.filter((line) => line['msg'] === 'request refused')).length(1);
+        expect(stopping.lines.filter((line) => line['msg'] === 'could not serve an HTTP request')).length(1);
       } finally {
         await stopping.stop();
       }
