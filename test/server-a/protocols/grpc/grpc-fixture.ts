@@ -19,6 +19,8 @@ const settings = {
   maxUploadMb: 8,
   maxConnections: 20,
   requestSeconds: 300,
+  /** Path of a file with presets. */
+  presets: undefined as string | undefined,
 };
 
 /** gRPC over real tasks in a folder of its own. */
@@ -48,7 +50,7 @@ export async function startFixture(changes: Partial<typeof settings> = {}): Prom
   const readiness = () => fixture.readiness;
   const starting = startGrpc({
     tasks,
-    presets: await Presets.load(undefined),
+    presets: await Presets.load(changes.presets),
     settings: { ...settings, ...changes },
     readiness,
     log,

@@ -32,6 +32,8 @@ const settings = {
   apiKeys: [] as string[],
   maxConnections: 100,
   requestSeconds: 300,
+  /** Path of a file with presets. */
+  presets: undefined as string | undefined,
 };
 
 export type FixtureSettings = typeof settings;
@@ -60,7 +62,7 @@ export async function startFixture(changes: Partial<FixtureSettings> = {}, ip = 
   const tasks = await Tasks.open({ ...options, dataDir }, log);
   const app = createApp({
     tasks,
-    presets: await Presets.load(undefined),
+    presets: await Presets.load(options.presets),
     settings: options,
     readiness: () => fixture.readiness,
     log,

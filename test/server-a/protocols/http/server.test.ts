@@ -107,7 +107,10 @@ describe('HTTP server', () => {
     await client.until(/"BAD_REQUEST"/);
     await client.write('GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
     expect(await client.closed()).match(/"live"/);
-    expect(fixture.lines.find((line) => line['path'] === 'http://[::1')).include({ status: 400, msg: 'HTTP request ended' });
+    expect(fixture.lines.find((line) => line['path'] === 'http://[::1')).include({
+      status: 400,
+      msg: 'HTTP request ended',
+    });
   });
 
   it('answers 405 to CONNECT', async () => {

@@ -57,7 +57,7 @@ export async function startFixture(changes: Partial<ServerASettings> = {}, backe
     await dispatcher.close(0);
     await tasks.close();
   };
-  const presets = await Presets.load(undefined);
+  const presets = await Presets.load(settings.presets);
   const protocol = await startZeromq({ tasks, presets, settings, log }).catch(async (error: unknown) => {
     await closeTasks();
     throw error;

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readlink, rm } from 'node:fs/promises';
 import { expect } from 'chai';
-import { type Answer, ask, type Fixture, jpeg, problemOf, startFixture } from '../http-fixture.ts';
+import { type Answer, ask, type Fixture, jpeg, postForm, problemOf, startFixture, taskOf } from '../http-fixture.ts';
 import { RawClient } from '../raw-client.ts';
-import { completeTask, submitPicture } from './ended-task.ts';
+import { completeNamed, completeTask, PLACEHOLDER, submitPicture } from './ended-task.ts';
 
 describe('GET /result/<id>', () => {
   let fixture: Fixture;
@@ -40,7 +40,31 @@ describe('GET /result/<id>', () => {
     });
   }
 
-  it('answers the first picture, and each by its name', async () => {
+  it('answers the first picture listed, and each output by its name', async () => {
+    const outputs = ['hash', 'large', 'small'].map((name, index) => {
+      return index === 0 ? { name, operation: 'placeholder' } : { name, width: 64 / index };
+    });
+    const parts = [['image', picture, 'cat.jpg'] as const, ['outputs', JSON.stringify(outputs)] as const];
+    const { task_id: id } = taskOf(await postForm(fixture, parts));
+    const pictures = await completeNamed(fixture, id);
+    const { result, outputs: done } = taskOf(await get(`/status/${id}`));
+    expect(result).equal(`/result/${id}`);
+    expect(done.map((output) => output.url ?? null)).deep.equal([null, `/result/${id}/large`, `/result/${id}/small`]);
+    expect((await get(`/result/${id}`)).body.equals(pictures.large)).equal(true);
+    expect((await get(`/result/${id}/large`)).body.equals(pictures.large)).equal(true);
+    const small = await get(`/result/${id}/small`);
+    expect(small.body.equals(pictures.small)).equal(true);
+    expect(small.headers['content-disposition']).equal('inline; filename="cat-small.jpeg"');
+    expect(JSON.parse((await get(`/result/${id}/hash`)).body.toString())).deep.equal({
+      name: 'hash',
+      operation: 'placeholder',
+      status: 'completed',
+      ...PLACEHOLDER,
+    });
+    expect(problemOf(await get(`/result/${id}/resize`))).include({ status: 404, code: 'NOT_FOUND' });
+  });
+
+  it('answers the resize, and each output by its name', async () => {
     const id = await completed();
     expectPicture(await get(`/result/${id}`));
     expectPicture(await get(`/result/${id}/resize`));
