@@ -5,10 +5,12 @@ import { Dealer } from 'zeromq';
 import type { Backend } from '../../../../server-a/dispatch/lanes.ts';
 import { readClassification } from '../../../../shared/operations/classify.ts';
 import { forever } from '../../tasks/support.ts';
+import { PRESETS, usePresetsFile } from '../presets-file.ts';
 import { ask, type Fixture, openRequest, startFixture, startServerB } from './zeromq-fixture.ts';
 
 describe('ZeroMQ kept pictures', function () {
   this.timeout(60_000);
+  const presets = usePresetsFile();
   let serverB: { backend: Backend; stop: () => Promise<void> };
   let fixture: Fixture;
   let picture: Buffer;
@@ -23,16 +25,14 @@ describe('ZeroMQ kept pictures', function () {
   after(() => serverB.stop());
 
   beforeEach(async () => {
-    fixture = await startFixture({}, serverB.backend);
+    fixture = await startFixture({ presets: presets() }, serverB.backend);
   });
 
   afterEach(() => fixture.stop());
 
-  async function upload(bytes = picture): Promise<string> {
-    const answer = await ask(fixture.address, {
-      operation: 'upload',
-      image_data: bytes.toString('base64'),
-    });
+  async function upload(bytes = picture, members = {}): Promise<string> {
+    const image_data = bytes.toString('base64');
+    const answer = await ask(fixture.address, { operation: 'upload', image_data, ...members });
     const image_id = String(answer['image_id']);
     expect(answer).to.deep.equal({ status: 'success', message: 'Image uploaded successfully', image_id });
     return image_id;
@@ -220,5 +220,66 @@ describe('ZeroMQ kept pictures', function () {
     while (fixture.tasks.counts().pending < 2) await new Promise(setImmediate);
     await fixture.protocol.close(0);
     await expectError(waiting, /^The server is shutting down\.$/);
+  });
+
+  describe('with named outputs', () => {
+    const thumb = { name: 'thumb', width: 20, height: 10, fit: 'cover', format: 'png' };
+
+    /** Format, width and height of the picture in an answer. */
+    async function shapeOf(answer: Record<string, unknown>): Promise<unknown> {
+      expect(answer).to.have.all.keys('status', 'image_data');
+      const { format, width, height } = await sharp(Buffer.from(String(answer['image_data']), 'base64')).metadata();
+      return [format, width, height];
+    }
+
+    it('make those of the list, which are retrieved by name, and no labels', async () => {
+      const image_id = await upload(picture, { outputs: [thumb, { name: 'hash', operation: 'placeholder' }] });
+      const { outputs } = await fixture.tasks.wait(image_id, 10_000, forever);
+      expect(outputs.map(({ name, status }) => [name, status])).to.deep.equal([
+        ['thumb', 'completed'],
+        ['hash', 'completed'],
+      ]);
+      const named = await ask(fixture.address, { operation: 'retrieve', image_id, name: 'thumb' });
+      expect(await shapeOf(named)).to.deep.equal(['png', 20, 10]);
+      for (const name of ['original', undefined]) {
+        const kept = await ask(fixture.address, { operation: 'retrieve', image_id, name });
+        expect(kept['image_data']).to.equal(picture.toString('base64'));
+      }
+    });
+
+    it('make those of a preset, and the listed ones after them', async () => {
+      const image_id = await upload(picture, { preset: 'avatar', outputs: [thumb] });
+      const { outputs } = await fixture.tasks.wait(image_id, 10_000, forever);
+      expect(outputs.map(({ name }) => name)).to.deep.equal([...PRESETS.avatar.map(({ name }) => name), 'thumb']);
+      const named = await ask(fixture.address, { operation: 'retrieve', image_id, name: 'round' });
+      expect(await shapeOf(named)).to.deep.equal(['png', 24, 24]);
+    });
+
+    it('are refused when the list or the preset is wrong', async () => {
+      const image_data = picture.toString('base64');
+      for (const [members, message] of [
+        [{ outputs: [{ name: 'thumb', width: 0 }] }, /for width of the output thumb, received 0$/],
+        [{ outputs: [{ name: 'thumb', widht: 9 }] }, /of the output thumb, received 'widht'$/],
+        [{ outputs: JSON.stringify([thumb]) }, /^Expected a JSON list of outputs/],
+        [{ outputs: [thumb, thumb] }, /'thumb' twice$/],
+        [{ preset: 'poster' }, /one of avatar, blurry for preset, received 'poster'$/],
+        [{ preset: ['avatar'] }, /^Expected the name of a preset for preset/],
+      ] as const) {
+        await expectError(ask(fixture.address, { operation: 'upload', image_data, ...members }), message);
+      }
+      expect(fixture.tasks.counts()).to.include({ pending: 0, spool_bytes: 0 });
+    });
+
+    it('answer with an error for a name that is unknown, or of data', async () => {
+      const image_id = await upload(picture, { preset: 'blurry' });
+      await fixture.tasks.wait(image_id, 10_000, forever);
+      for (const [name, message] of [
+        ['thumb', /^Expected one of hash for the output, received 'thumb'$/],
+        ['hash', /^Expected the name of a picture for name, received 'hash'$/],
+        [5, /^Expected the name of an output for name, received 5$/],
+      ] as const) {
+        await expectError(ask(fixture.address, { operation: 'retrieve', image_id, name }), message);
+      }
+    });
   });
 });
