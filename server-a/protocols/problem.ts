@@ -48,7 +48,7 @@ export function problemHeaders({ status, code }: Problem): Record<string, string
 
 /** Sends the problem on a connection for which Node has no response object, and closes it 2 s later at most. */
 export function refuseSocket(socket: Duplex, error: unknown): void {
-  // The client may have disconnected; then there is nobody to answer.
+  // The client may disconnect before it has read the answer.
   socket.on('error', () => undefined);
   socket.end(rawAnswer(toProblem(error)));
   socket.resume();

@@ -4,7 +4,7 @@ import { DarkroomError } from '../../../../shared/errors.ts';
 import type { HttpContext } from '../http-context.ts';
 
 /**
- * A request's body in a stream of its own: a reader that fails destroys this stream and not the request, whose
+ * A request's body in a separate stream: a reader that fails destroys this stream and not the request, whose
  * connection still carries the answer. Fails with PAYLOAD_TOO_LARGE beyond `maxBytes`.
  */
 export class RequestBody extends Transform {

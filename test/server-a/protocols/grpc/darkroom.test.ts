@@ -42,7 +42,7 @@ describe('darkroom.v1.Darkroom', () => {
   const fixture = useFixture();
 
   describe('Submit', () => {
-    it('makes a task of chunks, as any protocol does', async () => {
+    it('makes a task from chunks, like any protocol', async () => {
       const { darkroom, tasks } = fixture();
       const picture = await makePicture();
       const [head, tail] = [picture.subarray(0, 20), picture.subarray(20)];
@@ -157,7 +157,7 @@ describe('darkroom.v1.Darkroom', () => {
       await expectNothingLeft(fixture());
     });
 
-    it('takes a chunk of 4 MiB, and refuses a longer message without ending the connection', async () => {
+    it('accepts a chunk of 4 MiB, and refuses a longer message without closing the connection', async () => {
       const { darkroom } = fixture();
       const picture = await makePicture();
       const long = Buffer.concat([picture, Buffer.alloc(4 * 1024 * 1024 - picture.length)]);
@@ -260,7 +260,7 @@ describe('darkroom.v1.Darkroom', () => {
   });
 
   describe('Watch', () => {
-    it('tells each state up to the end, then ends', async () => {
+    it('sends each state up to the end, then ends', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks);
       const watched = darkroom.serverStream('Watch', { task_id });
@@ -280,7 +280,7 @@ describe('darkroom.v1.Darkroom', () => {
       });
     });
 
-    it('tells an ended task once', async () => {
+    it('sends an ended task once', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks);
       await tasks.cancel(task_id);
@@ -292,7 +292,7 @@ describe('darkroom.v1.Darkroom', () => {
       expect((await failureOf(watched)).darkroom).to.equal('TASK_NOT_FOUND');
     });
 
-    it('ends with the client, with its deadline, and with the server, which says so', async () => {
+    it('ends when the client cancels, at its deadline, and when the server shuts down, with DRAINING', async () => {
       const { darkroom, tasks, protocol } = fixture();
       const { task_id } = await submitPicture(tasks);
       const [left, late, told] = [{}, { deadline: Date.now() + 200 }, {}].map((options) =>
@@ -341,7 +341,7 @@ describe('darkroom.v1.Darkroom', () => {
       ]);
     });
 
-    it('says why there is none', async () => {
+    it('fails with the reason when there is no result', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks);
       const ask = (name: string) => failureOf(collect(darkroom.serverStream('Result', { task_id, name })));
@@ -352,7 +352,7 @@ describe('darkroom.v1.Darkroom', () => {
       expect(await ask('circle')).to.include({ code: status.NOT_FOUND, darkroom: 'NOT_FOUND' });
     });
 
-    it('waits for a slow reader, holds little for it, and lets go of its file when it leaves', async () => {
+    it('waits for a slow client, buffers little for it, and closes the file when it cancels', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks);
       const job = await beginJob(tasks, task_id);
@@ -369,7 +369,7 @@ describe('darkroom.v1.Darkroom', () => {
       expect((await ended).code).to.equal(status.CANCELLED);
     });
 
-    it('lets go of its file when the client leaves before the first message', async function () {
+    it('closes the file when the client cancels before the first message', async function () {
       if (!existsSync('/proc/self/fd')) this.skip();
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks);
@@ -377,11 +377,11 @@ describe('darkroom.v1.Darkroom', () => {
       await tasks.records.complete(job, [await storeOutput(tasks, job, randomBytes(1000))], {});
       const result = await tasks.result(task_id);
       const path = result.kind === 'picture' ? result.path : '';
-      // Node tells of a file that nobody closed when it collects its handle.
+      // Node emits a warning when it collects a file handle that was not closed.
       const warnings: Error[] = [];
       const keep = (warning: Error) => warnings.push(warning);
       process.on('warning', keep);
-      // It leaves at every step the server takes until it has begun to answer.
+      // The client cancels at every step of the server until the answer has begun.
       for (let turns = 0; turns < 40; turns += 1) {
         const stream = darkroom.serverStream('Result', { task_id });
         const ended = failureOf(once(stream, 'end'));
@@ -396,7 +396,7 @@ describe('darkroom.v1.Darkroom', () => {
   });
 });
 
-/** How often this process has the file open. */
+/** Number of descriptors that this process has open on the file. */
 async function openCount(path: string): Promise<number> {
   const names = await readdir('/proc/self/fd');
   const targets = await Promise.all(names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')));

@@ -20,7 +20,7 @@ export class GrpcClient {
   readonly #metadata: Metadata;
 
   constructor(address: string, protos: PackageDefinition, service: string, headers: Record<string, string> = {}) {
-    // A channel of its own: clients of grpc-js share connections otherwise, and tests cut theirs.
+    // grpc-js shares connections between clients unless each has its own pool, and tests break connections.
     this.#client = new Client(address, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
     this.#service = serviceOf(protos, service);
     this.#metadata = Metadata.fromHttp2Headers(headers);
@@ -93,7 +93,7 @@ export class GrpcClient {
   }
 }
 
-/** How a call fails: its status, what it says, and what `darkroom-code` says; status 0 when it does not fail. */
+/** The status, details and `darkroom-code` of a failed call; status 0 for one that succeeds. */
 export async function failureOf(call: Promise<unknown>): Promise<{ code: number; details: string; darkroom: string }> {
   try {
     await call;

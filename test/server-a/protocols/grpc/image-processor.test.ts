@@ -18,7 +18,7 @@ import { type Fixture, startFixture } from './grpc-fixture.ts';
 
 const responseSchema = z.object({ status: z.boolean(), path: z.string(), size: z.number() });
 
-/** Contract 4, one sentence after the other, with a real Server B. */
+/** Contract 4, sentence by sentence, with a real Server B. */
 describe('service.ImageProcessor', function () {
   this.timeout(60_000);
   let supervisor: Supervisor;
@@ -75,7 +75,7 @@ describe('service.ImageProcessor', function () {
     expect(await readdir(join(root, 'pictures'))).to.have.members(['cat.jpg', 'cat_processed.png']);
   });
 
-  it('takes a size of 0 or less for 256', async () => {
+  it('treats a size of 0 or less as 256', async () => {
     const path = await place('small.png', await makePicture());
     for (const size of [0, -1, -(2 ** 31)])
       expect(await circle({ path, size })).to.include({ status: true, size: 256 });
@@ -87,7 +87,7 @@ describe('service.ImageProcessor', function () {
     expect(await circle({ path, size: 9 })).to.deep.equal({ status: false, path: '', size: 0 });
   });
 
-  it('answers what is no picture, or a broken one, with the path as it was asked for', async () => {
+  it('answers a file that is no picture, or a broken one, with the requested path', async () => {
     const whole = await makePicture(0, 200, 200);
     for (const bytes of [Buffer.from('no picture'), Buffer.alloc(0), whole.subarray(0, 60)]) {
       await place('text.jpg', bytes);
@@ -96,7 +96,7 @@ describe('service.ImageProcessor', function () {
     }
   });
 
-  it('denies paths outside, there or not, by whatever way', async () => {
+  it('denies every path outside, whether the file exists or not', async () => {
     await writeFile(join(root, 'secret.jpg'), await makePicture());
     await symlink(join(root, 'secret.jpg'), join(root, 'pictures', 'link.jpg'));
     const outside = ['/etc/hostname', '/nowhere/at/all', join(root, 'secret.jpg'), join(root, 'none.jpg')];
@@ -116,7 +116,7 @@ describe('service.ImageProcessor', function () {
     ]);
   });
 
-  it('lets darkroom circle do it, with a line a file', async () => {
+  it('serves darkroom circle, which prints a line for each file', async () => {
     await place('a.png', await makePicture());
     const surroundings = { folder: join(root, 'pictures'), environment: { DARKROOM_GRPC: fixture.address } };
     const { code, stdout, stderr } = await runDarkroom(['circle', 'a.png', 'b.png', '--size', '20'], surroundings);

@@ -26,7 +26,7 @@ function connectTo({ address }: Fixture): Socket {
 describe('gRPC', () => {
   const fixture = useFixture();
 
-  it('tells the code, the words and nothing of what is inside', async () => {
+  it('answers code and message, and reveals nothing of an unexpected error', async () => {
     const { darkroom, tasks, lines } = fixture();
     expect(await failureOf(darkroom.unary('Get', UNKNOWN))).to.deep.equal({
       code: status.NOT_FOUND,
@@ -47,7 +47,7 @@ describe('gRPC', () => {
       .and.to.have.property('err');
   });
 
-  it('logs a failure inside also when the client has gone, but not that it has', async () => {
+  it('logs an unexpected error also after the client has disconnected, and the disconnection at debug only', async () => {
     const { tasks, protos } = fixture();
     const { task_id } = await submitPicture(tasks);
     const lines: Record<string, unknown>[] = [];
@@ -112,7 +112,7 @@ describe('gRPC', () => {
     silentSocket.destroy();
   });
 
-  it('answers requests that are no gRPC and messages that are no protobuf, one by one', async () => {
+  it('answers requests that are not gRPC and messages that are not protobuf, each by itself', async () => {
     const { address, darkroom } = fixture();
     const session = connectHttp2(`http://${address}`);
     const ask = async (headers: Record<string, string>, body: Buffer) => {
@@ -160,7 +160,7 @@ describe('gRPC', () => {
     expect(await darkroom.unary('Get', { task_id })).to.include({ status: 'TASK_STATUS_PROCESSING' });
   });
 
-  it('throws the system error with its port when the port is taken', async () => {
+  it('throws the system error with its port when the port is in use', async () => {
     const { address, tasks } = fixture();
     const grpcPort = Number(address.split(':')[1]);
     const second = await startFixture({ grpcPort }).then(
@@ -175,7 +175,7 @@ describe('gRPC', () => {
 describe('gRPC bounds', () => {
   const fixture = useFixture({ maxConnections: 2 });
 
-  it('refuses calls beyond the most that may be open, and connections, too', async () => {
+  it('refuses calls and connections beyond their limits', async () => {
     const { darkroom, tasks } = fixture();
     const { task_id } = await submitPicture(tasks);
     const streams = [0, 1].map(() => darkroom.serverStream('Watch', { task_id }));
@@ -199,7 +199,7 @@ describe('gRPC bounds', () => {
 describe('gRPC with API keys', () => {
   const fixture = useFixture({ apiKeys: ['first', 'second'] });
 
-  it('wants one of them for our services', async () => {
+  it('requires one of them for the services of this server', async () => {
     const { client } = fixture();
     const expected = { code: status.UNAUTHENTICATED, darkroom: 'UNAUTHENTICATED' };
     for (const headers of [
@@ -221,7 +221,7 @@ describe('gRPC with API keys', () => {
     }
   });
 
-  it('wants none for health and reflection', async () => {
+  it('requires none for health and reflection', async () => {
     const { client, address } = fixture();
     expect(await client(HEALTH).unary('Check', {})).to.include({ status: 'SERVING' });
     const [answer] = await reflect(address, [{ list_services: '*' }]);
@@ -232,7 +232,7 @@ describe('gRPC with API keys', () => {
 describe('grpc.health.v1.Health', () => {
   const fixture = useFixture();
 
-  it('is SERVING while a task would be done, for the server and each service', async () => {
+  it('is SERVING while tasks can be processed, for the server and each service', async () => {
     const made = fixture();
     const health = made.client(HEALTH);
     for (const service of ['', DARKROOM, IMAGE_PROCESSOR]) {
@@ -249,7 +249,7 @@ describe('grpc.health.v1.Health', () => {
     expect((await failureOf(health.unary('Check', { service: 'other' }))).code).to.equal(status.NOT_FOUND);
   });
 
-  it('tells watchers of each change', async () => {
+  it('sends each change to watchers', async () => {
     const made = fixture();
     const health = made.client(HEALTH);
     const watched = health.serverStream('Watch', { service: DARKROOM });
@@ -269,7 +269,7 @@ describe('grpc.health.v1.Health', () => {
 describe('gRPC reflection', () => {
   const fixture = useFixture();
 
-  it('lists the services and gives their files with what they import', async () => {
+  it('lists the services, and returns their files with the files that they import', async () => {
     const { address } = fixture();
     const questions = [{ list_services: '*' }, { file_containing_symbol: DARKROOM }];
     const [listed, files] = await reflect(address, questions);
@@ -279,7 +279,7 @@ describe('gRPC reflection', () => {
     expect(files).to.have.nested.property('file_descriptor_response.file_descriptor_proto').with.length(2);
   });
 
-  it('answers a thousand questions that are asked before the first answer is read', async () => {
+  it('answers a thousand requests that were sent before the first answer is read', async () => {
     const questions = Array.from({ length: 1000 }, () => ({ file_containing_symbol: DARKROOM }));
     expect(await reflect(fixture().address, questions)).to.have.length(1000);
   });
@@ -288,7 +288,7 @@ describe('gRPC reflection', () => {
 describe('startGrpc', () => {
   const folder = useTemporaryFolder();
 
-  it('listens on IPv6, says where, and closes in time with a client that stays', async () => {
+  it('listens on IPv6, reports its address, and closes in time while a client stays connected', async () => {
     const tasks = await Tasks.open(defaultOptions(folder()), silent);
     const settings = {
       ip: '::1',
@@ -318,7 +318,7 @@ describe('startGrpc', () => {
   });
 });
 
-/** A client of the reflection service, by the package's own definition. */
+/** A client of the reflection service, from the definition in its package. */
 async function reflectionClient(address: string): Promise<GrpcClient> {
   const protos = await load(
     repositoryPath('node_modules/@grpc/reflection/build/proto/grpc/reflection/v1/reflection.proto'),
@@ -329,7 +329,7 @@ async function reflectionClient(address: string): Promise<GrpcClient> {
   return new GrpcClient(address, protos, 'grpc.reflection.v1.ServerReflection');
 }
 
-/** The answers to some questions, asked all at once and read when all are sent. */
+/** The answers to some requests, which are all sent before the first answer is read. */
 async function reflect(address: string, questions: readonly object[]): Promise<object[]> {
   const client = await reflectionClient(address);
   const call = client.bidi('ServerReflectionInfo');

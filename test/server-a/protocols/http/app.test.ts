@@ -52,14 +52,14 @@ describe('HTTP application', () => {
     });
   }
 
-  it('tells the methods to OPTIONS', async () => {
+  it('answers OPTIONS with the methods', async () => {
     const answer = await ask(fixture, { method: 'OPTIONS', path: '/upload' });
     expect(answer.status).equal(204);
     expect(answer.headers.allow).equal('POST, OPTIONS');
     expect(problemOf(await ask(fixture, { method: 'OPTIONS', path: '/nope' })).code).equal('NOT_FOUND');
   });
 
-  it('tells nothing of a failure inside, and logs all of it', async () => {
+  it('logs an unexpected error, and reveals nothing of it', async () => {
     const broken = await startFixture();
     try {
       const { task_id } = taskOf(await postRaw(broken, '?circle=9', await jpeg()));
@@ -79,7 +79,7 @@ describe('HTTP application', () => {
     }
   });
 
-  it('logs a failure inside also when the client has gone, but not that it has', async () => {
+  it('logs an unexpected error also after the client has disconnected, but not the disconnection', async () => {
     const lines: Record<string, unknown>[] = [];
     const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
     const { task_id } = taskOf(await postRaw(fixture, '?circle=9', await jpeg()));
@@ -134,7 +134,7 @@ describe('HTTP application', () => {
   describe('asked by a web page', () => {
     const foreign = ['http://evil.example', 'null', 'http://127.0.0.1.evil.example', 'http://localhost', 'x', ''];
     for (const origin of foreign) {
-      it(`refuses what changes something when its Origin is '${origin}'`, async () => {
+      it(`refuses methods that change something when Origin is '${origin}'`, async () => {
         const headers = { Origin: origin };
         for (const [method, path] of [
           ['POST', '/upload?circle=9'],
@@ -162,7 +162,7 @@ describe('HTTP application', () => {
       expect((await ask(fixture, { method: 'OPTIONS', path: '/upload', headers })).status).equal(204);
     });
 
-    it('takes pictures from a page of its own host, on whatever port', async () => {
+    it('accepts pictures from a page of its own host, on any port', async () => {
       for (const origin of [fixture.address, 'http://127.0.0.1:3000', 'https://127.0.0.1']) {
         const headers = { Origin: origin, 'Content-Type': 'image/jpeg' };
         const answer = await ask(fixture, { method: 'POST', path: '/upload?circle=9', headers, body: await jpeg() });
@@ -231,7 +231,7 @@ describe('HTTP application', () => {
       { 'X-Api-Key': 'second-key' },
       { Authorization: 'Bearer wrong', 'X-Api-Key': 'first-key' },
     ]) {
-      it(`lets ${JSON.stringify(headers)} pass`, async () => {
+      it(`accepts ${JSON.stringify(headers)}`, async () => {
         expect(problemOf(await ask(guarded, { path: '/nope', headers })).code).equal('NOT_FOUND');
       });
     }

@@ -53,7 +53,7 @@ export interface Fixture {
   stop(): Promise<void>;
 }
 
-/** Starts a server on a free port of `ip`, loopback unless told otherwise. */
+/** Starts a server on a free port of `ip`. */
 export async function startFixture(changes: Partial<FixtureSettings> = {}, ip = '127.0.0.1'): Promise<Fixture> {
   const dataDir = await mkdtemp(join(tmpdir(), 'darkroom-http-'));
   const lines: Record<string, unknown>[] = [];
@@ -87,7 +87,7 @@ export async function startFixture(changes: Partial<FixtureSettings> = {}, ip = 
   return fixture;
 }
 
-/** Resolves when nothing of an upload is left: no file in the spool and no task; rejects when something stays. */
+/** Resolves when no file is in the spool and no task is pending; rejects when one stays. */
 export async function expectNothingLeft({ spool, tasks }: Pick<Fixture, 'spool' | 'tasks'>): Promise<void> {
   for (let look = 0; look < 200; look += 1) {
     const { pending, processing, spool_bytes: bytes } = tasks.counts();
@@ -105,7 +105,7 @@ export function jpeg(width = 64, height = 48): Promise<Buffer> {
     .toBuffer();
 }
 
-/** Where a server listens. */
+/** The address of a server. */
 export type Place = Pick<Fixture, 'host' | 'port'>;
 
 /** A part of a form: a text, or a file with its name. */
@@ -133,7 +133,7 @@ export interface Answer {
 
 export interface Ask {
   readonly method?: string;
-  /** Sent as it stands. */
+  /** Sent unchanged. */
   readonly path: string;
   readonly headers?: Record<string, string>;
   readonly body?: Uint8Array;

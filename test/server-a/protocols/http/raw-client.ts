@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import type { Fixture, Place } from './http-fixture.ts';
 
-/** A raw connection, for what no client library would send. */
+/** A raw connection, for requests that no client library would send. */
 export class RawClient {
   readonly socket: Socket;
   readonly #received: Buffer[] = [];
@@ -17,7 +17,7 @@ export class RawClient {
     });
   }
 
-  /** Writes; resolves when the bytes are with the system, or the connection has failed. */
+  /** Writes; resolves when the system has the bytes, or the connection has failed. */
   write(bytes: string | Uint8Array): Promise<void> {
     return new Promise((resolve) => this.socket.write(bytes, () => resolve()));
   }
@@ -26,7 +26,7 @@ export class RawClient {
     return Buffer.concat(this.#received).toString('latin1');
   }
 
-  /** Everything received, once `pattern` is in it. */
+  /** Everything received so far, when `pattern` is in it. */
   async until(pattern: RegExp): Promise<string> {
     for (let look = 0; look < 500; look += 1) {
       if (pattern.test(this.text)) return this.text;

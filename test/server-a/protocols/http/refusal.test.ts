@@ -10,7 +10,7 @@ import { RawClient } from './raw-client.ts';
 const run = promisify(execFile);
 const MEBIBYTE = 1024 * 1024;
 
-/** Sends a body of zeros whole before it reads, as many simple clients do, and prints the status. */
+/** Sends a whole body of zeros before it reads, like many simple clients, and prints the status. */
 const PYTHON_CLIENT = `
 import http.client, sys
 client = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]))
@@ -54,7 +54,7 @@ describe('a refused upload', () => {
     }
   });
 
-  it('is read through also when it comes from the web page of another host', async () => {
+  it('is drained also when it comes from a web page of another host', async () => {
     const client = new RawClient(fixture);
     client.socket.pause();
     await client.write(head(20 * MEBIBYTE, '?circle=9', 'Origin: http://evil.example\r\n'));
@@ -64,21 +64,21 @@ describe('a refused upload', () => {
     expect(client.error).equal(null);
   });
 
-  it('is told before the body has come', async () => {
+  it('is sent before the body has arrived', async () => {
     const client = new RawClient(fixture);
     await client.write(head(20 * MEBIBYTE));
     await client.until(/"code":"PAYLOAD_TOO_LARGE"/);
     client.socket.destroy();
   });
 
-  it('is told by the fields of the query before the body has come', async () => {
+  it('of fields in the query is sent before the body has arrived', async () => {
     const client = new RawClient(fixture);
     await client.write(head(1000, '?circle=0'));
     await client.until(/^HTTP\/1\.1 400 [\s\S]*for circle/);
     client.socket.destroy();
   });
 
-  it('is told by the fields before the picture, before the picture has come', async () => {
+  it('of fields before the picture is sent before the picture has arrived', async () => {
     const client = new RawClient(fixture);
     const part = (name: string) => `--b\r\nContent-Disposition: form-data; name="${name}"`;
     const typed = 'Host: a\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000';
@@ -88,7 +88,7 @@ describe('a refused upload', () => {
     client.socket.destroy();
   });
 
-  it('is told by the first bytes of the picture', async () => {
+  it('of the first bytes of the picture is sent before the rest has arrived', async () => {
     const client = new RawClient(fixture);
     await client.write(head(100_000));
     await client.write('this is text. '.repeat(30));
@@ -96,7 +96,7 @@ describe('a refused upload', () => {
     client.socket.destroy();
   });
 
-  it('is told to a client that asks first, which then sends nothing', async () => {
+  it('is sent to a client that expects 100-continue, which then sends no body', async () => {
     const client = new RawClient(fixture);
     await client.write(head(20 * MEBIBYTE, '?circle=9', 'Expect: 100-continue\r\n'));
     const answer = await client.until(/"code":"PAYLOAD_TOO_LARGE"/);
@@ -113,7 +113,7 @@ describe('a refused upload', () => {
     client.socket.destroy();
   });
 
-  it('lets a client that asks first go on when the picture is welcome', async () => {
+  it('is not sent to a client that expects 100-continue when the upload is accepted', async () => {
     const picture = await jpeg();
     const client = new RawClient(fixture);
     await client.write(head(picture.length, '?circle=9', 'Expect: 100-continue\r\n'));

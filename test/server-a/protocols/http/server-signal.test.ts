@@ -34,14 +34,14 @@ describe("a request's signal", () => {
     return (await fetch(server.address)).json();
   }
 
-  it('aborts when the client goes', async () => {
+  it('aborts when the client disconnects', async () => {
     const answered = answer();
     await waits;
     client.abort();
     expect(await answered).to.deep.equal({ code: 'DRAINING' });
   });
 
-  it('has aborted when the client had gone before', async () => {
+  it('is aborted from the start when the client has disconnected before', async () => {
     client.abort();
     expect(await answer()).to.deep.equal({ code: 'DRAINING' });
   });

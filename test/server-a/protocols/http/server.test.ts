@@ -21,7 +21,7 @@ describe('HTTP server', () => {
     for (const fixture of running.splice(0)) await fixture.stop();
   });
 
-  it('tells its address, also of IPv6', async function () {
+  it('reports its address, also an IPv6 one', async function () {
     expect((await start()).address).match(/^http:\/\/127\.0\.0\.1:\d+$/);
     const addresses = Object.values(networkInterfaces()).flatMap((one) => one ?? []);
     if (!addresses.some(({ address }) => address === '::1')) this.skip();
@@ -30,7 +30,7 @@ describe('HTTP server', () => {
     expect((await fetch(`${fixture.address}/livez`)).status).equal(200);
   });
 
-  it('names the flag of a port that is taken, and of an address that is not ours', async () => {
+  it("fails with the system's code when the port is in use or the address is not available", async () => {
     const { port, tasks } = await start();
     const log = createLogger('test', 'silent');
     const settings = { apiKeys: [], maxUploadMb: 1, maxConnections: 1, requestSeconds: 1 };
@@ -87,7 +87,7 @@ describe('HTTP server', () => {
       });
     }
 
-    it('a request that takes too long, and what it had sent is gone', async () => {
+    it('a request that takes too long, and discards what it had sent', async () => {
       const fixture = await start({ requestSeconds: 1 });
       const client = new RawClient(fixture);
       const head =
@@ -119,7 +119,7 @@ describe('HTTP server', () => {
     expect(await client.closed()).match(/^HTTP\/1\.1 405 [\s\S]*"code":"METHOD_NOT_ALLOWED"/);
   });
 
-  it('overlooks an expectation that it does not know', async () => {
+  it('ignores an unknown expectation', async () => {
     const client = new RawClient(await start());
     await client.write('GET /livez HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nConnection: close\r\n\r\n');
     expect(await client.closed()).match(/ 200 OK\r\n[\s\S]*"live"/);
@@ -139,7 +139,7 @@ describe('HTTP server', () => {
     expect(await client.closed()).match(/"live"[\s\S]*"NOT_FOUND"/);
   });
 
-  it('takes no more connections than it may', async () => {
+  it('accepts no connections beyond its limit', async () => {
     const fixture = await start({ maxConnections: 1 });
     const first = new RawClient(fixture);
     await first.write('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -150,7 +150,7 @@ describe('HTTP server', () => {
   });
 
   describe('when it closes', () => {
-    it('lets go of connections that are idle or have never sent a thing', async () => {
+    it('closes connections that are idle or have never sent anything', async () => {
       const fixture = await start();
       const idle = new RawClient(fixture);
       await idle.write('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -162,7 +162,7 @@ describe('HTTP server', () => {
       await Promise.all([idle.closed(), silent.closed()]);
     });
 
-    it('lets an upload finish', async () => {
+    it('waits for an upload in progress', async () => {
       const fixture = await start();
       const picture = await jpeg();
       const client = new RawClient(fixture);
@@ -176,17 +176,17 @@ describe('HTTP server', () => {
       await closed;
     });
 
-    it('answers those who wait for a task at once', async () => {
+    it('answers requests that wait for a task at once', async () => {
       const fixture = await start();
       const { task_id } = taskOf(await postRaw(fixture, '?circle=9', await jpeg()));
       const waiting = ask(fixture, { path: `/status/${task_id}?wait=60` });
-      // By the time a later request is answered, the one that waits has come in.
+      // When a later request has been answered, the waiting one has arrived.
       await ask(fixture, { path: '/livez' });
       await fixture.server.close(60_000);
       expect(taskOf(await waiting).status).equal('pending');
     });
 
-    it('cuts off what outlasts its grace', async () => {
+    it('destroys connections that outlast the grace period', async () => {
       const fixture = await start();
       const client = new RawClient(fixture);
       await client.write(

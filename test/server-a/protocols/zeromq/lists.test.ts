@@ -42,7 +42,7 @@ describe('ZeroMQ lists of URLs', function () {
     await pictures.stop();
   });
 
-  /** Sends a list as a client does that subscribes an instant before, and gives what was published of it. */
+  /** Subscribes, sends a list at once, and returns the messages that were published for it. */
   async function classify(urls: readonly string[]): Promise<Record<string, unknown>[]> {
     const subscriber = subscribe(fixture.pubAddress);
     try {
@@ -54,7 +54,7 @@ describe('ZeroMQ lists of URLs', function () {
     }
   }
 
-  it('get one message a URL: its class, or why there is none', async () => {
+  it('get one message for each URL: its class, or the error', async () => {
     const url = (path: string) => `${pictures.url}/${path}`;
     const closed = 'http://127.0.0.1:1/closed';
     const urls = [url('red'), url('missing'), url('empty'), url('green?b=1'), closed, 'no url at all', '', url('blue')];
@@ -73,7 +73,7 @@ describe('ZeroMQ lists of URLs', function () {
     }
   });
 
-  it('get one message for each time a URL is listed, and none beyond', async () => {
+  it('get one message for each time that a URL is listed, and no more', async () => {
     const subscriber = subscribe(fixture.pubAddress);
     const red = `${pictures.url}/red`;
     await ask(fixture.address, { urls: [red, red, 'x', 'x', red] });
@@ -89,7 +89,7 @@ describe('ZeroMQ lists of URLs', function () {
     }
   });
 
-  it('are refused as a whole for an entry that is no text and for more than 10,000', async () => {
+  it('are refused as a whole for an entry that is not a text, and for more than 10,000', async () => {
     const cases = [
       [[`${pictures.url}/red`, 5], 'Expected a text of at most 65536 characters for urls[1], received 5'],
       [[null], 'Expected a text of at most 65536 characters for urls[0], received null'],
@@ -102,7 +102,7 @@ describe('ZeroMQ lists of URLs', function () {
     expect(fixture.tasks.counts()).to.include({ pending: 0, processing: 0 });
   });
 
-  it('are answered at once, whoever sends them, while hundreds of URLs hang', async () => {
+  it('are answered at once while hundreds of URLs hang', async () => {
     const subscriber = subscribe(fixture.pubAddress);
     const hanging = Array.from({ length: 300 }, (_, index) => `${pictures.url}/hang?${index}`);
     expect(await ask(fixture.address, { urls: hanging })).to.include({ num_urls: 300 });
@@ -118,7 +118,7 @@ describe('ZeroMQ lists of URLs', function () {
   });
 
   it('reach a client that subscribes an instant before it sends, the first included, in 100 runs of 100', async () => {
-    // What is no URL ends at once: nothing is sooner to be missed.
+    // An invalid URL ends at once, so its message is the easiest to miss.
     for (let round = 0; round < 100; round += 1) {
       const urls = Array.from({ length: 3 }, (_, index) => `no-url-${round}-${index}`);
       const published = await classify(urls);
@@ -156,7 +156,7 @@ describe('ZeroMQ lists of URLs', function () {
     subscriber.close();
   });
 
-  it('that were cut short by the end of the service are published after its next start', async () => {
+  it('that were interrupted by the end of the service are published after its next start', async () => {
     const { dataDir, zeromqPort, zeromqPubPort } = fixture.settings;
     const subscriber = subscribe(fixture.pubAddress);
     await ask(fixture.address, { urls: ['gone', `${pictures.url}/hang`] });

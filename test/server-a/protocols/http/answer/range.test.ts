@@ -24,7 +24,7 @@ describe('range', () => {
     });
   }
 
-  it('never leaves the file', () => {
+  it('stays inside the file', () => {
     const bound = fc.oneof(fc.constant(''), fc.nat().map(String));
     fc.assert(
       fc.property(bound, bound, fc.integer({ min: 1, max: 1000 }), (first, last, size) => {

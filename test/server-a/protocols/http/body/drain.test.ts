@@ -55,7 +55,7 @@ describe('drain', () => {
     expect(isBodyPending(request)).equal(true);
   });
 
-  it('stops when its time is over, though bytes still come', async () => {
+  it('stops at its deadline while bytes still arrive', async () => {
     await open(1_000_000);
     const drained = drain(request, { ...UNBOUNDED, milliseconds: 50 });
     const dripping = setInterval(() => client.write('x'), 5);
@@ -64,13 +64,13 @@ describe('drain', () => {
     expect(isBodyPending(request)).equal(true);
   });
 
-  it('stops when no bytes come', async () => {
+  it('stops when no bytes arrive', async () => {
     await open(1_000_000);
     await drain(request, { ...UNBOUNDED, quietMs: 20 });
     expect(isBodyPending(request)).equal(true);
   });
 
-  it('stops when the client goes', async () => {
+  it('stops when the client disconnects', async () => {
     await open(1_000_000);
     const drained = drain(request, UNBOUNDED);
     client.destroy();

@@ -5,7 +5,7 @@ import { Presets } from '../../../../../server-a/tasks/presets.ts';
 import { DarkroomError } from '../../../../../shared/errors.ts';
 import { outputSpecsSchema } from '../../../../../shared/operations/outputs.ts';
 
-/** The message of the BAD_REQUEST that the fields get; fails when they get none. */
+/** The message of the BAD_REQUEST for the fields; throws when they are accepted. */
 function refusal(raw: Record<string, unknown>): string {
   try {
     toOutputs(readFields(raw), presets);
@@ -25,7 +25,7 @@ const presets = await Presets.load(undefined);
 const classify = { name: 'classify', operation: 'classify', top_k: 5 };
 
 describe('upload fields', () => {
-  it('resizes by a factor and classifies unless told otherwise', () => {
+  it('resizes by a factor, and classifies unless classify=false', () => {
     expect(outputs({ scale_factor: '0.5' })).deep.equal([
       { name: 'resize', operation: 'resize', scale_factor: 0.5 },
       classify,
@@ -93,7 +93,7 @@ describe('upload fields', () => {
     });
   }
 
-  it('takes a text without the space around it, and true and false however they are written', () => {
+  it('ignores white space around a value, and the case of true and false', () => {
     const fields = { scale_factor: ' 0.5\r\n', format: 'webp ', grayscale: 'True', classify: 'FALSE' };
     expect(readFields(fields)).deep.equal({ scale_factor: 0.5, format: 'webp', grayscale: true, classify: false });
   });
@@ -163,7 +163,7 @@ describe('upload fields', () => {
     });
   }
 
-  it('refuses what would have no effect', () => {
+  it('refuses fields without effect', () => {
     expect(refusal({ scale_factor: '1', fit: 'cover' })).equal('Expected width or height with fit, received neither');
     expect(refusal({ classify: 'true', format: 'png' })).contain('(scale_factor=1 keeps the size)');
     expect(refusal({ scale_factor: '1', classify: 'false', top_k: '3' })).equal(

@@ -40,7 +40,7 @@ describe('POST /process', () => {
     await rm(root, { recursive: true });
   });
 
-  /** Stands in for the dispatcher. */
+  /** Acts as the dispatcher. */
   async function complete(id: string): Promise<void> {
     const job = await fixture.tasks.records.begin(id);
     if (job === null) throw new Error('Expected the task to begin');
@@ -112,7 +112,7 @@ describe('POST /process', () => {
     expect(said(text)).to.deep.equal([200, JSON_TYPE, { status: false, path: join(root, 'text.jpg'), size: 0 }]);
   });
 
-  it('answers 403 for a path that is not allowed, there or not', async () => {
+  it('answers 403 for a path that is not allowed, whether the file exists or not', async () => {
     for (const path of ['/etc/hostname', '/etc/not-there', `${root}/../x`, '']) {
       const problem = problemOf(await post(JSON.stringify({ path, size: 9 })));
       expect([problem.status, problem.code], path).to.deep.equal([403, 'PATH_NOT_ALLOWED']);
@@ -175,7 +175,7 @@ describe('POST /process', () => {
     expect(problemOf(answer).code).to.equal('PAYLOAD_TOO_LARGE');
   });
 
-  it('waits for the answer in silence, however long, and cancels the task when the client goes', async () => {
+  it('keeps a silent connection open until the answer, and cancels the task when the client disconnects', async () => {
     const waiting = await startFixture({ pathRoot: root });
     const canceled: string[] = [];
     waiting.tasks.attach({ enqueue: () => undefined, cancel: (id) => canceled.push(id) });
@@ -194,7 +194,7 @@ describe('POST /process', () => {
     await waiting.stop();
   });
 
-  it('tells a body it cannot read before that has come in whole', async () => {
+  it('refuses an invalid body before the whole body has arrived', async () => {
     const client = new RawClient(fixture);
     const head =
       'POST /process HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data\r\nContent-Length: 1000\r\n\r\n';

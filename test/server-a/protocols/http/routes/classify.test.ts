@@ -44,12 +44,12 @@ describe('POST /classify', () => {
     }
   });
 
-  it('takes a missing list for an empty one', async () => {
+  it('treats a missing list as an empty one', async () => {
     expect(await accepted({})).to.deep.equal({ status: 'received', num_urls: 0, tasks: [] });
     expect((await accepted({ urls: [], other: 1 })).num_urls).to.equal(0);
   });
 
-  it('takes 10,000 and no more', async () => {
+  it('accepts 10,000 URLs and no more', async () => {
     const urls = Array.from({ length: 10_000 }, (_, index) => `no URL ${index}`);
     expect((await accepted({ urls })).tasks.length).to.equal(10_000);
     const problem = problemOf(await post(JSON.stringify({ urls: [...urls, 'one more'] })));
@@ -63,13 +63,13 @@ describe('POST /classify', () => {
     ['an entry that is no text', '{"urls":["http://a/",7]}', 'BAD_REQUEST'],
     ['too much', `{"urls":["${'x'.repeat(9 * 1024 * 1024)}"]}`, 'PAYLOAD_TOO_LARGE'],
   ] as const) {
-    it(`refuses ${what}, and takes none of it`, async () => {
+    it(`refuses ${what} as a whole`, async () => {
       expect(problemOf(await post(body)).code).to.equal(code);
       expect(fixture.tasks.counts().pending).to.equal(0);
     });
   }
 
-  it('refuses what is not declared as JSON, or compressed', async () => {
+  it('refuses a body that is not declared as JSON, or is compressed', async () => {
     expect(problemOf(await post('{}', 'text/plain')).code).to.equal('UNSUPPORTED_MEDIA_TYPE');
     const headers = { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' };
     const answer = await ask(fixture, { method: 'POST', path: '/classify', headers, body: Buffer.from('{}') });

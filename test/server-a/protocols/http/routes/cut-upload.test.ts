@@ -7,7 +7,7 @@ describe('a cut connection', () => {
   let form: Buffer;
 
   before(async () => {
-    // One place in the queue, so that one that is not given back is noticed.
+    // The queue has room for one task, so that a leaked reservation is noticed.
     fixture = await startFixture({ maxQueued: 1 });
     form = formBytes([
       ['image', await jpeg(400, 300), 'cat.jpg'],
@@ -41,7 +41,7 @@ describe('a cut connection', () => {
     client.socket.destroy();
   });
 
-  it('leaves nothing of a form whose picture had come in whole', async () => {
+  it('leaves nothing of a form whose picture had arrived whole', async () => {
     const client = new RawClient(fixture);
     await client.write(head(FORM_TYPE, form.length));
     await client.write(form.subarray(0, form.length - 100));

@@ -123,7 +123,7 @@ describe('GET /result/<id>', () => {
     }
   });
 
-  it('answers 500 and logs it when the file is gone, without a word of where it was', async () => {
+  it('answers 500 and logs it when the file is missing, and does not reveal its path', async () => {
     const id = await completed();
     const result = await fixture.tasks.result(id);
     if (result.kind === 'picture') await rm(result.path);
@@ -188,7 +188,7 @@ describe('GET /result/<id>', () => {
     expect(answer.headers['content-range']).equal(`bytes */${picture.length}`);
   });
 
-  it('suggests a file name that harms nobody', async () => {
+  it('suggests a safe file name', async () => {
     for (const [filename, shown] of [
       ['cat.jpg', 'inline; filename="cat-resize.jpeg"'],
       ['猫.jpg', 'inline; filename="?-resize.jpeg"; filename*=UTF-8\'\'%E7%8C%AB-resize.jpeg'],
@@ -199,7 +199,7 @@ describe('GET /result/<id>', () => {
     }
   });
 
-  it('keeps no file open when the client goes away', async function () {
+  it('closes the file when the client disconnects', async function () {
     if (!existsSync('/proc/self/fd')) this.skip();
     const large = Buffer.alloc(20_000_000);
     const id = await completed('large.jpg', large);

@@ -29,7 +29,7 @@ describe('/snippets/<n>', () => {
     return shownSchema.parse(JSON.parse(body.toString()));
   }
 
-  it('takes a picture, with and without the slash, and gives its task and labels', async () => {
+  it('accepts a picture, with and without the slash, and answers its task and labels', async () => {
     const first = await shown(putForm([['image', picture, 'opencv_frame_0.png']]));
     expect(first).to.deep.include({ name: 1, boxes: [], labels: [] });
     expect(first.task?.input).to.include({ filename: 'opencv_frame_0.png', format: 'jpeg' });
@@ -48,7 +48,7 @@ describe('/snippets/<n>', () => {
     expect(original.headers['content-disposition']).to.equal('inline; filename="b-original.jpeg"');
   });
 
-  it('takes a picture whose part has no Content-Type', async () => {
+  it('accepts a picture part without Content-Type', async () => {
     const text = formBytes([['image', picture, 'a.png']])
       .toString('latin1')
       .replace('\r\nContent-Type: image/jpeg', '');
@@ -56,7 +56,7 @@ describe('/snippets/<n>', () => {
     expect(task?.input).to.include({ filename: 'a.png', bytes: picture.length });
   });
 
-  it('takes boxes with a picture in either order, and alone in either kind of form', async () => {
+  it('accepts boxes with a picture in either order, and alone in either kind of form', async () => {
     const boxes = [{ X: 1, Y: 2.5, W: 30, H: 40 }];
     expect(
       (
@@ -85,7 +85,7 @@ describe('/snippets/<n>', () => {
     expect([last.name, last.boxes, last.task]).to.deep.equal([2, boxes, null]);
   });
 
-  it('takes boxes that come as a file, before the picture and after it', async () => {
+  it('accepts boxes as a file, before the picture and after it', async () => {
     const boxes: Part = ['Boxes', Buffer.from('[{"X":1,"Y":2,"W":3,"H":4}]'), 'Boxes'];
     const image: Part = ['image', picture, 'a.png'];
     for (const parts of [[boxes, image], [image, boxes], [boxes]]) {
@@ -103,7 +103,7 @@ describe('/snippets/<n>', () => {
     expect(await fixture.spool()).to.deep.equal(spool);
   });
 
-  it('takes no notice of up to 31 other fields, while all texts together stay in bounds', async () => {
+  it('ignores up to 31 other fields, while all texts together stay within their limit', async () => {
     const image: Part = ['image', picture, 'a.png'];
     const others = (count: number, text: string) =>
       Array.from({ length: count }, (_, index): Part => [`extra-${index}`, text]);
@@ -115,7 +115,7 @@ describe('/snippets/<n>', () => {
     expect(problemOf(await ask(fixture, { path: '/snippets/2/' })).code).to.equal('NOT_FOUND');
   });
 
-  it('takes a picture as the whole body, and refuses other kinds of body with 415', async () => {
+  it('accepts a picture as the whole body, and refuses other kinds of body with 415', async () => {
     const { task } = await shown(put(picture, undefined, 'image/jpeg'));
     expect(task?.input).to.include({ filename: null, format: 'jpeg', bytes: picture.length });
     for (const type of ['application/json', 'text/plain', 'multipart/mixed']) {
@@ -124,7 +124,7 @@ describe('/snippets/<n>', () => {
     expect(problemOf(await ask(fixture, { method: 'PUT', path: '/snippets/1/' })).code).to.equal('BAD_REQUEST');
   });
 
-  it('takes 10,000 boxes and no more', async () => {
+  it('accepts 10,000 boxes and no more', async () => {
     const boxes = Array.from({ length: 10_001 }, (_, X) => ({ X, Y: 0.1234567890123, W: 1, H: 1 }));
     expect((await shown(putForm([['Boxes', JSON.stringify(boxes.slice(1))]]))).boxes.length).to.equal(10_000);
     expect(problemOf(await putForm([['Boxes', JSON.stringify(boxes)]])).code).to.equal('BAD_REQUEST');
@@ -172,7 +172,7 @@ describe('/snippets/<n>', () => {
     expect(problemOf(await put(Buffer.from('Boxes=[]&Boxes=[]'), undefined, URLENCODED)).code).to.equal('BAD_REQUEST');
   });
 
-  it('refuses bad boxes that come after the picture, and keeps neither', async () => {
+  it('refuses bad boxes after the picture, and keeps neither', async () => {
     expect(
       problemOf(
         await putForm([

@@ -63,7 +63,7 @@ describe('/status/<id>', () => {
       }
     });
 
-    it('ignores what else is in the query', async () => {
+    it('ignores other fields in the query', async () => {
       expect((await get(`/status/${await submit()}?_=123`)).status).equal(200);
     });
 
@@ -117,7 +117,7 @@ describe('/status/<id>', () => {
       expect(problemOf(result)).include({ status: 499, code: 'CANCELED', title: 'Client Closed Request', task_id: id });
     });
 
-    it('forgets a task that has ended, which is then unknown', async () => {
+    it('deletes a task that has ended, which is then unknown', async () => {
       const id = await completed();
       const answer = await remove(id);
       expect(answer.status).equal(204);

@@ -3,6 +3,7 @@ import { beginJob } from '../../../tasks/support.ts';
 import { PRESETS, usePresetsFile } from '../../presets-file.ts';
 import {
   type Answer,
+  ask,
   expectNothingLeft,
   type Fixture,
   jpeg,
@@ -140,6 +141,8 @@ describe('POST /upload with named outputs', () => {
         expect(answer.status).equal(202);
         expect(taskOf(answer).input.source_url).equal(url[1]);
       }
+      const query = new URLSearchParams({ url: url[1], outputs });
+      expect((await ask(fixture, { method: 'POST', path: `/upload?${query}` })).status).equal(202);
     });
 
     it('refuses a bad list', async () => {

@@ -64,7 +64,7 @@ describe('POST /upload with a URL', () => {
     });
   }
 
-  it('tells a URL that is none, or gives no picture, as the task’s failure', async () => {
+  it('fails the task of an invalid URL, or of one without a picture', async () => {
     for (const [url, code] of [
       ['nothing', 'BAD_REQUEST'],
       ['file:///etc/passwd', 'URL_NOT_ALLOWED'],

@@ -72,7 +72,7 @@ describe('POST /upload', () => {
   });
 
   for (const type of ['image/jpeg', 'IMAGE/PNG', 'image/x-unknown; q=1', 'application/octet-stream']) {
-    it(`takes a raw ${type} body with the fields in the query`, async () => {
+    it(`accepts a raw ${type} body with the fields in the query`, async () => {
       const answer = await postRaw(fixture, '?scale_factor=.5&classify=false', picture, type);
       expect(answer.status).equal(202);
       const { task_id, input } = taskOf(answer);
@@ -83,14 +83,14 @@ describe('POST /upload', () => {
     });
   }
 
-  it('takes a raw body in chunks of unknown number', async () => {
+  it('accepts a raw body of unknown length', async () => {
     const headers = { 'Content-Type': 'image/jpeg', 'Transfer-Encoding': 'chunked' };
     const answer = await ask(fixture, { method: 'POST', path: '/upload?circle=8', headers, body: picture });
     expect(answer.status).equal(202);
     expect(taskOf(answer).input.bytes).equal(picture.length);
   });
 
-  it('takes a form that comes in single bytes and odd pieces', async () => {
+  it('accepts a form in single bytes and odd pieces', async () => {
     const body = formBytes([
       ['image', await jpeg(8, 8), 'tiny.jpg'],
       ['scale_factor', '2'],
@@ -114,7 +114,7 @@ describe('POST /upload', () => {
     expect((await named(`${'é'.repeat(400)}.jpg`))?.length).equal(255);
   });
 
-  it('takes a picture part without Content-Type', async () => {
+  it('accepts a picture part without Content-Type', async () => {
     const body = Buffer.concat([
       Buffer.from('--b\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'),
       picture,
@@ -141,7 +141,7 @@ describe('POST /upload', () => {
       expect(answer.headers.location).equal(`/status/${taskOf(answer).task_id}`);
     });
 
-    it('honours Prefer, and says so', async () => {
+    it('honours Prefer, and confirms it in Preference-Applied', async () => {
       const parts = [['image', picture, 'cat.jpg'] as const, ['scale_factor', '0.5'] as const];
       const upload = postForm(fixture, parts, { Prefer: 'respond-async, wait=30' });
       await failNext(fixture);
@@ -167,7 +167,7 @@ describe('POST /upload', () => {
       expect((await upload).headers['preference-applied']).equal('wait=60');
     });
 
-    it('takes a longer ?wait, too', async () => {
+    it('accepts a longer ?wait, too', async () => {
       const upload = postRaw(fixture, '?circle=9&wait=1000', picture);
       await failNext(fixture);
       expect((await upload).status).equal(200);
@@ -190,7 +190,7 @@ describe('POST /upload', () => {
   });
 
   describe('that is full', () => {
-    it('answers 429 with Retry-After beyond the queue, and takes the next when there is room', async () => {
+    it('answers 429 with Retry-After when the queue is full, and accepts the next upload when there is room', async () => {
       const small = await startFixture({ maxQueued: 1 });
       try {
         const { task_id } = taskOf(await postRaw(small, '?circle=9', picture));
@@ -204,7 +204,7 @@ describe('POST /upload', () => {
       }
     });
 
-    it('answers 503 when it is stopping', async () => {
+    it('answers 503 when it is shutting down', async () => {
       const stopping = await startFixture();
       try {
         stopping.tasks.drain();
