@@ -25,7 +25,7 @@ interface Doubt {
   readonly instance: string;
 }
 
-/** Writes how each attempt ended, and keeps those whose end is in doubt until an instance of Server B answers. */
+/** Writes how each attempt ended. Keeps attempts in doubt until an instance of Server B answers. */
 export class AttemptEnds {
   readonly #options: AttemptEndsOptions;
   readonly #doubts = new Map<string, Doubt>();
@@ -34,14 +34,14 @@ export class AttemptEnds {
     this.#options = options;
   }
 
-  /** Attempts whose job may still run on a Server B that is out of reach. */
+  /** The number of attempts whose job may still run on a Server B that cannot be reached. */
   get inDoubt(): number {
     return this.#doubts.size;
   }
 
   /**
-   * Writes what the outcome means for the task. `instance` is the life of Server B that answered last, null when none
-   * has. Rejects when the records cannot be written; the task then runs again after a pause.
+   * Writes what the outcome means for the task. `instance` is the instance of Server B that answered last, null before
+   * the first answer. Rejects when the records cannot be written; the task then runs again after a pause.
    */
   async settle(attempt: Attempt, outcome: JobOutcome, instance: string | null): Promise<void> {
     const { job, mode } = attempt;
@@ -49,8 +49,8 @@ export class AttemptEnds {
   }
 
   /**
-   * Settles the attempts in doubt, now that an instance answers. Those of the same instance lost only their lane; those
-   * of another one crashed. Rejects when the records cannot be written, as {@link settle} does.
+   * Settles the attempts in doubt when an instance answers. If the attempt ran on this instance, only its lane was lost;
+   * if it ran on another instance, that one crashed. Rejects like {@link settle}.
    */
   async settleDoubts(instance: string): Promise<void> {
     const doubts = [...this.#doubts.values()];
@@ -58,7 +58,7 @@ export class AttemptEnds {
     await Promise.all(doubts.map((doubt) => this.#settleDoubt(doubt, instance)));
   }
 
-  /** Makes the tasks in doubt pending again, for the next start. Where that fails, the next start does it. */
+  /** Makes the tasks in doubt pending again. If the write fails, recovery at the next start does it. */
   async releaseDoubts(): Promise<void> {
     const { schedule, log } = this.#options;
     for (const { attempt } of this.#doubts.values()) {
@@ -86,13 +86,16 @@ export class AttemptEnds {
         await records.fail(job, verdict.error);
         return;
       case 'check-input':
-        await records.fail(job, await this.#blame(job, verdict.error));
+        await records.fail(job, await this.#checkInput(job, verdict.error));
         return;
       case 'again':
         return this.#again(attempt, verdict.pause);
       case 'stopped':
-        this.#options.log.error({ err: verdict.error, task_id: job.id }, 'this side could not go on with the job');
-        return this.#again(attempt, 'this side could not go on');
+        this.#options.log.error(
+          { err: verdict.error, task_id: job.id },
+          'Server A failed while it ran a job; the task runs again',
+        );
+        return this.#again(attempt, 'Server A failed while it ran a job');
       case 'crashed':
         return this.#crashed(attempt);
       case 'doubt':
@@ -116,18 +119,21 @@ export class AttemptEnds {
     if (pause !== null) this.#options.backOff.pause(pause);
   }
 
-  /** The error that a picture failed with, or SPOOL_CORRUPT when the stored input is no longer what was accepted. */
-  async #blame(job: Job, error: ErrorDescription): Promise<ErrorDescription> {
+  /** Gives `error`, or SPOOL_CORRUPT when the hash of the stored input has changed since the upload. */
+  async #checkInput(job: Job, error: ErrorDescription): Promise<ErrorDescription> {
     const hash = createHash('sha256');
     for await (const piece of this.#options.records.readInput(job, HASHED_BYTES)) hash.update(piece);
     if (hash.digest('hex') === job.sha256) return error;
-    return { code: 'SPOOL_CORRUPT', message: 'Expected the stored input as it was accepted, received other bytes' };
+    return { code: 'SPOOL_CORRUPT', message: 'The stored input has changed on disk since it was accepted.' };
   }
 
-  /** The task is a suspect from now on. If it was one already, it ran alone, and gets a strike. */
+  /** Marks the task as a suspect. A task that was a suspect already ran alone, so it gets a strike. */
   async #crashed({ job, mode }: Attempt): Promise<void> {
     const { records, schedule, log } = this.#options;
-    log.warn({ task_id: job.id, attempt: job.attempt, alone: mode === 'alone' }, 'crashed');
+    log.warn(
+      { task_id: job.id, attempt: job.attempt, alone: mode === 'alone' },
+      'Server B crashed while it ran this job',
+    );
     if (mode === 'shared') return schedule.release(job, 'alone');
     if ((await records.strike(job)) === 'pending') schedule.putBack({ id: job.id, mode: 'alone' });
   }

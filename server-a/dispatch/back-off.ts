@@ -24,8 +24,8 @@ interface UnwrittenJob {
 }
 
 /**
- * Pauses dispatch when Server A itself cannot go on, as on a full disk; each pause is longer until a task completes. Jobs
- * whose outcome could not be written are kept, and released after the pause.
+ * Pauses dispatch when Server A itself fails, for example on a full disk. Exponential back-off: each pause is twice as long
+ * until a task completes. Keeps jobs whose outcome could not be written, and releases them after the pause.
  */
 export class BackOff {
   readonly #options: BackOffOptions;
@@ -42,11 +42,11 @@ export class BackOff {
     return this.#timer !== null;
   }
 
-  /** Starts a pause, unless one is under way. */
+  /** Starts a pause, unless dispatch is paused already. */
   pause(reason: string): void {
     if (this.isPaused || this.#isClosed) return;
     trace('dispatch', 'pauses for', this.#pauseMs, 'ms:', reason);
-    this.#options.log.warn({ reason, pause_ms: this.#pauseMs }, 'dispatch pauses');
+    this.#options.log.warn({ reason, pause_ms: this.#pauseMs }, 'dispatch is paused');
     this.#timer = this.#options.clock.setTimeout(() => {
       this.#timer = null;
       void this.#resume();
@@ -54,12 +54,12 @@ export class BackOff {
     this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
   }
 
-  /** A task completed, so the next pause is the first one again. */
+  /** Makes the next pause the shortest again, because a task has completed. */
   reset(): void {
     this.#pauseMs = FIRST_PAUSE_MS;
   }
 
-  /** Runs a write of a job's outcome. Rejects as the write does; the job is then released in the mode after the next pause. */
+  /** Writes a job's outcome by `write`. Rejects if `write` rejects; the job is then released in `mode` after the next pause. */
   async record(job: Job, mode: Mode, write: () => Promise<void>): Promise<void> {
     try {
       await write();
@@ -70,7 +70,7 @@ export class BackOff {
     }
   }
 
-  /** Ends the pause under way without resuming, and starts no other. */
+  /** Cancels the current pause without resuming. No other pause starts. */
   close(): void {
     this.#isClosed = true;
     if (this.#timer !== null) this.#options.clock.clearTimeout(this.#timer);
@@ -84,7 +84,7 @@ export class BackOff {
         this.#unwritten.delete(job.id);
       }
     } catch (error) {
-      this.#options.log.error({ err: error }, 'the records still cannot be written');
+      this.#options.log.error({ err: error }, 'jobs could not be released after a pause');
       this.pause('the records still cannot be written');
     }
     this.#options.resumed();

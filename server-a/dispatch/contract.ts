@@ -6,11 +6,11 @@ import type { OutputHeader, Timings } from '../../shared/task.ts';
 /** A task as it waits in the queue. */
 export interface QueuedTask {
   readonly id: string;
-  /** It was past GO on an instance that died, so it runs alone. */
+  /** The task was past GO on an instance that died, so it runs alone. */
   readonly suspect: boolean;
 }
 
-/** One attempt at a task: all that a lane needs to send it. */
+/** One attempt at a task, with everything a lane needs to send it. */
 export interface Job {
   readonly id: string;
   readonly attempt: number;
@@ -18,70 +18,71 @@ export interface Job {
   readonly header: ImageHeader;
   /** Size of the input in bytes. */
   readonly bytes: number;
-  /** Of the input as it was accepted, in hexadecimal. */
+  /** SHA-256 of the input when it was accepted, in hexadecimal. */
   readonly sha256: string;
 }
 
-/** What `tasks/` tells the dispatcher of tasks that come and go by themselves; `dispatch/` implements it. */
+/** What `tasks/` calls when a client submits or cancels a task; `dispatch/` implements it. */
 export interface Dispatch {
-  /** A new task waits. One that the dispatcher itself released or struck is its own to queue again. */
+  /** Queues a new task. The dispatcher itself queues tasks again that it released or gave a strike. */
   enqueue(id: string, suspect: boolean): void;
   /**
-   * A task was canceled, and its record says so: take it out of the queue, or cancel its job. It may come while
-   * {@link TaskRecords.begin} of the same task is under way.
+   * Removes a task from the queue or cancels its job, after its record has become canceled. May be called while
+   * {@link TaskRecords.begin} of the same task is in progress.
    */
   cancel(id: string): void;
 }
 
 /**
- * An output file under way. It counts for nothing until `commit` has made it durable and `complete` has named it; an
- * attempt's other files go when the attempt ends in any way (complete, fail, release or strike, also when those are
- * told that the task had moved on).
+ * An output file that is being written. It becomes an output when `commit` has made it durable and `complete` has named
+ * it. All other files of the attempt are removed when the attempt ends by complete, fail, release or strike, also when
+ * these find that the attempt is no longer current.
  */
 export interface OutputFile {
-  /** Appends; resolves when more may be given. Rejects with STORAGE_FULL when the disk is full. */
+  /** Appends a chunk; resolves when the next may be written (backpressure). Rejects with STORAGE_FULL on a full disk. */
   write(chunk: Uint8Array): Promise<void>;
-  /** fsync and rename; resolves with the picture's sha256 in hexadecimal. After the attempt's end it is in vain. */
+  /** Runs fsync and rename; resolves with the picture's SHA-256 in hexadecimal. No rename after the attempt has ended. */
   commit(): Promise<string>;
-  /** Removes what was written. Safe after any failure. */
+  /** Removes the file. Safe after any failure. */
   discard(): Promise<void>;
 }
 
-/** An output that came out, or did not. */
+/** An output, or the error it failed with. */
 export interface StoredOutput {
   readonly header: OutputHeader;
-  /** Of the picture's bytes; null for data and failures. */
+  /** SHA-256 of the picture's bytes, in hexadecimal; null for data and failures. */
   readonly sha256: string | null;
 }
 
 /**
- * What the dispatcher needs of the task records; `tasks/` implements it. Every change is durable when its promise
- * resolves, and every end is fenced by `attempt`: false means that the task had moved on and nothing was written.
+ * The task records as the dispatcher uses them; `tasks/` implements it. Every change is durable when its promise
+ * resolves. Every end is a compare-and-set on `attempt`: false means that the attempt is no longer current and nothing
+ * was written.
  */
 export interface TaskRecords {
   /** Tasks that wait, oldest first. */
   waiting(): QueuedTask[];
   /**
-   * pending → processing with the next attempt; null when the task is no longer pending. A task whose input is
-   * missing or has another size ends here, failed with SPOOL_CORRUPT, and is null as well.
+   * pending → processing with the next attempt; null when the task is no longer pending. Also null when the input is
+   * missing or has another size; the task then fails with SPOOL_CORRUPT.
    */
   begin(id: string): Promise<Job | null>;
   /**
-   * Reads a job's input, in pieces of at most `pieceBytes` bytes. Throws SPOOL_CORRUPT while it is read when the input is
+   * Reads a job's input in pieces of at most `pieceBytes` bytes. The iteration throws SPOOL_CORRUPT when the input is
    * missing or unreadable.
    */
   readInput(job: Job, pieceBytes: number): AsyncIterable<Uint8Array>;
-  /** A new output file, once for each name of an attempt. Rejects with STORAGE_FULL when the disk is full. */
+  /** Makes an output file, once for each name of an attempt. Rejects with STORAGE_FULL when the disk is full. */
   createOutput(job: Job, name: string): Promise<OutputFile>;
-  /** processing → completed, or failed when no output came out. */
+  /** processing → completed, or failed when every output failed. */
   complete(job: Job, outputs: readonly StoredOutput[], timings: Timings): Promise<boolean>;
   /** processing → failed. */
   fail(job: Job, error: ErrorDescription): Promise<boolean>;
-  /** processing → pending, at no cost to the task; a suspect stays one, another becomes one if `suspect`. */
+  /** processing → pending, without a strike. With `suspect` the task becomes a suspect; a suspect stays one. */
   release(job: Job, suspect: boolean): Promise<boolean>;
-  /** One strike: processing → pending, or failed with WORKER_CRASHED at the third. Resolves with what it became. */
+  /** Adds a strike: processing → pending, or failed with WORKER_CRASHED at the third. Resolves with the new status. */
   strike(job: Job): Promise<'pending' | 'failed' | 'unchanged'>;
 }
 
-/** Where a job's bytes come from, and where those of its outputs go. */
+/** Reads a job's input and makes files for its outputs. */
 export type JobFiles = Pick<TaskRecords, 'readInput' | 'createOutput'>;

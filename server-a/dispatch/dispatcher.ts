@@ -14,7 +14,7 @@ export interface DispatcherOptions {
   readonly records: TaskRecords;
   readonly backend: Backend;
   readonly token: string | undefined;
-  /** Milliseconds a worker may take for one job. */
+  /** Milliseconds a worker may spend on one job. */
   readonly deadlineMs: number;
   readonly log: Logger;
   /** {@link LANE_TIMING} when left out. */
@@ -25,7 +25,7 @@ export interface DispatcherOptions {
 
 /** A task from its dispatch until its attempt is settled. */
 interface RunningTask extends Turn {
-  /** The lane its job is on, if it is on one. */
+  /** The lane that runs its job; null before and after. */
   lane: LaneClient | null;
   isCanceled: boolean;
 }
@@ -33,14 +33,14 @@ interface RunningTask extends Turn {
 /** The state of Server B for /readyz. */
 export interface BackendStatus {
   readonly lanes: number;
-  /** Why there is no lane, for people; null when there is one. */
+  /** Why no lane is open, in words; null when a lane is open. */
   readonly problem: string | null;
   readonly model: string | null;
 }
 
 /**
  * Runs waiting tasks on lanes. {@link Schedule} decides which task may run, {@link AttemptEnds} what an attempt's outcome
- * means for its task, and {@link BackOff} what to do when Server A itself cannot go on.
+ * means for its task, and {@link BackOff} when dispatch pauses because Server A itself failed.
  */
 export class Dispatcher implements Dispatch {
   readonly #options: DispatcherOptions;
@@ -91,25 +91,25 @@ export class Dispatcher implements Dispatch {
   }
 
   /**
-   * Starts no more tasks, lets those that run finish within the milliseconds given, and closes the lanes. A job whose
-   * release cannot be written is pending again at the next start.
+   * Starts no more tasks, lets running ones finish within `graceMs` milliseconds, then closes the lanes. If the release
+   * of a job cannot be written, recovery at the next start makes the task pending.
    */
   async close(graceMs: number): Promise<void> {
     trace('dispatch', 'ends');
     this.#isDraining = true;
     this.#backOff.close();
     if (this.#running.size > 0) {
-      const over = this.#clock.setTimeout(() => this.#lanes.close(), graceMs);
+      const timer = this.#clock.setTimeout(() => this.#lanes.close(), graceMs);
       await new Promise<void>((resolve) => {
         this.#idle = resolve;
       });
-      this.#clock.clearTimeout(over);
+      this.#clock.clearTimeout(timer);
     }
     this.#lanes.close();
     await this.#ends.releaseDoubts();
   }
 
-  /** Starts every task that may start now, as far as there are free lanes. */
+  /** Starts every task that may start now and finds a free lane. */
   #dispatch(): void {
     if (this.#isDraining || this.#backOff.isPaused) return;
     let turn = this.#startNext();
@@ -131,8 +131,8 @@ export class Dispatcher implements Dispatch {
     this.#running.set(id, task);
     this.#attempt(lane, task)
       .catch((error: unknown) => {
-        this.#options.log.error({ err: error, task_id: id }, 'attempt failed inside');
-        this.#backOff.pause('an attempt failed inside');
+        this.#options.log.error({ err: error, task_id: id }, 'an attempt failed with an internal error');
+        this.#backOff.pause('an attempt failed with an internal error');
       })
       .finally(() => {
         trace(id, 'no longer runs');
@@ -146,12 +146,12 @@ export class Dispatcher implements Dispatch {
     lane.reserve();
     const ran = await this.#run(lane, task).finally(() => lane.release());
     if (ran === null) return;
-    // The lane takes the next job while this side makes the outputs durable.
+    // The lane can run the next job while Server A makes the outputs durable.
     this.#dispatch();
     await this.#ends.settle(ran.attempt, ran.outcome, this.#lanes.instance);
   }
 
-  /** One attempt on a reserved lane; null when the task was not to be run after all. */
+  /** Runs one attempt on a reserved lane; null when the task was canceled before or cannot run. */
   async #run(lane: LaneClient, task: RunningTask): Promise<{ attempt: Attempt; outcome: JobOutcome } | null> {
     const { records, deadlineMs } = this.#options;
     const { id, mode } = task;
@@ -173,13 +173,13 @@ export class Dispatcher implements Dispatch {
     return { attempt, outcome };
   }
 
-  /** An instance of Server B answers on a lane. */
+  /** Settles attempts in doubt, because an instance of Server B answered on a lane. */
   #answered(instance: string): void {
     trace('dispatch', 'hears from instance', instance);
     this.#ends
       .settleDoubts(instance)
       .catch((error: unknown) => {
-        this.#options.log.error({ err: error }, 'jobs in doubt could not be settled');
+        this.#options.log.error({ err: error }, 'attempts in doubt could not be settled');
         this.#backOff.pause('jobs in doubt could not be settled');
       })
       .finally(() => this.#dispatch());

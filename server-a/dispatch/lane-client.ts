@@ -9,27 +9,27 @@ import type { Attempt } from './attempt.ts';
 import type { Job, JobFiles } from './contract.ts';
 import { OutputReceiver } from './output-receiver.ts';
 
-/** Connecting and greeting must be done within this many milliseconds. */
+/** Milliseconds for connecting and greeting together. */
 const GREETING_MS = 2000;
 /**
- * A Server B that beats but gives nothing of a job's outcome for this long after its deadline, or after what it gave
- * last, is given up, in milliseconds.
+ * Milliseconds added to a job's deadline. A lane is closed when Server B sends only BEAT, and nothing of the job's
+ * outcome, for that long.
  */
 const OVERDUE_MS = 10_000;
-/** Bytes read from the spool, and sent as one DATA frame, at a time. */
+/** Bytes read from the spool at once, which become one DATA frame. */
 const BODY_CHUNK_BYTES = MAX_DATA_BYTES;
 
 /** How an attempt went, as far as its lane can tell. */
 export type JobOutcome =
   /** The outputs are received, not yet durable. */
   | { readonly kind: 'done'; readonly outputs: Pick<OutputReceiver, 'commit' | 'discard'>; readonly timings: Timings }
-  /** B would not take the job; that never counts against the task. */
+  /** Server B refused the job, which is never a strike. */
   | { readonly kind: 'refused'; readonly error: ErrorDescription }
-  /** B took the job and it failed. */
+  /** Server B accepted the job and the job failed. */
   | { readonly kind: 'failed'; readonly error: ErrorDescription }
-  /** The lane went first; past GO, B may have died of the job. */
+  /** The lane was lost first. If the job was past GO, it may have crashed Server B. */
   | { readonly kind: 'lost'; readonly instance: string; readonly isPastGo: boolean }
-  /** This side could not go on: an output could not be written, or the input not be read. */
+  /** Server A failed: it could not write an output or read the input. */
   | { readonly kind: 'stopped'; readonly error: unknown }
   | { readonly kind: 'canceled' };
 
@@ -38,9 +38,9 @@ export interface LaneClientOptions {
   readonly files: JobFiles;
   readonly timing: LaneTiming;
   readonly clock: Clock;
-  /** B said what it offers: at the greeting, and again when it changes. */
+  /** Called at the greeting and when Server B changes what it offers. */
   welcomed(lane: LaneClient, welcome: Message<'WELCOME'>): void;
-  /** The lane is gone, or was never had. */
+  /** Called when the lane is closed or could not be opened. */
   closed(lane: LaneClient, reason: string): void;
 }
 
@@ -50,10 +50,10 @@ interface CurrentJob {
   readonly deadlineMs: number;
   readonly receiver: OutputReceiver;
   readonly settle: (outcome: JobOutcome) => void;
-  /** What the run resolves with once B has answered our CANCEL; null while the job is wanted. */
+  /** What the run resolves with after Server B has answered CANCEL; null when no CANCEL was sent. */
   stop: JobOutcome | null;
   isPastGo: boolean;
-  /** The limit within which more of the outcome must come; it runs while this side reads. */
+  /** Fires when nothing of the outcome has arrived for too long; runs only while the lane is read. */
   overdue: Timer | undefined;
 }
 
@@ -89,17 +89,17 @@ export class LaneClient {
     this.#lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: options.token ?? '' });
   }
 
-  /** True once B has greeted, until the lane is gone. */
+  /** True from the greeting until the lane is closed. */
   get isOpen(): boolean {
     return this.#instance !== '' && !this.#lane.closed;
   }
 
-  /** True when a job can be given to it now. */
+  /** True when the lane can run a job now. */
   get isFree(): boolean {
     return this.isOpen && this.#current === null && !this.#isReserved;
   }
 
-  /** Keeps the lane for a job that is being fetched; `release` gives it back. */
+  /** Keeps the lane for a task whose attempt is being written; `release` undoes it. */
   reserve(): void {
     this.#isReserved = true;
   }
@@ -108,14 +108,14 @@ export class LaneClient {
     this.#isReserved = false;
   }
 
-  /** The life of Server B that greeted last on this lane. */
+  /** The instance of Server B that greeted last on this lane. */
   get instance(): string {
     return this.#instance;
   }
 
   /**
-   * Runs one attempt on this lane, which was reserved for it; a worker may take `deadlineMs` milliseconds. It never
-   * rejects: whatever happens is an outcome.
+   * Runs one attempt on this reserved lane; a worker may spend `deadlineMs` milliseconds on it. Never rejects: every
+   * failure is an outcome.
    */
   run(attempt: Attempt, deadlineMs: number): Promise<JobOutcome> {
     if (this.#lane.closed) return Promise.resolve({ kind: 'lost', instance: this.#instance, isPastGo: false });
@@ -138,12 +138,12 @@ export class LaneClient {
     });
   }
 
-  /** Asks B to give the task's job up; the run resolves as canceled when B has answered. */
+  /** Sends CANCEL for the task's job; the run resolves as canceled when Server B has answered. */
   cancel(id: string): void {
     if (this.#current?.job.id === id) this.#stop(this.#current, { kind: 'canceled' });
   }
 
-  /** Closes the lane; a job on it is lost. */
+  /** Closes the lane; a job on it ends as lost. */
   close(): void {
     this.#lane.close(null);
   }
@@ -192,15 +192,15 @@ export class LaneClient {
     this.#expectOutcome(current);
   }
 
-  /** Starts the limit within which B must send more of the outcome. Each output and each piece of one restarts it. */
+  /** Starts the timer within which Server B must send more of the outcome. Each output and each piece restarts it. */
   #expectOutcome(current: CurrentJob): void {
     this.#options.clock.clearTimeout(current.overdue);
-    // B may send more output than can be written at once before this side knows that the body is sent. While this side
-    // does not read, no limit runs; #resume starts it.
+    // Server B may send so much output that the lane is paused before the body is known to be sent. No timer runs while
+    // the lane is paused; #resume starts it.
     if (this.#lane.isPaused) return;
     const milliseconds = current.deadlineMs + OVERDUE_MS;
-    const giveUp = () => this.#lane.close(overdue(milliseconds));
-    current.overdue = this.#options.clock.setTimeout(giveUp, milliseconds);
+    const close = () => this.#lane.close(overdue(milliseconds));
+    current.overdue = this.#options.clock.setTimeout(close, milliseconds);
   }
 
   #output(message: Message<'OUTPUT'>): void {
@@ -213,7 +213,7 @@ export class LaneClient {
     this.#current?.receiver.data(piece);
   }
 
-  /** Stops reading, and the limit with it: B cannot be late with bytes that this side does not read. */
+  /** Stops reading (backpressure) and the timer: Server B is not late with bytes that are not read. */
   #pause(current: CurrentJob): void {
     this.#lane.pause();
     this.#options.clock.clearTimeout(current.overdue);
@@ -251,7 +251,7 @@ export class LaneClient {
       current.settle(result);
       return;
     }
-    // Files of a failed attempt are removed first, so that they are gone when its outcome is known.
+    // The files of a failed attempt are removed before its outcome is known.
     current.receiver.discard().then(
       () => current.settle(result),
       (error: unknown) => current.settle({ kind: 'stopped', error }),

@@ -9,8 +9,9 @@ import { LaneClient } from './lane-client.ts';
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 1000;
 
-/** Where Server B is, now; null while it is being replaced. */
+/** The address of Server B. */
 export interface Backend {
+  /** Null while Server B is being replaced. */
   readonly address: { readonly host: string; readonly port: number } | null;
   /** Calls the listener when the address changes. */
   onChange(listener: () => void): void;
@@ -23,11 +24,11 @@ export interface LanesOptions {
   readonly log: Logger;
   readonly timing: LaneTiming;
   readonly clock: Clock;
-  /** A lane greeted, or B told anew what it offers: `instance` answers. */
+  /** Called when `instance` greets on a lane or changes what it offers. */
   answered(instance: string): void;
 }
 
-/** Keeps as many lanes open as Server B has slots, and connects again when they are lost. */
+/** Keeps as many lanes open as Server B has slots, and reconnects with back-off when one is lost. */
 export class Lanes {
   readonly #options: LanesOptions;
   readonly #lanes = new Set<LaneClient>();
@@ -36,7 +37,7 @@ export class Lanes {
   #retry: Timer | null = null;
   #waitMs = FIRST_WAIT_MS;
   #isClosed = false;
-  /** The log has been told that no lane is up. */
+  /** True after the log line that no lane is open, until a lane greets. */
   #isDown = false;
 
   constructor(options: LanesOptions) {
@@ -50,27 +51,27 @@ export class Lanes {
     return [...this.#lanes].filter((lane) => lane.isOpen).length;
   }
 
-  /** Why no lane is up, for people; null when one is. */
+  /** Why no lane is open, in words; null when a lane is open. */
   get problem(): string | null {
     return this.openCount > 0 ? null : this.#problem;
   }
 
-  /** The classifier's name as B told it last; null when it has none or was never heard. */
+  /** The name of the classifier from the last WELCOME; null without a classifier or before the first WELCOME. */
   get model(): string | null {
     return this.#welcome?.model ?? null;
   }
 
-  /** The life of Server B that answered last; null before the first. */
+  /** The instance of Server B that answered last; null before the first answer. */
   get instance(): string | null {
     return this.#welcome?.instance ?? null;
   }
 
-  /** A lane of the living instance that takes a job now; undefined when there is none. */
+  /** A lane of the current instance that can run a job now; undefined without one. */
   free(): LaneClient | undefined {
     return [...this.#lanes].find((lane) => lane.isFree && lane.instance === this.instance);
   }
 
-  /** Closes every lane and opens no other. */
+  /** Closes every lane. No other lane opens. */
   close(): void {
     this.#isClosed = true;
     if (this.#retry !== null) this.#options.clock.clearTimeout(this.#retry);
@@ -82,7 +83,7 @@ export class Lanes {
     this.#fill();
   }
 
-  /** One lane until B has said how many slots it has. */
+  /** Opens the missing lanes: only one until Server B has sent its number of slots. */
   #fill(): void {
     const { address } = this.#options.backend;
     if (this.#isClosed || address === null) return;

@@ -2,18 +2,19 @@ import { DarkroomError } from '../../shared/errors.ts';
 import type { OutputHeader } from '../../shared/task.ts';
 import type { Job, OutputFile, StoredOutput, TaskRecords } from './contract.ts';
 
-/** Where output files are made. */
+/** Makes output files. */
 export type OutputStore = Pick<TaskRecords, 'createOutput'>;
 
-/** How the receiver holds the sender back, and how it says that it cannot go on. */
+/** Flow control of the sender. */
 export interface OutputFlow {
   pause(): void;
   resume(): void;
+  /** Called once when an output could not be written. */
   failed(error: unknown): void;
 }
 
-/** Bytes taken from the socket and not yet written at which the sender is held back. */
-const MOST_UNWRITTEN_BYTES = 2 * 1024 * 1024;
+/** High-water mark: the sender is paused while more bytes than this are received but not written. */
+const MAX_UNWRITTEN_BYTES = 2 * 1024 * 1024;
 
 interface ReceivedOutput {
   readonly header: OutputHeader;
@@ -21,17 +22,17 @@ interface ReceivedOutput {
   file: OutputFile | null;
 }
 
-/** Takes a job's outputs as they come off the socket and writes them to files, in order and without blocking. */
+/** Writes a job's outputs from the socket to files, in order and without blocking the socket. */
 export class OutputReceiver {
   readonly #job: Job;
   readonly #store: OutputStore;
   readonly #flow: OutputFlow;
   readonly #outputs: ReceivedOutput[] = [];
-  /** The steps taken so far; each waits for the one before. */
+  /** The chain of writes; each waits for the one before. */
   #steps: Promise<void> = Promise.resolve();
   #unwritten = 0;
   #isPaused = false;
-  /** Why nothing more is written; null while all is well. */
+  /** Why nothing more is written; null before a failure. */
   #failure: { readonly reason: unknown } | null = null;
 
   constructor(job: Job, store: OutputStore, flow: OutputFlow) {
@@ -40,7 +41,7 @@ export class OutputReceiver {
     this.#flow = flow;
   }
 
-  /** The next output starts; its bytes follow through `data`. */
+  /** Starts the next output; its bytes follow through `data`. */
   begin(header: OutputHeader): void {
     const output: ReceivedOutput = { header, file: null };
     this.#outputs.push(output);
@@ -50,12 +51,12 @@ export class OutputReceiver {
     });
   }
 
-  /** The next bytes of the output under way; the buffer is kept until written. */
+  /** Appends to the current output; keeps the buffer until it is written. */
   data(piece: Buffer): void {
     const output = this.#outputs.at(-1);
     if (output === undefined || this.#failure !== null) return;
     this.#unwritten += piece.length;
-    if (this.#unwritten > MOST_UNWRITTEN_BYTES && !this.#isPaused) {
+    if (this.#unwritten > MAX_UNWRITTEN_BYTES && !this.#isPaused) {
       this.#isPaused = true;
       this.#flow.pause();
     }
@@ -66,7 +67,7 @@ export class OutputReceiver {
     });
   }
 
-  /** Makes every output durable and resolves with them in the order they came. Rejects with the first failure. */
+  /** Makes every output durable; resolves with them in the order received. Rejects with the first failure. */
   async commit(): Promise<StoredOutput[]> {
     await this.#steps;
     if (this.#failure !== null) throw this.#failure.reason;
@@ -75,9 +76,9 @@ export class OutputReceiver {
     );
   }
 
-  /** Removes all that was written; safe at any time. */
+  /** Removes every output file; safe at any time. */
   async discard(): Promise<void> {
-    this.#failure ??= { reason: new DarkroomError('CANCELED', 'The outputs were discarded') };
+    this.#failure ??= { reason: new DarkroomError('CANCELED', 'The outputs were discarded.') };
     this.#resumeSender();
     await this.#steps;
     await Promise.all(this.#outputs.map(({ file }) => file?.discard()));
@@ -97,7 +98,7 @@ export class OutputReceiver {
   }
 
   #resumeSender(): void {
-    if (!this.#isPaused || (this.#failure === null && this.#unwritten > MOST_UNWRITTEN_BYTES / 2)) return;
+    if (!this.#isPaused || (this.#failure === null && this.#unwritten > MAX_UNWRITTEN_BYTES / 2)) return;
     this.#isPaused = false;
     this.#flow.resume();
   }

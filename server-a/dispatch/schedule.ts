@@ -3,24 +3,24 @@ import type { Job, TaskRecords } from './contract.ts';
 import { WaitingQueue } from './queue.ts';
 import { trace } from './trace.ts';
 
-/** Tasks that run at the same time, per lane: one on the lane, one whose outputs are being made durable. */
+/** Running tasks per lane: one on the lane, and one whose outputs are being made durable. */
 const RUNNING_PER_LANE = 2;
 
-/** What decides whether another task may start. */
+/** The numbers that decide whether another task may start. */
 export interface Load {
-  /** Tasks that run. */
+  /** Running tasks. */
   readonly running: number;
-  /** Tasks that may still run on a Server B out of reach. */
+  /** Tasks that may still run on a Server B that cannot be reached. */
   readonly inDoubt: number;
   readonly openLanes: number;
 }
 
-/** Decides which task runs next: the oldest first, but a suspect before all others and with nothing beside it. */
+/** Decides which task runs next: the oldest first, but suspects before all others, and each suspect alone. */
 export class Schedule {
   readonly #records: Pick<TaskRecords, 'waiting' | 'release'>;
   readonly #queues: Readonly<Record<Mode, WaitingQueue>> = { shared: new WaitingQueue(), alone: new WaitingQueue() };
 
-  /** Starts with the tasks that wait in the records. */
+  /** Starts with the waiting tasks of the records. */
   constructor(records: Pick<TaskRecords, 'waiting' | 'release'>) {
     this.#records = records;
     for (const { id, suspect } of records.waiting()) this.add({ id, mode: modeOf(suspect) });
@@ -32,23 +32,23 @@ export class Schedule {
     this.#queues[mode].add(id);
   }
 
-  /** Puts a task that had its turn before all that have not had one yet. */
+  /** Puts a task that had its turn before all tasks that have not had one yet. */
   putBack({ id, mode }: Turn): void {
     trace(id, 'waits again,', mode);
     this.#queues[mode].putBack(id);
   }
 
-  /** Takes a task out, if it waits. */
+  /** Removes a task, if it waits. */
   remove(id: string): void {
     for (const queue of Object.values(this.#queues)) queue.remove(id);
   }
 
-  /** Makes the job's task pending again in the records, at no cost to the task, and puts it back. */
+  /** Makes the job's task pending again in the records, without a strike, and puts it back. */
   async release(job: Job, mode: Mode): Promise<void> {
     if (await this.#records.release(job, mode === 'alone')) this.putBack({ id: job.id, mode });
   }
 
-  /** Takes out the task that may start now; undefined when none may. While suspects wait, nothing else starts. */
+  /** Removes and gives the task that may start now; undefined without one. While suspects wait, no other task starts. */
   next({ running, inDoubt, openLanes }: Load): Turn | undefined {
     const mode: Mode = this.#queues.alone.size > 0 ? 'alone' : 'shared';
     const mayStart = mode === 'alone' ? running === 0 && inDoubt === 0 : running < openLanes * RUNNING_PER_LANE;

@@ -3,8 +3,8 @@ import { debuglog } from 'node:util';
 const log = debuglog('darkroom-dispatcher');
 
 /**
- * Writes a line to standard error about what a task, or the dispatcher itself, does now when NODE_DEBUG contains
- * `darkroom-dispatcher`; otherwise it does nothing.
+ * Traces a state change of a task or of the dispatcher itself to standard error when NODE_DEBUG contains
+ * `darkroom-dispatcher`; does nothing otherwise.
  */
 export function trace(subject: string, ...words: readonly (string | number)[]): void {
   if (log.enabled) log('%s %s', subject, words.join(' '));

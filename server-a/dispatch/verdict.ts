@@ -6,18 +6,18 @@ export type Verdict =
   /** The outputs are received: make them durable and complete the task. */
   | { readonly kind: 'complete'; readonly received: Extract<JobOutcome, { kind: 'done' }> }
   | { readonly kind: 'fail'; readonly error: ErrorDescription }
-  /** The picture cannot be decoded: fail the task, after checking whether our own disk has damaged the input. */
+  /** The picture cannot be decoded: check whether Server A's disk has damaged the input, then fail the task. */
   | { readonly kind: 'check-input'; readonly error: ErrorDescription }
-  /** The task runs again at no cost to it; with a reason to pause, dispatch pauses first. */
+  /** The task runs again without a strike; with a reason to pause, dispatch pauses first. */
   | { readonly kind: 'again'; readonly pause: string | null }
-  /** Server A itself failed, as on a full disk: pause, then run the task again at no cost to it. */
+  /** Server A itself failed, for example on a full disk: pause, then run the task again without a strike. */
   | { readonly kind: 'stopped'; readonly error: unknown }
-  /** A thread or an instance died under the job, or under one that ran beside it. */
+  /** A thread or an instance died while it ran the job, perhaps because of another job. */
   | { readonly kind: 'crashed' }
-  /** Whether the instance died is known when the next one answers. */
+  /** Unknown until an instance answers: `instance` may have died or may still run the job. */
   | { readonly kind: 'doubt'; readonly instance: string };
 
-/** Decides what an outcome means. `instance` is the life of Server B that answered last; null when none has. */
+/** Decides what an outcome means. `instance` is the instance that answered last; null before the first answer. */
 export function judge(outcome: JobOutcome, instance: string | null): Verdict {
   switch (outcome.kind) {
     case 'done':
@@ -31,12 +31,12 @@ export function judge(outcome: JobOutcome, instance: string | null): Verdict {
     case 'stopped':
       return judgeStop(outcome.error);
     case 'canceled':
-      // The task has ended already, but the records still has to know that this attempt is over.
+      // The task has ended already, but the records must know that this attempt is over.
       return { kind: 'again', pause: null };
   }
 }
 
-/** A job past GO lost its lane. It crashed if another instance has answered since; otherwise the next answer decides. */
+/** For a job past GO that lost its lane: a crash if another instance has answered since, else in doubt. */
 function judgeLoss(lost: string, instance: string | null): Verdict {
   if (instance !== null && instance !== lost) return { kind: 'crashed' };
   return { kind: 'doubt', instance: lost };
@@ -48,7 +48,7 @@ function judgeRefusal(error: ErrorDescription): Verdict {
 
 function judgeFailure(error: ErrorDescription): Verdict {
   if (error.code === 'WORKER_CRASHED') return { kind: 'crashed' };
-  // Server A did not ask for this cancel, so it is no reason to fail the task: Server B may be shutting down.
+  // Server A did not send this cancel, so the task does not fail: Server B may be shutting down.
   if (error.code === 'CANCELED' || ERRORS[error.code].retry === 'later') return { kind: 'again', pause: error.message };
   return { kind: error.code === 'IMAGE_CORRUPT' ? 'check-input' : 'fail', error };
 }

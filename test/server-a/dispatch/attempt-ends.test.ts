@@ -88,7 +88,7 @@ describe('ends of attempts', () => {
   it('discard outputs that cannot be made durable, and run the task again after a pause', async () => {
     const full = () => Promise.reject(new DarkroomError('STORAGE_FULL', 'full'));
     await ends.settle(attemptOf('alone'), received(full), 'first');
-    expect(done).to.deep.equal(['discard', 'release one alone', 'pause: this side could not go on']);
+    expect(done).to.deep.equal(['discard', 'release one alone', 'pause: Server A failed while it ran a job']);
   });
 
   it('fail a task', async () => {
@@ -96,12 +96,12 @@ describe('ends of attempts', () => {
     expect(done).to.deep.equal(['fail one TIMEOUT']);
   });
 
-  it('blame the picture that cannot be decoded when the stored input is whole', async () => {
+  it('fail with IMAGE_CORRUPT when the picture cannot be decoded and the stored input is unchanged', async () => {
     await ends.settle(attemptOf('shared'), failed('IMAGE_CORRUPT'), 'first');
     expect(done).to.deep.equal(['fail one IMAGE_CORRUPT']);
   });
 
-  it('blame the disk when the stored input has changed', async () => {
+  it('fail with SPOOL_CORRUPT when the stored input has changed', async () => {
     input = Buffer.from('the pictur_');
     await ends.settle(attemptOf('shared'), failed('IMAGE_CORRUPT'), 'first');
     expect(done).to.deep.equal(['fail one SPOOL_CORRUPT']);
@@ -118,7 +118,7 @@ describe('ends of attempts', () => {
     expect(done).to.deep.equal(['release one alone']);
   });
 
-  it('strike a task that crashed alone, and run it alone again', async () => {
+  it('give a strike to a task that crashed alone, and run it alone again', async () => {
     await ends.settle(attemptOf('alone'), failed('WORKER_CRASHED'), 'first');
     expect(done).to.deep.equal(['strike one', 'put back one alone']);
   });
@@ -155,7 +155,7 @@ describe('ends of attempts', () => {
     expect(done).to.deep.equal(['unwritten one shared', 'unwritten two alone', 'unwritten three shared']);
   });
 
-  it('in doubt are released when the dispatcher closes, also after one that cannot be', async () => {
+  it('in doubt are released when the dispatcher closes, also after a failed release', async () => {
     await ends.settle(attemptOf('shared'), LOST, 'first');
     await ends.releaseDoubts();
     problem = new DarkroomError('STORAGE_FULL', 'full');

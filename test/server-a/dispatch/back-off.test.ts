@@ -76,7 +76,7 @@ describe('back-off', () => {
     expect(resumed).to.equal(2);
   });
 
-  it('makes a pause under way no longer', async () => {
+  it('does not extend the current pause', async () => {
     backOff.pause('full');
     backOff.pause('full');
     await expectPause(500);
@@ -85,7 +85,7 @@ describe('back-off', () => {
     expect(resumed).to.equal(2);
   });
 
-  it('rejects as a write does, and releases its job after the pause, once', async () => {
+  it('rejects if the write rejects, and releases its job once, after the pause', async () => {
     expect(await failToRecord('one', 'alone')).to.equal('Error: no room');
     expect(await failToRecord('two', 'shared')).to.equal('Error: no room');
     for (const milliseconds of [500, 1000]) {

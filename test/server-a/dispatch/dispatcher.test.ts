@@ -130,7 +130,7 @@ describe('dispatcher', () => {
     expect(condition()).to.equal(true);
   }
 
-  describe('an ordinary day', () => {
+  describe('without failures', () => {
     it('runs a task and keeps its output', async () => {
       await start(obedient);
       const task = await ended(await submit());
@@ -138,7 +138,7 @@ describe('dispatcher', () => {
       expect(task.outputs[0]).to.include({ name: 'resize', bytes: PICTURE.length });
     });
 
-    it('takes the oldest first', async () => {
+    it('runs the oldest task first', async () => {
       const ids = [await submit(), await submit(), await submit()];
       await start(obedient);
       for (const id of ids) await ended(id);
@@ -155,7 +155,7 @@ describe('dispatcher', () => {
       await until(() => fake.jobs.length === 3);
     });
 
-    it('hears of a model that came later', async () => {
+    it('shows a model that was installed later', async () => {
       await start(obedient);
       await until(() => dispatcher.status.lanes === 1);
       expect(dispatcher.status.model).to.equal(null);
@@ -179,7 +179,7 @@ describe('dispatcher', () => {
       expect((await ended(await submit())).error?.code).to.equal('IMAGE_TOO_LARGE');
     });
 
-    it('tries again after a refusal that is not, at no cost to the task', async () => {
+    it('runs the task again without a strike after a refusal that may pass', async () => {
       let refusals = 0;
       await start((lane) => ({
         ...obedient(lane),
@@ -192,7 +192,7 @@ describe('dispatcher', () => {
       expect(await ended(await submit())).to.include({ status: 'completed', attempts: 2 });
     });
 
-    it('tries again after a cancel that it did not ask for, at no cost to the task', async () => {
+    it('runs the task again without a strike after a cancel that it did not send', async () => {
       let cancels = 0;
       await start(
         taking({}, (lane) => {
@@ -204,7 +204,7 @@ describe('dispatcher', () => {
       expect(await ended(await submit())).to.include({ status: 'completed', attempts: 2 });
     });
 
-    it('blames the disk for a broken picture that was whole when it came', async () => {
+    it('fails with SPOOL_CORRUPT when the disk damaged the picture', async () => {
       await start((lane) => ({
         ...obedient(lane),
         DATA: () => lane.wire.send('FAIL', { code: 'IMAGE_CORRUPT', message: 'broken' }),
@@ -213,12 +213,12 @@ describe('dispatcher', () => {
       expect((await ended(await submit())).error?.code).to.equal('SPOOL_CORRUPT');
     });
 
-    it('leaves a picture that came broken at IMAGE_CORRUPT', async () => {
+    it('fails with IMAGE_CORRUPT when the picture was damaged at upload', async () => {
       await start(taking({}, ({ wire }) => wire.send('FAIL', { code: 'IMAGE_CORRUPT', message: 'broken' })));
       expect((await ended(await submit())).error?.code).to.equal('IMAGE_CORRUPT');
     });
 
-    it('ends a task whose stored input is gone', async () => {
+    it('fails a task whose stored input is missing', async () => {
       const id = await submit();
       await rm(join(folder, 'spool', `${id}.input`));
       await start(obedient, { clock: new ManualClock(), timing: NO_BEATS });
@@ -253,12 +253,12 @@ describe('dispatcher', () => {
       for (const id of [first, second]) expect((await ended(id)).status).to.equal('completed');
     });
 
-    it('ends a task whose stored input goes while it is sent', async () => {
+    it('fails a task whose stored input is removed while it is sent', async () => {
       whenBegun((job) => rm(join(folder, 'spool', `${job.id}.input`)));
       await start(obedient);
       expect((await ended(await submit())).error).to.deep.equal({
         code: 'SPOOL_CORRUPT',
-        message: 'Expected a readable file for the stored input, received ENOENT',
+        message: 'The stored input cannot be read (ENOENT).',
       });
     });
 
@@ -289,7 +289,7 @@ describe('dispatcher', () => {
       expect(fake.jobs.map((job) => job.alone)).to.deep.equal([false, false]);
     });
 
-    it('runs the task again as an ordinary one when the lane went before GO, whoever answers', async () => {
+    it('runs the task again, not as a suspect, when the lane was lost before GO', async () => {
       let lives = 0;
       await start((lane) => {
         lives += 1;
@@ -303,7 +303,7 @@ describe('dispatcher', () => {
       expect(fake.jobs.map((job) => job.alone)).to.deep.equal([false, false]);
     });
 
-    it('closes a lane on which nothing is heard and runs the task again (rule 2)', async () => {
+    it('closes a silent lane and runs the task again (rule 2)', async () => {
       let taken = 0;
       const deafAndDumb = { beatMs: 1_000_000, deadMs: 1_000_000 };
       fake = await FakeServerB.open(
@@ -320,7 +320,7 @@ describe('dispatcher', () => {
       expect(await ended(await submit())).to.include({ status: 'completed', attempts: 2 });
     });
 
-    it('closes a lane that lies and runs the task again', async () => {
+    it('closes a lane that breaks the protocol and runs the task again', async () => {
       const lies = [
         (lane: FakeLane) => lane.socket.write(encodeHeader('GO', 0)),
         (lane: FakeLane) => lane.socket.write(encodeHeader('DATA', 10)),
@@ -374,20 +374,20 @@ describe('dispatcher', () => {
       };
     }
 
-    it('run alone, and only the guilty one fails, after three strikes', async () => {
-      const innocent = [await submit(), await submit()];
+    it('run alone, and only the one that crashes Server B fails, after three strikes', async () => {
+      const harmless = [await submit(), await submit()];
       const killer = await submit();
       const later = await submit();
       await start(mortal(3, (jobs) => jobs.includes(killer)));
       const end = await ended(killer);
       expect(end.error?.code).to.equal('WORKER_CRASHED');
-      for (const id of [...innocent, later]) expect((await ended(id)).status).to.equal('completed');
+      for (const id of [...harmless, later]) expect((await ended(id)).status).to.equal('completed');
       expect(end.attempts).to.be.at.least(4);
       const alone = fake.jobs.filter((job) => job.alone).map((job) => job.id);
       expect(alone.filter((id) => id === killer)).to.have.length(3);
     });
 
-    it('are forgiven when they come through alone', async () => {
+    it('complete when they run alone without a crash', async () => {
       const ids = [await submit(), await submit()];
       await start(mortal(2, (jobs) => jobs.length === 2));
       for (const id of ids) expect(await ended(id)).to.include({ status: 'completed' });
@@ -443,7 +443,7 @@ describe('dispatcher', () => {
   });
 
   describe('cancel', () => {
-    it('of a task that waits keeps it from being begun', async () => {
+    it('of a waiting task prevents its attempt', async () => {
       const begun = noteBegins();
       const held: FakeLane[] = [];
       await start(taking({}, (lane) => held.push(lane)));
@@ -460,7 +460,7 @@ describe('dispatcher', () => {
       expect(begun).to.deep.equal([first, third]);
     });
 
-    it('of a task that is being begun keeps it from being sent', async () => {
+    it('of a task whose attempt is being written prevents its job', async () => {
       const canceled: string[] = [];
       whenBegun(async ({ id }) => {
         if (canceled.push(id) === 1) await tasks.cancel(id);
@@ -473,7 +473,7 @@ describe('dispatcher', () => {
       expect(fake.jobs.map((job) => job.id)).to.deep.equal([second]);
     });
 
-    it('of a task under way asks Server B to stop, and the lane goes on', async () => {
+    it('of a running task stops its job, and the lane runs the next', async () => {
       let isFirst = true;
       let canceled = 0;
       await start((lane) => ({
@@ -497,7 +497,7 @@ describe('dispatcher', () => {
   });
 
   describe('a disk that is full (rule 8)', () => {
-    it('puts the task back, pauses, and goes on when there is room', async () => {
+    it('puts the task back, pauses, and resumes when there is room', async () => {
       let failures = 2;
       const records: TaskRecords = Object.create(tasks.records);
       records.waiting = () => [];
@@ -524,7 +524,7 @@ describe('dispatcher', () => {
       ['the end of a task', ['complete'], 2],
       ['the end of a task and its way back', ['complete', 'release'], 2],
     ] as const) {
-      it(`keep no task from its end: ${name}`, async () => {
+      it(`do not prevent the end of a task: ${name}`, async () => {
         let failures = 2 * failing.length;
         const records: TaskRecords = Object.create(tasks.records);
         records.waiting = () => [];
@@ -549,7 +549,7 @@ describe('dispatcher', () => {
   });
 
   describe('close', () => {
-    it('lets what runs finish and leaves the rest pending', async () => {
+    it('lets running tasks finish and leaves the rest pending', async () => {
       const held: FakeLane[] = [];
       await start(taking({}, (lane) => held.push(lane)));
       const first = await submit();
@@ -562,7 +562,7 @@ describe('dispatcher', () => {
       expect(tasks.get(second)).to.include({ status: 'pending', attempts: 0 });
     });
 
-    it('gives no job out that was begun meanwhile', async () => {
+    it('does not run a job whose attempt was written meanwhile', async () => {
       let closing: Promise<void> | undefined;
       whenBegun(async () => {
         closing ??= dispatcher.close(5000);
@@ -575,7 +575,7 @@ describe('dispatcher', () => {
       expect(fake.jobs).to.deep.equal([]);
     });
 
-    it('gives up what does not finish in time, which is pending again', async () => {
+    it('makes tasks that do not finish in time pending again', async () => {
       await start(taking({}, () => {}));
       const id = await submit();
       await until(() => fake.jobs.length === 1);

@@ -130,15 +130,15 @@ describe('lane client', () => {
     expect(lane.isFree).to.equal(true);
   }
 
-  describe('gives Server B up', () => {
-    it('when nothing of the outcome comes', async () => {
+  describe('closes the lane', () => {
+    it('when nothing of the outcome arrives', async () => {
       await connect();
       const { running } = await begin();
       await clock.untilSet(LIMIT_MS);
       await expectGivenUp(running);
     });
 
-    it('when it stops in the middle of an output', async () => {
+    it('when Server B stops in the middle of an output', async () => {
       await connect();
       const { running, one } = await begin();
       await clock.untilSet(LIMIT_MS);
@@ -148,7 +148,7 @@ describe('lane client', () => {
       await expectGivenUp(running);
     });
 
-    it('when it stops after this side held it back, and has written all that it sent', async () => {
+    it('when Server B stops after backpressure, once all received bytes are written', async () => {
       files.holdWrites();
       await connect();
       const { running, one } = await begin();
@@ -161,8 +161,8 @@ describe('lane client', () => {
     });
   });
 
-  describe('does not give Server B up', () => {
-    it('while this side does not read what it sends', async () => {
+  describe('keeps the lane', () => {
+    it('while the lane is paused', async () => {
       files.holdWrites();
       await connect();
       const { running, one } = await begin();
@@ -175,7 +175,7 @@ describe('lane client', () => {
       await Promise.all([finishing, expectDone(running)]);
     });
 
-    it('while this side does not read, though it knows only then that the body is sent', async () => {
+    it('while the lane is paused, also when the body is known to be sent only then', async () => {
       files.holdInput();
       files.holdWrites();
       await connect();
@@ -190,7 +190,7 @@ describe('lane client', () => {
       await Promise.all([finishing, expectDone(running)]);
     });
 
-    it('while it gives its outputs slowly', async () => {
+    it('while Server B sends its outputs slowly', async () => {
       await connect();
       const { running, one } = await begin();
       await clock.untilSet(LIMIT_MS);
@@ -209,8 +209,8 @@ describe('lane client', () => {
     });
   });
 
-  describe('gives Server B up at the greeting', () => {
-    it('when there is none for 2 s', async () => {
+  describe('closes the lane at the greeting', () => {
+    it('when none arrives within 2 s', async () => {
       const greeting = connect(() => ({ HELLO: () => undefined }));
       await clock.untilSet(2000);
       clock.advance(2000);
@@ -218,12 +218,12 @@ describe('lane client', () => {
       expect(reason).to.equal('Expected WELCOME from Server B within 2000 ms, received none');
     });
 
-    it('but not once it was greeted', async () => {
+    it('but not after the greeting', async () => {
       await connect();
       expect(clock.has(2000)).to.equal(false);
     });
 
-    it('but not once the lane is gone', async () => {
+    it('but not after the lane has closed', async () => {
       await connect(({ socket }) => ({ HELLO: () => socket.destroy() }));
       expect(lane.isOpen).to.equal(false);
       expect(clock.has(2000)).to.equal(false);
@@ -280,7 +280,7 @@ describe('lane client', () => {
       expect(files.read).to.equal(2 + 3);
     });
 
-    it('and waits for nothing more of it when the lane is closed while it does not read', async () => {
+    it('and starts no timer when the lane closes while it is paused', async () => {
       files.holdWrites();
       await connect();
       const { running, one } = await begin();
@@ -293,7 +293,7 @@ describe('lane client', () => {
       await sending;
     });
 
-    it('and does not wait for its outcome when the end of its input comes later', async () => {
+    it('and starts no timer when the end of its input comes later', async () => {
       files.holdInput();
       await connect();
       const { running } = await begin();
@@ -304,7 +304,7 @@ describe('lane client', () => {
       expect(clock.has(LIMIT_MS)).to.equal(false);
     });
 
-    it('and not the next one, when an output of one that is done cannot be written', async () => {
+    it('and not the next one, when an output of a finished job cannot be written', async () => {
       files.holdWrites();
       await connect();
       const first = await begin();

@@ -69,7 +69,7 @@ describe('output receiver', () => {
     expect(done).to.deep.equal([]);
   });
 
-  it('holds the sender back at more than 2 MiB unwritten, until 1 MiB is left', async () => {
+  it('pauses the sender above 2 MiB of unwritten bytes, and resumes it at 1 MiB', async () => {
     isHeld = true;
     receiver.begin(HEADER);
     for (const bytes of [MIB, MIB]) receiver.data(Buffer.alloc(bytes));
@@ -100,7 +100,7 @@ describe('output receiver', () => {
     expect(done).to.deep.equal(['create resize', 'write 1', 'failed: Error: full']);
   });
 
-  it('lets a sender that it holds back go on after a failure', async () => {
+  it('resumes a paused sender after a failure', async () => {
     isHeld = true;
     receiver.begin(HEADER);
     receiver.data(Buffer.alloc(3 * MIB));

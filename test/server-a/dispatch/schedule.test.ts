@@ -76,7 +76,7 @@ describe('schedule', () => {
     expect(drain(schedule, IDLE)).to.deep.equal(['one alone']);
   });
 
-  it('does not put back a task that had moved on', async () => {
+  it('does not put back a task whose attempt is no longer current', async () => {
     const schedule = scheduleOf([], false);
     await schedule.release(jobOf('one'), 'shared');
     expect(drain(schedule, IDLE)).to.deep.equal([]);
