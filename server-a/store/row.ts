@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ERROR_CODES } from '../../shared/errors.ts';
 import { type ImageHeader, imageHeaderSchema } from '../../shared/image-header.ts';
+import { parseJson } from '../../shared/json.ts';
 import { outputSpecsSchema } from '../../shared/operations/outputs.ts';
 import {
   type OutputHeader,
@@ -13,27 +14,17 @@ import {
   timingsSchema,
 } from '../../shared/task.ts';
 
-/** A JSON text that holds what `schema` says. */
+/** A schema for a column of JSON text whose value matches `schema`. */
 export function json<Schema extends z.ZodType>(schema: Schema) {
-  return z
-    .string()
-    .transform((text, context) => {
-      try {
-        return JSON.parse(text);
-      } catch {
-        context.addIssue({ code: 'custom', message: 'Expected JSON' });
-        return z.NEVER;
-      }
-    })
-    .pipe(schema);
+  return z.string().transform(parseJson).pipe(schema);
 }
 
-/** An output with the sha256 of its picture, as a row keeps it. */
+/** An output and the SHA-256 of its picture, as stored in a row. */
 export const storedOutputSchema = z.object({ header: outputHeaderSchema, sha256: z.string().nullable() });
 const count = z.int().nonnegative();
 const flag = z.union([z.literal(0), z.literal(1)]).transform((value) => value === 1);
 
-/** A row of the store, its JSON columns read and checked. Times are milliseconds since 1970. */
+/** A row of the store with its JSON columns parsed and checked. Times are milliseconds since 1970. */
 export const taskRowSchema = z.object({
   id: taskIdSchema,
   status: z.enum(TASK_STATUSES),
@@ -51,7 +42,7 @@ export const taskRowSchema = z.object({
   outputs_kept: flag,
   original_kept: flag,
   original_expires_at: z.int().nullable(),
-  /** Not read here: there may be many, and only snippets show them. */
+  /** JSON that is not parsed here: there may be many boxes, and only snippets show them. */
   boxes: z.string().nullable(),
   boxes_at: z.int().nullable(),
   error: json(z.object({ code: z.enum(ERROR_CODES), message: z.string() })).nullable(),
@@ -63,7 +54,7 @@ export const taskRowSchema = z.object({
 });
 export type TaskRow = z.infer<typeof taskRowSchema>;
 
-/** The columns that say where a task stands and which files it owns: no JSON among them. */
+/** The columns for a task's state and the files it owns; none of them is JSON. */
 export const taskStateSchema = taskRowSchema.pick({
   id: true,
   status: true,
@@ -78,11 +69,11 @@ export type TaskState = z.infer<typeof taskStateSchema>;
 export interface StoredPicture {
   readonly header: ImageHeader;
   readonly bytes: number;
-  /** Of the bytes, in hexadecimal. */
+  /** SHA-256 of the bytes, in hexadecimal. */
   readonly sha256: string;
 }
 
-/** The record every protocol shows. */
+/** The task record that every protocol shows. */
 export function toTask(row: TaskRow): Task {
   const original = row.original_kept ? `/result/${row.id}/original` : null;
   return {
@@ -110,7 +101,7 @@ export function toTask(row: TaskRow): Task {
   };
 }
 
-/** The record of a URL that has just been listed at `created_at`, milliseconds since 1970. */
+/** The task record of a URL that was listed at `created_at`, milliseconds since 1970. */
 export function listedTask(id: string, url: string, created_at: number): Task {
   const unknown = { format: null, width: null, height: null, bytes: null, sha256: null, original: null };
   return {
@@ -129,18 +120,18 @@ export function listedTask(id: string, url: string, created_at: number): Task {
   };
 }
 
-/** What the row says of the task's picture; null while that has not been fetched. */
+/** The task's picture; null until it has been fetched. */
 export function pictureOf({ header, bytes, sha256 }: TaskRow): StoredPicture | null {
   return header === null || bytes === null || sha256 === null ? null : { header, bytes, sha256 };
 }
 
-/** The first picture among the outputs; where none was asked for, the original. */
+/** The path of the first picture among the outputs; the original for a completed task without pictures. */
 function resultPath({ id, status, outputs }: TaskRow, original: string | null): string | null {
   if (outputs.some((output) => output.header.kind === 'picture')) return `/result/${id}`;
   return status === 'completed' ? original : null;
 }
 
-/** An output as clients see it; only a picture has a url. */
+/** An output as clients see it; only pictures have a url. */
 export function toTaskOutput(id: string, header: OutputHeader): TaskOutput {
   const { name, operation } = header;
   switch (header.kind) {

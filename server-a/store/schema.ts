@@ -1,31 +1,30 @@
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 import { MIGRATIONS, SCHEMA_VERSION, TABLES } from './tables.ts';
 
-/** Milliseconds to wait for somebody else's lock on the store, such as a backup tool's. */
+/** Milliseconds to wait for a lock that another process holds on the store, such as a backup tool. */
 const BUSY_MS = 5000;
 /** `PRAGMA synchronous` as SQLite numbers it: FULL fsyncs the write-ahead log at every commit. */
 const SYNCHRONOUS_FULL = 2;
 
-/** Opens the store for its one writer. Throws as {@link prepareForWriting} does. */
+/** Opens the store for its only writer. Throws like {@link prepareForWriting}. */
 export function openForWriting(path: string): DatabaseSyncInstance {
   return openWith(new DatabaseSync(path, { timeout: BUSY_MS }), prepareForWriting);
 }
 
 /**
- * Lays out the tables when the file is new, and brings those of an older version to this one. Throws when SQLite does
- * not confirm WAL and synchronous=FULL, without which "accepted means safe" would not hold, or when the file is of a
- * version that is not known.
+ * Creates the tables in a new file and migrates the tables of an older version. Throws when the version is unknown, or
+ * when SQLite does not confirm WAL and synchronous=FULL, which durability needs.
  */
 export function prepareForWriting(database: DatabaseSyncInstance): void {
   database.exec('PRAGMA journal_mode = WAL');
   database.exec('PRAGMA synchronous = FULL');
-  layOut(database);
+  migrate(database);
   expectPragma(database, 'journal_mode', 'wal');
   expectPragma(database, 'synchronous', SYNCHRONOUS_FULL);
   expectPragma(database, 'user_version', SCHEMA_VERSION);
 }
 
-/** Opens the store, which {@link openForWriting} has laid out, for reading only. Throws when it is not that store. */
+/** Opens a store read-only after {@link openForWriting}. Throws when the file has another version or no WAL. */
 export function openForReading(path: string): DatabaseSyncInstance {
   return openWith(new DatabaseSync(path, { timeout: BUSY_MS, readOnly: true }), (database) => {
     expectPragma(database, 'journal_mode', 'wal');
@@ -33,8 +32,8 @@ export function openForReading(path: string): DatabaseSyncInstance {
   });
 }
 
-/** One transaction for all of it: a migration that is cut off has not begun. */
-function layOut(database: DatabaseSyncInstance): void {
+/** Runs in one transaction, so that an interrupted migration changes nothing. */
+function migrate(database: DatabaseSyncInstance): void {
   const version = readPragma(database, 'user_version');
   const change = version === 0 ? TABLES : MIGRATIONS.get(version);
   if (change === undefined) return;

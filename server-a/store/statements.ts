@@ -1,11 +1,11 @@
 import type { FailpointName } from '../../shared/failpoint.ts';
 import type { TaskStatus } from '../../shared/task.ts';
 
-/** What a task's row says when it has ended. */
+/** The columns that a task's end changes. */
 interface End {
   readonly id: string;
   readonly status: Extract<TaskStatus, 'completed' | 'failed' | 'canceled'>;
-  /** JSON, as are `error` and `timings`. */
+  /** JSON, like `error` and `timings`. */
   readonly outputs: string;
   /** 1 when files belong to the outputs. */
   readonly outputs_kept: 0 | 1;
@@ -15,7 +15,7 @@ interface End {
   readonly expires_at: number;
 }
 
-/** The parameters of each write, by the name of its statement. */
+/** The parameters of each write by the name of its statement. `most` is the greatest number of rows to change. */
 interface CommandParameters {
   readonly insert: {
     readonly id: string;
@@ -101,7 +101,7 @@ export type Command = {
   [Name in Statement]: { readonly statement: Name; readonly parameters: CommandParameters[Name] };
 }[Statement];
 
-/** What every statement returns of each task it changed, as its row is afterwards, or was when it is gone. */
+/** The columns that every statement returns of each task it changed: after the change, or before a deletion. */
 export interface ChangedRow {
   readonly id: string;
   readonly status: TaskStatus;
@@ -109,20 +109,20 @@ export interface ChangedRow {
   readonly attempt: number;
   readonly original_kept: 0 | 1;
   readonly audience: string | null;
-  /** JSON; of the statement `expire` only. */
+  /** JSON; only from the statement `expire`. */
   readonly outputs?: string;
 }
 
-/** How one command of a group went: its rows, or why SQLite would not do it, and whether for want of room on disk. */
+/** The result of one command of a group: the changed rows, or SQLite's error and whether it means a full disk. */
 export type Outcome = { readonly rows: ChangedRow[] } | { readonly error: Error; readonly diskFull: boolean };
 
-/** What the writer thread tells the main thread. */
+/** A message from the writer thread to the main thread. */
 export type WriterMessage =
   | { readonly kind: 'opened' }
   | { readonly kind: 'refused'; readonly error: Error }
   | { readonly kind: 'committed'; readonly outcomes: readonly Outcome[] };
 
-/** What the main thread tells the writer thread: a group to commit, or to finish. */
+/** A message from the main thread to the writer thread: commit a group, or close the store. */
 export type WriterOrder =
   | { readonly kind: 'commit'; readonly commands: readonly Command[] }
   | { readonly kind: 'close' };
@@ -134,7 +134,7 @@ const END = `
 const FENCE = "id = $id AND attempt = $attempt AND status = 'processing'";
 const CHANGED = 'RETURNING id, status, stage, attempt, original_kept, audience';
 
-/** The SQL of every write there is. Each is one statement and returns the tasks it changed. */
+/** The SQL of every write. Each is one statement and returns the tasks it changed. */
 export const STATEMENTS: Readonly<Record<Statement, string>> = {
   insert: `
     INSERT INTO tasks (id, status, stage, filename, header, bytes, sha256, specs, original_kept,

@@ -15,7 +15,7 @@ const idsSchema = z.array(z.object({ id: z.string() }));
 const snippetsSchema = z.array(z.object({ snippet: z.int() }));
 const boxesRowSchema = z.object({ boxes: json(boxesSchema), updated_at: z.int() });
 
-/** The SQL of every read there is. */
+/** The SQL of every read. */
 const READS = {
   find: 'SELECT * FROM tasks WHERE id = ?',
   state: 'SELECT id, status, stage, attempt, outputs_kept, original_kept FROM tasks WHERE id = ?',
@@ -25,7 +25,7 @@ const READS = {
   listed: `
     SELECT id FROM tasks WHERE finished_at IS NULL AND status = 'pending' AND stage = 'listed'
     ORDER BY sequence LIMIT ?`,
-  owed: 'SELECT id FROM tasks WHERE audience = ? AND finished_at IS NOT NULL ORDER BY finished_at, sequence',
+  unacknowledged: 'SELECT id FROM tasks WHERE audience = ? AND finished_at IS NOT NULL ORDER BY finished_at, sequence',
   count: `
     SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE stage = 'listed') AS listed,
       count(*) FILTER (WHERE status = 'processing') AS processing FROM tasks WHERE finished_at IS NULL`,
@@ -35,14 +35,14 @@ const READS = {
   boxes: 'SELECT boxes, updated_at FROM snippets WHERE name = ?',
 } as const;
 
-/** The boxes drawn in a snippet. */
+/** The boxes of a snippet without a picture. */
 export interface BoxesRow {
   readonly boxes: Box[];
   /** Milliseconds since 1970. */
   readonly updated_at: number;
 }
 
-/** The task records on disk: writes go through the writer thread, reads happen here, by prepared statements. */
+/** The task records on disk. The writer thread writes; the main thread reads with prepared statements. */
 export class Store {
   readonly #log: Logger;
   readonly #writer: WriteQueue;
@@ -59,7 +59,7 @@ export class Store {
       state: prepare('state'),
       waiting: prepare('waiting'),
       listed: prepare('listed'),
-      owed: prepare('owed'),
+      unacknowledged: prepare('unacknowledged'),
       count: prepare('count'),
       newest: prepare('newest'),
       crowded: prepare('crowded'),
@@ -68,8 +68,8 @@ export class Store {
   }
 
   /**
-   * Opens the database file at `path`, or makes it. Throws when it is no store of this version or cannot be written
-   * safely. `onFatal` is called once if the writer thread dies; nothing can be written after that.
+   * Opens or creates the database file at `path`. Throws when its version is unknown or its writes would not be durable.
+   * `onFatal` is called once if the writer thread dies; nothing can be written after that.
    */
   static async open(path: string, log: Logger, onFatal: (error: Error) => void): Promise<Store> {
     const writer = await WriteQueue.start(new URL('./writer-thread.js', import.meta.url), path, onFatal);
@@ -86,42 +86,42 @@ export class Store {
     return this.#writer.isOpen;
   }
 
-  /** Resolves with the rows the command changed, when they are on disk. Rejects as {@link WriteQueue.write} does. */
+  /** Resolves with the changed rows when they are on disk. Rejects like {@link WriteQueue.write}. */
   write(command: Command): Promise<ChangedRow[]> {
     return failpointAfter(this.#writer.write(command), FAILPOINTS[command.statement]);
   }
 
-  /** The task's row, or undefined. Throws INTERNAL for a row that is not what was written, and logs what is wrong. */
+  /** The task's row, or undefined. Throws INTERNAL for a damaged row and logs what is wrong with it. */
   find(id: string): TaskRow | undefined {
     return this.#readRow(taskRowSchema, this.#reads.find.get(id));
   }
 
-  /** Where the task stands, or undefined: cheaper than {@link find}, which reads its JSON, too. Throws as that does. */
+  /** The task's state, or undefined. Cheaper than {@link find}, which also parses JSON. Throws like {@link find}. */
   stateOf(id: string): TaskState | undefined {
     return this.#readRow(taskStateSchema, this.#reads.state.get(id));
   }
 
-  /** Tasks that wait for a lane, in the order they were submitted. */
+  /** Tasks that wait for a lane, in the order of submission. */
   waiting(): { id: string; suspect: boolean }[] {
     return waitingSchema.parse(this.#reads.waiting.all()).map(({ id, suspect }) => ({ id, suspect: suspect === 1 }));
   }
 
-  /** Ids of the oldest listed tasks that wait to be fetched, at most `most`. */
-  listed(most: number): string[] {
-    return idsSchema.parse(this.#reads.listed.all(most)).map(({ id }) => id);
+  /** Ids of at most `limit` listed tasks that wait to be fetched, oldest first. */
+  listed(limit: number): string[] {
+    return idsSchema.parse(this.#reads.listed.all(limit)).map(({ id }) => id);
   }
 
-  /** Ids of ended tasks of which `audience` has not been told, in the order in which they ended. */
-  owed(audience: string): string[] {
-    return idsSchema.parse(this.#reads.owed.all(audience)).map(({ id }) => id);
+  /** Ids of ended tasks that `audience` has not acknowledged, in the order of their ends. */
+  unacknowledged(audience: string): string[] {
+    return idsSchema.parse(this.#reads.unacknowledged.all(audience)).map(({ id }) => id);
   }
 
-  /** How many tasks wait, how many of those are listed, and how many run. */
+  /** The number of pending tasks, of listed tasks among them, and of processing tasks. */
   count(): { pending: number; listed: number; processing: number } {
     return countSchema.parse(this.#reads.count.get());
   }
 
-  /** The row of the snippet's newest picture, or undefined. Throws as {@link find}. */
+  /** The row of the snippet's newest picture, or undefined. Throws like {@link find}. */
   newestOf(snippet: number): TaskRow | undefined {
     return this.#readRow(taskRowSchema, this.#reads.newest.get(snippet));
   }
@@ -131,7 +131,7 @@ export class Store {
     return snippetsSchema.parse(this.#reads.crowded.all()).map(({ snippet }) => snippet);
   }
 
-  /** The boxes that were drawn before the snippet had a picture, or undefined. */
+  /** The boxes of a snippet without a picture, or undefined. */
   boxesOf(snippet: number): BoxesRow | undefined {
     return boxesRowSchema.optional().parse(this.#reads.boxes.get(snippet));
   }
@@ -141,11 +141,11 @@ export class Store {
     const parsed = schema.safeParse(raw);
     if (parsed.success) return parsed.data;
     const id = String(raw['id']);
-    this.#log.error({ task_id: id, issues: parsed.error.issues }, 'the row of this task is damaged');
-    throw new DarkroomError('INTERNAL', `Expected a sound record of task ${id}, received a damaged one`);
+    this.#log.error({ task_id: id, issues: parsed.error.issues }, 'the row of a task is damaged');
+    throw new DarkroomError('INTERNAL', `The record of task ${id} is damaged.`);
   }
 
-  /** Writes what has been given and closes the file. Idempotent. */
+  /** Commits all commands given before, then closes the file. Idempotent. */
   async close(): Promise<void> {
     await this.#writer.close();
     if (this.#database.isOpen) this.#database.close();

@@ -2,13 +2,14 @@
 export const SCHEMA_VERSION = 4;
 
 /**
- * One row a task. `sequence` is the order of submission. Times are milliseconds since 1970; header, specs,
- * outputs, error and timings are JSON in the shapes of task-record.ts, as is source_url, since a list of URLs may hold
- * what SQLite would not store as text.
- * `stage`: a `listed` task is a URL that has not been fetched; a `ready` one has its picture.
- * `outputs_kept` and `original_kept` are 1 while those files are owed. An original without an end belongs to `snippet`.
- * `boxes`: what is drawn in a snippet's picture, as JSON; `boxes_at`: when that was last changed, if it was.
- * `audience`: who has not been told of the end yet.
+ * One row for each task. `sequence` is the order of submission. Times are milliseconds since 1970. header, specs, outputs,
+ * error and timings are JSON with the schemas of row.ts; so is source_url, because a client may list a string that SQLite
+ * cannot store as text.
+ * `stage`: a `listed` task is a URL that has not been fetched; a `ready` task has its picture.
+ * `outputs_kept` and `original_kept` are 1 while the task owns these files. An original without an expiry belongs to
+ * `snippet`.
+ * `boxes`: the boxes in a snippet's picture, as JSON; `boxes_at`: when they were last changed, else NULL.
+ * `audience`: the subscriber that has not acknowledged the task's end.
  */
 const TASKS = `
   CREATE TABLE tasks (
@@ -52,7 +53,7 @@ const INDEXES = `
   CREATE INDEX tasks_snippet ON tasks (snippet, sequence) WHERE snippet IS NOT NULL AND original_kept = 1;
 `;
 
-/** One row for each snippet that somebody drew boxes in before it had a picture; pictures, with theirs, are tasks. */
+/** One row for each snippet that has boxes but no picture. Pictures and their boxes are in `tasks`. */
 const SNIPPETS = `
   CREATE TABLE snippets (
     name INTEGER PRIMARY KEY,
@@ -61,13 +62,13 @@ const SNIPPETS = `
   ) STRICT;
 `;
 
-/** Finds old boxes without reading the boxes. */
+/** Finds expired boxes without reading them. */
 const SNIPPETS_INDEX = 'CREATE INDEX snippets_updated ON snippets (updated_at);';
 
-/** Lays out an empty file. */
+/** Creates the tables in an empty file. */
 export const TABLES = `${TASKS} ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX}`;
 
-/** Columns that every version has under the same name. */
+/** Columns that have the same name in every version. */
 const COLUMNS_OF_1 = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, outputs,
   outputs_kept, error, timings, created_at, started_at, finished_at, expires_at`;
 
@@ -79,7 +80,7 @@ const BOXES_TO_PICTURES = `
   WHERE name IN (SELECT snippet FROM tasks WHERE snippet IS NOT NULL AND original_kept = 1);
 `;
 
-/** Up to version 3 an output had its operation for a name, and labels were the only data there was. */
+/** Up to version 3 the name of an output was its operation, and labels were the only data. */
 const NAME_OUTPUTS = `
   UPDATE tasks SET specs = (
     SELECT json_group_array(json_set(value, '$.name', value ->> 'operation') ORDER BY key) FROM json_each(specs));
@@ -98,7 +99,7 @@ const VERSION_2_TO_3 = `ALTER TABLE tasks ADD COLUMN boxes TEXT; ALTER TABLE tas
   ${BOXES_TO_PICTURES} ${SNIPPETS_INDEX}`;
 const VERSION_3_TO_4 = `ALTER TABLE tasks RENAME COLUMN operations TO specs; ${NAME_OUTPUTS}`;
 
-/** What brings a file of each older version to this one. SQLite cannot lift NOT NULL, so the rows of 1 move over. */
+/** The migration from each older version. SQLite cannot drop NOT NULL, so the rows of version 1 are copied. */
 export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
   [
     1,

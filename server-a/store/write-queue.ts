@@ -10,8 +10,8 @@ interface Waiting {
 }
 
 /**
- * The main thread's end of the writer thread. Commands go over in groups: while one group is being committed the next
- * one gathers, so groups grow with the load and a lone command waits for nobody.
+ * The main thread's side of the writer thread. Group commit: commands that arrive during a commit form the next group, so
+ * groups grow with the load and a single command is sent at once.
  */
 export class WriteQueue {
   readonly #worker: Worker;
@@ -19,7 +19,7 @@ export class WriteQueue {
   readonly #onFatal: (error: Error) => void;
   #gathering: Waiting[] = [];
   #committing: Waiting[] = [];
-  /** Why nothing can be written any more. */
+  /** Why nothing can be written any more; null while the queue is open. */
   #end: Error | null = null;
 
   private constructor(worker: Worker, onFatal: (error: Error) => void) {
@@ -34,8 +34,8 @@ export class WriteQueue {
   }
 
   /**
-   * Starts the thread at `script` on the store at `path`; resolves when it has opened the store, rejects with its
-   * reason when it will not. `onFatal` is called once if the thread ends before {@link close}.
+   * Starts the thread `script` for the store at `path`. Resolves when the thread has opened the store; rejects with the
+   * thread's error when it could not. `onFatal` is called once if the thread ends before {@link close}.
    */
   static async start(script: URL, path: string, onFatal: (error: Error) => void): Promise<WriteQueue> {
     const worker = new Worker(script, { workerData: path });
@@ -52,7 +52,7 @@ export class WriteQueue {
   }
 
   /**
-   * Resolves with the rows the command changed once its group is committed. Rejects with STORAGE_FULL when the disk is
+   * Resolves with the changed rows when the group of the command is committed. Rejects with STORAGE_FULL when the disk is
    * full, and with an Error when SQLite refuses the command, the queue is closed or the thread has died.
    */
   write(command: Command): Promise<ChangedRow[]> {
@@ -64,16 +64,16 @@ export class WriteQueue {
     });
   }
 
-  /** Commits what has been given, then ends the thread. Idempotent. */
+  /** Commits all commands given before, then ends the thread. Idempotent. */
   async close(): Promise<void> {
     if (this.#end === null) {
-      this.#end = new Error('Expected an open store, received a write after it was closed');
+      this.#end = new Error('The store is closed.');
       if (this.#committing.length === 0) this.#send();
     }
     await this.#exited;
   }
 
-  /** Sends what has gathered; when that is nothing and nothing more may come, the thread is done. */
+  /** Sends the next group. Ends the thread when the group is empty and the queue is closed. */
   #send(): void {
     this.#committing = this.#gathering;
     this.#gathering = [];
@@ -112,7 +112,5 @@ export class WriteQueue {
 }
 
 function storageFull(cause: Error): DarkroomError {
-  return new DarkroomError('STORAGE_FULL', 'Expected room on disk for the task record, received a full disk', {
-    cause,
-  });
+  return new DarkroomError('STORAGE_FULL', 'The disk is full; the task record was not written.', { cause });
 }

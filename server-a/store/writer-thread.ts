@@ -1,26 +1,26 @@
 /**
- * The writer thread: the only one that writes the store. Each order is a group of commands and becomes one
- * transaction, so that one fsync serves them all and none happens on the event loop.
+ * The writer thread, the only writer of the store. Each group of commands is one transaction, so that one fsync serves
+ * the whole group and none blocks the event loop.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { openForWriting } from './schema.ts';
 import { type Command, type Outcome, STATEMENTS, type WriterMessage, type WriterOrder } from './statements.ts';
 
-/** SQLite's result codes (https://sqlite.org/rescode.html) after which the file is sound and a later group may do. */
+/** SQLite's result codes (https://sqlite.org/rescode.html) after which the file is intact and a later group may succeed. */
 const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
 
 const port = parentPort;
-if (port === null) throw new Error('Expected store-writer to be a worker thread, received the main thread');
+if (port === null) throw new Error('writer-thread.ts runs only as a worker thread.');
 
-const tell = (message: WriterMessage) => port.postMessage(message);
+const send = (message: WriterMessage) => port.postMessage(message);
 
 try {
   serve(openForWriting(String(workerData)));
-  tell({ kind: 'opened' });
+  send({ kind: 'opened' });
 } catch (error) {
-  tell({ kind: 'refused', error: asError(error) });
+  send({ kind: 'refused', error: asError(error) });
 }
 
 type Statements = ReadonlyMap<string, StatementSyncInstance>;
@@ -29,7 +29,7 @@ function serve(database: DatabaseSyncInstance): void {
   const statements = new Map(Object.entries(STATEMENTS).map(([name, sql]) => [name, database.prepare(sql)]));
   port?.on('message', (order: WriterOrder) => {
     if (order.kind === 'commit') {
-      tell({ kind: 'committed', outcomes: commit(database, statements, order.commands) });
+      send({ kind: 'committed', outcomes: commit(database, statements, order.commands) });
     } else {
       database.close();
       port?.close();
@@ -38,9 +38,8 @@ function serve(database: DatabaseSyncInstance): void {
 }
 
 /**
- * Runs a group in one transaction. A command is one statement, and SQLite takes back a statement that fails without
- * touching those before it, so no savepoints are needed. Where an error took the whole transaction with it, every
- * command of the group has failed.
+ * Runs a group in one transaction. A command is one statement, and SQLite rolls back only the statement that fails, so no
+ * savepoints are needed. When an error rolls back the whole transaction, every command of the group has failed.
  */
 function commit(database: DatabaseSyncInstance, statements: Statements, commands: readonly Command[]): Outcome[] {
   try {
@@ -50,7 +49,7 @@ function commit(database: DatabaseSyncInstance, statements: Statements, commands
     return outcomes;
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK');
-    // After any other failure (an fsync's, say) nobody knows what is on disk: the thread must not go on.
+    // After any other failure, such as a failed fsync, the content of the disk is unknown: the thread must end.
     if (![SQLITE_BUSY, SQLITE_FULL].includes(resultCode(error))) throw error;
     return commands.map(() => failure(error));
   }
@@ -67,12 +66,12 @@ function run(database: DatabaseSyncInstance, statements: Statements, command: Co
   }
 }
 
-/** The code is read here because an error's own properties do not cross threads. */
+/** Reads the code here because an error's own properties are lost between threads. */
 function failure(error: unknown): Outcome {
   return { error: asError(error), diskFull: resultCode(error) === SQLITE_FULL };
 }
 
-/** SQLite's primary result code, which is the extended one's low byte; 0 for an error that is not SQLite's. */
+/** SQLite's primary result code: the low byte of the extended one; 0 for an error that is not from SQLite. */
 function resultCode(error: unknown): number {
   return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
 }

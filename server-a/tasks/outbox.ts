@@ -59,7 +59,7 @@ export class Outbox {
     if (known !== undefined) return known;
     const audience = new Audience();
     this.#audiences.set(name, audience);
-    for (const id of this.#store.owed(name)) audience.add(id);
+    for (const id of this.#store.unacknowledged(name)) audience.add(id);
     return audience;
   }
 }

@@ -56,7 +56,7 @@ describe('write queue', () => {
     const writes = ids.map((id) => queue.write(insert(id)));
     await queue.close();
     expect((await Promise.all(writes)).length).to.equal(100);
-    expect(await codeOf(queue.write(insert('late')))).to.contain('after it was closed');
+    expect(await codeOf(queue.write(insert('late')))).to.contain('The store is closed.');
     expect(fatal).to.deep.equal([]);
   });
 
