@@ -1,23 +1,26 @@
-import type { Job } from '../dispatch/contract.ts';
 import type { SpoolFile } from './spool-file.ts';
 
-type Attempt = Pick<Job, 'id' | 'attempt'>;
+/** An attempt at a task: the task's id and the number of the attempt. */
+export interface AttemptKey {
+  readonly id: string;
+  readonly attempt: number;
+}
 
-/** The output files of attempts under way, so that none outlives its attempt unless a record names it. */
+/** The output files of running attempts, so that a file outlives its attempt only if a record names it. */
 export class AttemptFiles {
   readonly #files = new Map<string, Map<string, SpoolFile>>();
 
-  has(attempt: Attempt, name: string): boolean {
+  has(attempt: AttemptKey, name: string): boolean {
     return this.#files.get(keyOf(attempt))?.has(name) ?? false;
   }
 
-  add(attempt: Attempt, name: string, file: SpoolFile): void {
+  add(attempt: AttemptKey, name: string, file: SpoolFile): void {
     const files = this.#files.get(keyOf(attempt)) ?? new Map<string, SpoolFile>();
     this.#files.set(keyOf(attempt), files.set(name, file));
   }
 
-  /** The attempt is over: the files named stay, the others go. */
-  async finish(attempt: Attempt, kept: readonly string[]): Promise<void> {
+  /** Ends the attempt: keeps the files named in `kept` and removes the others. */
+  async finish(attempt: AttemptKey, kept: readonly string[]): Promise<void> {
     const files = this.#files.get(keyOf(attempt)) ?? new Map<string, SpoolFile>();
     this.#files.delete(keyOf(attempt));
     const others: SpoolFile[] = [];
@@ -29,6 +32,6 @@ export class AttemptFiles {
   }
 }
 
-function keyOf({ id, attempt }: Attempt): string {
+function keyOf({ id, attempt }: AttemptKey): string {
   return `${id}.${attempt}`;
 }

@@ -5,15 +5,16 @@ import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite'
 import { z } from 'zod';
 import { type Clock, SYSTEM_CLOCK } from '../../shared/clock.ts';
 import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
+import { parseJson } from '../../shared/json.ts';
 
 const ownerSchema = z.object({ pid: z.int(), host: z.string(), since: z.string() });
 
 /**
- * The one owner of a data folder. The lock is an exclusive transaction on `lock.db`, so the system frees it however the
- * process ends; `lock.json` beside it only says who holds it.
+ * The lock that gives a data folder one owner. It is an exclusive transaction on `lock.db`, so the system releases it
+ * however the process ends. `lock.json` only describes the owner.
  */
 export class DataLock {
-  /** Keeps each held lock reachable: a database that is garbage collected is closed, and its lock gone with it. */
+  /** Keeps each lock reachable: a database that is garbage collected is closed, which releases the lock. */
   static readonly #held = new Set<DataLock>();
   readonly #database: DatabaseSyncInstance;
   readonly #ownerFile: string;
@@ -24,8 +25,8 @@ export class DataLock {
   }
 
   /**
-   * Takes the lock of an existing folder. Throws BAD_REQUEST when the folder cannot be written, and one that names the
-   * owner when it is in use.
+   * Takes the lock of an existing folder. Throws BAD_REQUEST when the folder cannot be written or has an owner, whom the
+   * message names.
    */
   static take(folder: string, clock: Clock = SYSTEM_CLOCK): DataLock {
     const ownerFile = join(folder, 'lock.json');
@@ -39,12 +40,12 @@ export class DataLock {
       return lock;
     } catch (error) {
       database.close();
-      const message = `Expected to be the only owner of ${folder}, received: in use by ${readOwner(ownerFile)}`;
+      const message = `The folder ${folder} is in use by ${readOwner(ownerFile)}.`;
       throw isBusy(error) ? new DarkroomError('BAD_REQUEST', message, { cause: error }) : notWritable(folder, error);
     }
   }
 
-  /** Gives the folder free; a lock that is only forgotten stays held. Idempotent. */
+  /** Releases the lock. Idempotent. */
   release(): void {
     if (!this.#database.isOpen) return;
     rmSync(this.#ownerFile, { force: true });
@@ -67,17 +68,17 @@ function notWritable(folder: string, cause: unknown): DarkroomError {
   });
 }
 
-/** SQLITE_BUSY (5, https://sqlite.org/rescode.html#busy): somebody else holds the lock. */
+/** SQLITE_BUSY (5, https://sqlite.org/rescode.html#busy): another process holds the lock. */
 function isBusy(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === 5;
 }
 
 function readOwner(path: string): string {
   try {
-    const { pid, host, since } = ownerSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    const { pid, host, since } = ownerSchema.parse(parseJson(readFileSync(path, 'utf8')));
     return `process ${pid} on ${host} since ${since}`;
   } catch {
-    // The owner has just come or is just leaving; that there is one is all that matters.
+    // The owner is about to write the file or has just removed it.
     return 'another process';
   }
 }

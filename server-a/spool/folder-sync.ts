@@ -2,8 +2,8 @@ import type { FileHandle } from 'node:fs/promises';
 import type { FileSystem } from '../../shared/file-system.ts';
 
 /**
- * Makes names in a folder durable (fsync of the directory, as fsync(2) asks for after a rename). Callers that come
- * while an fsync runs share the next one, since that one began after their renames.
+ * Makes names in a folder durable (fsync of the directory after a rename, see fsync(2)). Calls that arrive during an fsync
+ * share the next one, which starts after their renames.
  */
 export class FolderSync {
   readonly #handle: FileHandle;
@@ -18,13 +18,13 @@ export class FolderSync {
     return new FolderSync(await files.open(folder, 'r'));
   }
 
-  /** Resolves when every name made or removed before this call is on disk. */
+  /** Resolves when every name that was made or removed before this call is on disk. */
   sync(): Promise<void> {
     this.#next ??= this.#follow(this.#running);
     return this.#next;
   }
 
-  /** Waits for what runs, then closes the folder. */
+  /** Waits for pending fsyncs, then closes the folder. */
   async close(): Promise<void> {
     await settled(this.#next ?? this.#running);
     await this.#handle.close();
@@ -38,7 +38,7 @@ export class FolderSync {
   }
 }
 
-/** A failed fsync is told to its own callers; those of the next one only wait for it to be over. */
+/** Resolves when `work` has ended. Its own callers get its failure; the next fsync only waits for its end. */
 function settled(work: Promise<void>): Promise<unknown> {
   return work.catch(() => undefined);
 }

@@ -5,12 +5,12 @@ import { debuglog } from 'node:util';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import { failpointAfter } from '../../shared/failpoint.ts';
 
-/** What became of a file that was to go: it went, was not there, or stayed, which has been logged or was asked for. */
+/** The result of a removal. `stayed`: the removal failed and was logged, or the spool is preserved. */
 export type Removal = 'removed' | 'missing' | 'stayed';
 
-/** What a spool file tells the spool it lies in. */
+/** The spool as one of its files uses it. */
 export interface SpoolFolder {
-  /** Counts bytes that came to the disk, or left it when negative. */
+  /** Adds to the count of bytes in the spool; a negative number subtracts. */
   count(bytes: number): void;
   /** Absolute path of a name. */
   path(name: string): string;
@@ -22,12 +22,12 @@ export interface SpoolFolder {
   unlink(path: string): Promise<Removal>;
 }
 
-/** Follows uploads: `NODE_DEBUG=darkroom-intake`. */
+/** Traces uploads: `NODE_DEBUG=darkroom-intake`. */
 const trace = debuglog('darkroom-intake');
-/** Bytes gathered before they are written: each write is a trip to another thread and back. */
+/** Bytes gathered before a write, because each write costs a round trip to another thread. */
 const WRITE_BYTES = 256 * 1024;
 
-/** What a file is for, and the failpoints after its durable steps. */
+/** The failpoints after the durable steps of each kind of file. */
 const FAILPOINTS = {
   input: { written: 'input-written', synced: 'input-synced', renamed: 'input-renamed', placed: 'input-folder-synced' },
   output: {
@@ -43,8 +43,8 @@ export type SpoolFileKind = keyof typeof FAILPOINTS;
 type State = 'open' | 'sealed' | 'placed' | 'kept' | 'discarded';
 
 /**
- * A file on its way into the spool. It lies under a temporary name until {@link moveTo}, and counts for nothing until
- * its owner calls {@link keep}; {@link discard} removes it at any moment before that.
+ * A file that is being written to the spool. It has a temporary name until {@link moveTo}. {@link discard} removes it at
+ * any time before its owner calls {@link keep}.
  */
 export class SpoolFile {
   readonly #spool: SpoolFolder;
@@ -58,7 +58,7 @@ export class SpoolFile {
   #sha256 = '';
   #state: State = 'open';
 
-  /** `path` has been opened anew, for reading and writing, as `handle`. */
+  /** `handle` is the new file at `path`, open for reading and writing. */
   constructor(spool: SpoolFolder, path: string, handle: FileHandle, kind: SpoolFileKind) {
     this.#spool = spool;
     this.#path = path;
@@ -66,12 +66,12 @@ export class SpoolFile {
     this.#kind = kind;
   }
 
-  /** The open file, until it is sealed; it holds what has been flushed. */
+  /** The file, open until it is sealed; it contains the flushed bytes. */
   get handle(): FileHandle {
     return this.#handle;
   }
 
-  /** The file's name in the spool, which is a temporary one until {@link moveTo}. */
+  /** The file's name in the spool; temporary until {@link moveTo}. */
   get name(): string {
     return basename(this.#path);
   }
@@ -81,12 +81,12 @@ export class SpoolFile {
     return this.#bytes;
   }
 
-  /** Of the bytes, in hexadecimal; empty until the file is sealed. */
+  /** SHA-256 of the bytes, in hexadecimal; empty until the file is sealed. */
   get sha256(): string {
     return this.#sha256;
   }
 
-  /** Appends; the chunk is kept until it is flushed, now or later. Throws STORAGE_FULL when the disk is full. */
+  /** Appends a chunk and keeps it until a flush, now or later. Throws STORAGE_FULL when the disk is full. */
   async write(chunk: Uint8Array): Promise<void> {
     this.#expect('open');
     this.#bytes += chunk.length;
@@ -94,26 +94,26 @@ export class SpoolFile {
     this.#gathered.push(chunk);
     this.#gatheredBytes += chunk.length;
     const written = this.#gatheredBytes < WRITE_BYTES ? undefined : this.flush();
-    // Hashed here while another thread writes.
+    // Hash on this thread while another thread writes.
     this.#hash.update(chunk);
     await written;
   }
 
-  /** Writes what has been gathered. Throws STORAGE_FULL when the disk is full. */
+  /** Writes the gathered chunks. Throws STORAGE_FULL when the disk is full. */
   async flush(): Promise<void> {
     const chunks = this.#gathered;
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    if (chunks.length > 0) await tellFull(() => this.#writeAll(chunks));
+    if (chunks.length > 0) await orStorageFull(() => this.#writeAll(chunks));
   }
 
-  /** The bytes are all there: fsync and close. Throws STORAGE_FULL when the disk is full. */
+  /** Ends the file: flush, fsync and close. Throws STORAGE_FULL when the disk is full. */
   async seal(): Promise<void> {
     this.#expect('open');
     const { written, synced } = FAILPOINTS[this.#kind];
     await failpointAfter(this.flush(), written);
     await failpointAfter(
-      tellFull(() => this.#handle.sync()),
+      orStorageFull(() => this.#handle.sync()),
       synced,
     );
     await this.#handle.close();
@@ -130,15 +130,15 @@ export class SpoolFile {
     const temporary = this.#path;
     const target = this.#spool.path(name);
     await failpointAfter(
-      tellFull(() => this.#spool.rename(temporary, target)),
+      orStorageFull(() => this.#spool.rename(temporary, target)),
       renamed,
     );
     this.#path = target;
-    // Whoever discarded it meanwhile has removed the old name only.
+    // A discard during the rename has removed only the old name.
     if (this.#state !== 'sealed') await this.#spool.unlink(target);
     this.#expect('sealed');
     await failpointAfter(
-      tellFull(() => this.#spool.sync()),
+      orStorageFull(() => this.#spool.sync()),
       placed,
     );
     this.#expect('sealed');
@@ -146,7 +146,7 @@ export class SpoolFile {
     if (trace.enabled && this.#kind === 'input') trace('%s placed as %s', basename(temporary), name);
   }
 
-  /** The file has an owner now; it is no longer this object's to remove. */
+  /** Hands the file over to a record; {@link discard} no longer removes it. */
   keep(): void {
     this.#expect('placed');
     this.#state = 'kept';
@@ -166,7 +166,7 @@ export class SpoolFile {
     const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     const { bytesWritten } = await this.#handle.writev(chunks);
     if (bytesWritten === length) return;
-    // A write may take less than it was given (writev(2)).
+    // writev(2) may write less than all.
     const rest = Buffer.concat(chunks);
     for (let done = bytesWritten; done < length; ) {
       done += (await this.#handle.write(rest, done, length - done)).bytesWritten;
@@ -182,14 +182,15 @@ export class SpoolFile {
   }
 }
 
-/** What `work` gives; ENOSPC and EDQUOT (errno(3)) become STORAGE_FULL. */
-export async function tellFull<Value>(work: () => Promise<Value>): Promise<Value> {
+/** Runs `work`. Throws STORAGE_FULL for ENOSPC and EDQUOT (errno(3)). */
+export async function orStorageFull<Value>(work: () => Promise<Value>): Promise<Value> {
   try {
     return await work();
   } catch (error) {
     const code = systemCode(error);
     if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
-    const message = `Expected room on disk for the picture, received a full disk (${code})`;
-    throw new DarkroomError('STORAGE_FULL', message, { cause: error });
+    throw new DarkroomError('STORAGE_FULL', `The disk is full (${code}); the picture was not written.`, {
+      cause: error,
+    });
   }
 }

@@ -6,9 +6,9 @@ import type { Logger } from '../../shared/log.ts';
 import { outputNameSchema } from '../../shared/operations/definition.ts';
 import { SYSTEM, type System } from '../system.ts';
 import { FolderSync } from './folder-sync.ts';
-import { type Removal, SpoolFile, type SpoolFileKind, type SpoolFolder, tellFull } from './spool-file.ts';
+import { orStorageFull, type Removal, SpoolFile, type SpoolFileKind, type SpoolFolder } from './spool-file.ts';
 
-/** Whose a file in the spool is, as its name says. */
+/** The owner of a file in the spool, read from its name. */
 export type SpoolName =
   | { readonly kind: 'input'; readonly id: string }
   | { readonly kind: 'output'; readonly id: string; readonly attempt: number; readonly output: string }
@@ -19,12 +19,12 @@ export function inputName(id: string): string {
   return `${id}.input`;
 }
 
-/** The name of an output file: the attempt keeps what a lost attempt left apart from what the next one gives. */
+/** The name of an output file. With the attempt, files of a lost attempt and of the next one have different names. */
 export function outputName(id: string, attempt: number, output: string): string {
   return `${id}.${attempt}.${output}`;
 }
 
-/** Reads a file's name; whatever is neither input nor output, temporary files too, is `other`. */
+/** Reads a file's name; temporary files and all names that are not ours are `other`. */
 export function parseSpoolName(name: string): SpoolName {
   const [id = '', second = '', third = ''] = name.split('.');
   if (name === inputName(id)) return { kind: 'input', id };
@@ -50,14 +50,14 @@ export class Spool implements SpoolFolder {
     this.#system = system;
   }
 
-  /** Opens the folder, or makes it, readable for its owner only. What lies there is not counted yet. */
+  /** Opens the folder, or makes it with mode 0700. {@link sweep} counts the files in it. */
   static async open(folder: string, log: Logger, system: System = SYSTEM): Promise<Spool> {
     const absolute = resolve(folder);
     await system.files.mkdir(absolute, 0o700);
     return new Spool(absolute, await FolderSync.open(absolute, system.files), log, system);
   }
 
-  /** Bytes of all files counted, those being written too. */
+  /** Bytes of all files, including files that are being written. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -83,10 +83,10 @@ export class Spool implements SpoolFolder {
     return this.#system.files.freeBytes(this.#folder);
   }
 
-  /** A new, empty file under a temporary name. Throws STORAGE_FULL when the disk is full. */
+  /** Makes an empty file with a temporary name. Throws STORAGE_FULL when the disk is full. */
   async create(kind: SpoolFileKind): Promise<SpoolFile> {
     const path = this.path(`${this.#system.newId()}.tmp`);
-    const handle = await tellFull(() => this.#system.files.open(path, 'wx+', 0o600));
+    const handle = await orStorageFull(() => this.#system.files.open(path, 'wx+', 0o600));
     return new SpoolFile(this, path, handle, kind);
   }
 
@@ -101,7 +101,7 @@ export class Spool implements SpoolFolder {
   }
 
   /**
-   * Reads a stored input in pieces of at most `pieceBytes` bytes. Throws SPOOL_CORRUPT while it is read when the file is
+   * Reads a stored input in pieces of at most `pieceBytes` bytes. The iteration throws SPOOL_CORRUPT when the file is
    * missing or the disk cannot read it.
    */
   async *read(name: string, pieceBytes: number): AsyncGenerator<Buffer> {
@@ -110,44 +110,44 @@ export class Spool implements SpoolFolder {
     } catch (error) {
       const code = systemCode(error);
       if (code !== 'ENOENT' && code !== 'EIO') throw error;
-      const message = `Expected a readable file for the stored input, received ${code}`;
+      const message = `The stored input cannot be read (${code}).`;
       throw new DarkroomError('SPOOL_CORRUPT', message, { cause: error });
     }
   }
 
   /**
-   * Gives a file a second name, durably, and counts it once more. Throws SPOOL_CORRUPT when there is no such file, and
-   * STORAGE_FULL.
+   * Gives a file a second name, durably, and counts its bytes again. Throws SPOOL_CORRUPT when there is no such file, and
+   * STORAGE_FULL when the disk is full.
    */
   async link(name: string, second: string): Promise<void> {
     try {
       await failpointAfter(
-        tellFull(() => this.#system.files.link(this.path(name), this.path(second))),
+        orStorageFull(() => this.#system.files.link(this.path(name), this.path(second))),
         'input-linked',
       );
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
-      throw new DarkroomError('SPOOL_CORRUPT', 'Expected the picture on disk, received none', { cause: error });
+      throw new DarkroomError('SPOOL_CORRUPT', 'The stored picture is missing on disk.', { cause: error });
     }
     this.#bytes += (await this.size(second)) ?? 0;
     await failpointAfter(this.sync(), 'input-folder-synced');
   }
 
-  /** From now on every file stays: nobody knows what the records own. The sweep of the next start decides. */
+  /** Stops all removals, because it is unknown which files the records own. The sweep of the next start decides. */
   preserve(): void {
     this.#isPreserved = true;
   }
 
-  /** Removes a file that no record owns and that has been counted, as {@link unlink} does. */
+  /** Removes a counted file that no record owns, like {@link unlink}. */
   async remove(name: string): Promise<Removal> {
-    // What cannot be looked at may still be removed.
+    // A file may be removable although its size cannot be read.
     const size = await this.size(name).catch(() => null);
     const removal = await this.unlink(this.path(name));
     if (removal === 'removed') this.#bytes -= size ?? 0;
     return removal;
   }
 
-  /** One file that the disk will not let go of holds nothing else up: it is logged, and swept at the next start. */
+  /** Does not reject: a failed removal is logged, and the sweep of the next start tries again. */
   async unlink(path: string): Promise<Removal> {
     if (this.#isPreserved) return 'stayed';
     try {
@@ -158,16 +158,16 @@ export class Spool implements SpoolFolder {
       const file = basename(path);
       const owner = parseSpoolName(file);
       const task_id = owner.kind === 'other' ? undefined : owner.id;
-      this.#log.warn({ task_id, err: error, file }, 'a file that nobody owns was not removed');
+      this.#log.warn({ task_id, err: error, file }, 'a spool file without an owner was not removed');
       return 'stayed';
     }
   }
 
-  /** Counts each file that `isOwned` and removes the others. Resolves with the names removed. */
+  /** Counts the files for which `isOwned` is true and removes the others. Resolves with the removed names. */
   async sweep(isOwned: (name: SpoolName) => boolean): Promise<string[]> {
     const removed: string[] = [];
     for (const entry of await this.#system.files.readdir(this.#folder)) {
-      // A folder is none of ours: lost+found, where the spool is a file system of its own.
+      // A folder is not ours: lost+found exists when the spool is a file system of its own.
       if (entry.isDirectory()) continue;
       this.#bytes += (await this.size(entry.name)) ?? 0;
       if (isOwned(parseSpoolName(entry.name))) continue;

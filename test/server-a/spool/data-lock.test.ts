@@ -23,7 +23,7 @@ describe('data lock', () => {
     const child = await startHolder();
     try {
       const pattern = new RegExp(
-        `Expected to be the only owner of .*, received: in use by process ${child.pid} on .+ since 20`,
+        `The folder .* is in use by process ${child.pid} on .+ since 20`,
       );
       expect(() => DataLock.take(folder())).to.throw(pattern);
       expect(await codeOf(() => DataLock.take(folder()))).to.equal('BAD_REQUEST');
