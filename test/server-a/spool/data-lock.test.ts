@@ -22,9 +22,7 @@ describe('data lock', () => {
   it('tells the second process who has the folder, also when the owner only forgot it', async () => {
     const child = await startHolder();
     try {
-      const pattern = new RegExp(
-        `The folder .* is in use by process ${child.pid} on .+ since 20`,
-      );
+      const pattern = new RegExp(`The folder .* is in use by process ${child.pid} on .+ since 20`);
       expect(() => DataLock.take(folder())).to.throw(pattern);
       expect(await codeOf(() => DataLock.take(folder()))).to.equal('BAD_REQUEST');
     } finally {
