@@ -7,11 +7,11 @@ export const SERVER_A_PREFIX = 'DARKROOM_';
 const apiKeys = z
   .string()
   .transform((text) => text.split(',').flatMap((key) => key.trim() || []))
-  // An unset shell variable must not open the door.
+  // `--api-keys ""`, from an unset shell variable, must not disable authentication.
   .refine((keys) => keys.length > 0, 'at least one key')
   .default([]);
 
-/** Server A's settings. Those of Server B that one command hands on to its child stand here too. */
+/** Server A's settings, and settings that `darkroom serve` passes on to its child Server B. */
 export const serverASettings = z.object({
   ip: ipAddress
     .default('127.0.0.1')

@@ -12,32 +12,32 @@ import { Relay, startRelay } from './protocols/websocket/relay.ts';
 import { Presets } from './tasks/presets.ts';
 import { Tasks } from './tasks/tasks.ts';
 
-/** How long jobs under way may take to finish at the end, in milliseconds; the rest stays pending. */
+/** Milliseconds for running jobs to finish at shutdown; the others stay pending. */
 const DRAIN_MS = 20_000;
-/** How long requests under way may then take to be answered, in milliseconds. */
+/** Milliseconds for open requests to be answered after that. */
 const GRACE_MS = 2000;
 
 export interface ServerAOptions {
   readonly backend: Backend;
-  /** The secret Server B expects. */
+  /** The secret that Server B expects. */
   readonly token: string | undefined;
   readonly log: Logger;
-  /** The store cannot be written any more; the process should end, and start again where somebody watches it. */
+  /** Called once when the store cannot be written any more, so that the process ends and its supervisor restarts it. */
   readonly onFatal: (error: Error) => void;
 }
 
 /** Server A, listening. */
 export interface ServerA {
-  /** Where HTTP is spoken, such as `http://127.0.0.1:5454`. */
+  /** The address of HTTP, such as `http://127.0.0.1:5454`. */
   readonly http: string;
-  /** A line for each protocol that is spoken, HTTP first. */
+  /** A line with the address of each protocol, HTTP first. */
   readonly lines: readonly string[];
-  /** Takes no more pictures, finishes what runs for at most 20 s, closes everything in reverse. It never rejects. */
+  /** Refuses new tasks, lets running jobs finish for at most 20 s, then closes everything. Never rejects. */
   close(): Promise<void>;
 }
 
-/** What every protocol stands on. */
-interface Ground {
+/** What every protocol gets. */
+interface ProtocolContext {
   readonly tasks: Tasks;
   readonly presets: Presets;
   readonly settings: ServerASettings;
@@ -46,33 +46,34 @@ interface Ground {
 }
 
 /**
- * Opens the data folder, the lanes and the protocols, in that order; a protocol whose port is 0 is off, HTTP excepted.
- * Throws BAD_REQUEST when a preset is not as it should be or the folder has an owner, and the system's error, with code and port, when a port is taken;
- * what was opened before is closed again.
+ * Opens the data folder, the lanes and the protocols, in that order. A protocol with port 0 is off, except HTTP. Throws
+ * BAD_REQUEST when a preset is invalid or another process has the folder, and the system's error, with code and port, when
+ * a port is taken; closes what it opened then.
  */
 export async function startServerA(settings: ServerASettings, options: ServerAOptions): Promise<ServerA> {
   const { backend, token, log } = options;
   const presets = await Presets.load(settings.presets);
-  const tasks = await Tasks.open({ ...settings, onFatal: options.onFatal }, log);
+  const deadlineMs = settings.jobSeconds * 1000;
+  const tasks = await Tasks.open(
+    { ...settings, onFatal: options.onFatal },
+    log,
+    (records) => new Dispatcher({ records, backend, token, deadlineMs, log }),
+  );
   const protocols: Protocol[] = [];
-  let dispatcher: Dispatcher | null = null;
-  // Status and results are answered until the last job is done. Protocols do not stand on each other: they go together.
+  // Protocols answer status and results until the last job has ended. They close together: none uses another.
   const close = async (drainMs: number, graceMs: number) => {
     tasks.drain();
-    await closePart(log, 'dispatcher', () => dispatcher?.close(drainMs));
+    await closePart(log, 'dispatcher', () => tasks.dispatcher.close(drainMs));
     await Promise.all(protocols.map((protocol) => closePart(log, protocol.line, () => protocol.close(graceMs))));
     await closePart(log, 'tasks', () => tasks.close());
   };
   try {
     const counts = tasks.counts();
-    if (counts.pending > 0) log.info(counts, 'tasks that were accepted before wait');
-    const deadlineMs = settings.jobSeconds * 1000;
-    dispatcher = new Dispatcher({ records: tasks.records, backend, token, deadlineMs, log });
-    tasks.attach(dispatcher);
-    const ground = { tasks, presets, settings, readiness: readinessOf(tasks, dispatcher), log };
-    const http = await startHttp(ground);
+    if (counts.pending > 0) log.info(counts, 'tasks of an earlier run are pending');
+    const context = { tasks, presets, settings, readiness: () => readinessOf(tasks), log };
+    const http = await startHttp(context);
     protocols.push(http);
-    for (const { isOn, start } of BESIDE) if (isOn(settings)) protocols.push(await start(ground));
+    for (const { isOn, start } of optionalProtocols) if (isOn(settings)) protocols.push(await start(context));
     const lines = [...protocols.map(({ line }) => line), ...http.sharing];
     return { http: http.address, lines, close: () => close(DRAIN_MS, GRACE_MS) };
   } catch (error) {
@@ -81,49 +82,46 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
   }
 }
 
-function readinessOf(tasks: Tasks, dispatcher: Dispatcher): () => Readiness {
-  return () => {
-    const { lanes, problem, model } = dispatcher.status;
-    return { store: tasks.state, lanes, backend: problem ?? 'up', model: model ?? 'unavailable' };
-  };
+function readinessOf(tasks: Tasks<Dispatcher>): Readiness {
+  const { lanes, problem, model } = tasks.dispatcher.status;
+  return { store: tasks.state, lanes, backend: problem ?? 'up', model: model ?? 'unavailable' };
 }
 
-/** What a protocol needs to be spoken beside HTTP. */
-interface Beside {
+interface OptionalProtocol {
   isOn(settings: ServerASettings): boolean;
-  start(ground: Ground): Promise<Protocol>;
+  start(context: ProtocolContext): Promise<Protocol>;
 }
 
-/** Protocols beside HTTP. A new one is a folder and an entry here. What is off and heavy is not even loaded. */
-const BESIDE: readonly Beside[] = [
+/** The protocols besides HTTP. A new one is a folder and an entry here. Large libraries are imported only when used. */
+const optionalProtocols: readonly OptionalProtocol[] = [
   {
     isOn: ({ zeromqPort }) => zeromqPort !== 0,
-    start: async (ground) => (await import('./protocols/zeromq/index.ts')).startZeromq(ground),
+    start: async (context) => (await import('./protocols/zeromq/index.ts')).startZeromq(context),
   },
   {
     isOn: ({ grpcPort }) => grpcPort !== 0,
-    start: async (ground) => (await import('./protocols/grpc/index.ts')).startGrpc(ground),
+    start: async (context) => (await import('./protocols/grpc/index.ts')).startGrpc(context),
   },
   { isOn: (settings) => settings.websocketPort !== 0 && !sharesPort(settings), start: startRelay },
 ];
 
-/** True where the relay has the HTTP port. */
+/** True when the relay shares the HTTP port. */
 function sharesPort({ port, websocketPort }: ServerASettings): boolean {
   return websocketPort !== 0 && websocketPort === port;
 }
 
 interface Http extends Protocol {
   readonly address: string;
-  /** A line for each protocol on the same port that is spoken elsewhere by default. */
+  /** A line for each protocol that shares the HTTP port but has a port of its own by default. */
   readonly sharing: readonly string[];
 }
 
-/** HTTP, and what shares its port. */
-async function startHttp(ground: Ground): Promise<Http> {
-  const { settings, log } = ground;
-  const http = await listen(createApp(ground), { ip: settings.ip, port: settings.port, settings, log });
-  const relay = sharesPort(settings) ? new Relay(ground) : null;
-  const events = attachEvents(http.server, { ...ground, relay });
+/** Starts HTTP and the protocols on its port. */
+async function startHttp(context: ProtocolContext): Promise<Http> {
+  const { settings, log } = context;
+  const http = await listen(createApp(context), { ip: settings.ip, port: settings.port, settings, log });
+  const relay = sharesPort(settings) ? new Relay(context) : null;
+  const events = attachEvents(http.server, { ...context, relay });
   return {
     address: http.address,
     line: `HTTP      ${http.address}`,

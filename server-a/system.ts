@@ -2,10 +2,10 @@ import { nanoid } from 'nanoid';
 import { type Clock, SYSTEM_CLOCK } from '../shared/clock.ts';
 import { type FileSystem, NODE_FILES } from '../shared/file-system.ts';
 
-/** What tasks take from the system. A test may give its own. */
+/** The system as tasks use it; tests replace parts of it. */
 export interface System {
   readonly clock: Clock;
-  /** A new task id, or the name of a temporary file: 21 characters that nobody can guess. */
+  /** A task id or the name of a temporary file: 21 characters that cannot be guessed. */
   readonly newId: () => string;
   readonly files: FileSystem;
 }

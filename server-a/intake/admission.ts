@@ -1,22 +1,22 @@
-import { DarkroomError } from '../../shared/errors.ts';
+import { DarkroomError, shuttingDown } from '../../shared/errors.ts';
 
 /**
- * Bytes of disk that whatever comes in must leave free, so that what was accepted can still end: room for the write-ahead log
- * (SQLite checkpoints it at 4 MiB) and for the outputs of the jobs in hand, some MiB each.
+ * Bytes of disk that uploads must leave free, so that accepted tasks can still end: room for the write-ahead log (SQLite
+ * checkpoints it at 4 MiB) and for the outputs of running jobs, a few MiB each.
  */
 const RESERVE_BYTES = 64 * 1024 * 1024;
 
-/** What bounds admission. */
+/** The limits of admission. */
 export interface AdmissionLimits {
-  /** Tasks that wait or run at once. */
+  /** Tasks that wait or run. */
   readonly maxQueued: number;
-  /** URLs that wait to be fetched; they take a place in the queue when that begins. */
+  /** URLs that wait to be fetched. A URL takes a place in the queue when its fetch starts. */
   readonly maxListed: number;
   readonly maxSpoolBytes: number;
   readonly maxUploadBytes: number;
 }
 
-/** The disk as admission sees it. */
+/** The disk that the spool is on. */
 export interface Disk {
   /** Bytes in the spool. */
   readonly bytes: number;
@@ -24,7 +24,10 @@ export interface Disk {
   freeBytes(): number;
 }
 
-/** Says who may come in. It counts the tasks that have not ended and the bytes promised to uploads under way. */
+/**
+ * Decides whether another upload fits queue and disk. Counts the tasks that have not ended and the bytes promised to
+ * uploads in progress.
+ */
 export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #disk: Disk;
@@ -32,119 +35,121 @@ export class Admission {
   #listed: number;
   #promised = 0;
   #draining = false;
-  #freed: () => void = () => undefined;
+  readonly #onFreed: () => void;
 
-  /** `queued` tasks that have their picture and `listed` ones that do not have not ended yet. */
-  constructor(limits: AdmissionLimits, disk: Disk, { queued, listed }: { queued: number; listed: number }) {
+  /**
+   * `queued` and `listed` are the tasks that have not ended, with and without their picture. `onFreed` is called each time
+   * a place in the queue becomes free.
+   */
+  constructor(
+    limits: AdmissionLimits,
+    disk: Disk,
+    { queued, listed }: { queued: number; listed: number },
+    onFreed: () => void = () => undefined,
+  ) {
     this.#limits = limits;
     this.#disk = disk;
     this.#queued = queued;
     this.#listed = listed;
+    this.#onFreed = onFreed;
   }
 
   get isDraining(): boolean {
     return this.#draining;
   }
 
-  /** Names who is told each time a place in the queue becomes free. */
-  onFreed(listener: () => void): void {
-    this.#freed = listener;
-  }
-
-  /** From now on nothing comes in. */
+  /** Refuses all uploads and lists from now on. */
   drain(): void {
     this.#draining = true;
   }
 
-  /** Throws DRAINING once {@link drain} was called. */
+  /** Throws DRAINING after {@link drain}. */
   checkOpen(): void {
-    if (this.#draining)
-      throw new DarkroomError('DRAINING', 'Expected a server that takes tasks, received one that is stopping');
+    if (this.#draining) throw shuttingDown();
   }
 
-  /** Throws DRAINING, QUEUE_FULL or STORAGE_FULL when one more picture of `bytes` (null: not known) has no room. */
+  /** Throws DRAINING, QUEUE_FULL or STORAGE_FULL when another picture of `bytes` bytes (null: unknown) has no room. */
   check(bytes: number | null): void {
     this.checkOpen();
     const { maxQueued } = this.#limits;
     if (this.#queued >= maxQueued) {
-      const message = `Expected fewer than ${maxQueued} tasks that wait or run, received one more; try again later`;
-      throw new DarkroomError('QUEUE_FULL', message);
+      throw new DarkroomError('QUEUE_FULL', `The queue is full with ${maxQueued} tasks. Try again later.`);
     }
-    this.#checkStorage(this.#atMost(bytes));
+    this.#checkStorage(this.#uploadBytes(bytes));
   }
 
   /**
-   * Takes a place in the queue and room on disk: what the client declares, or the most an upload may have. Throws as
-   * {@link check} does.
+   * Takes a place in the queue, and room on disk for the declared bytes, or for the largest upload when `bytes` is null.
+   * Throws like {@link check}.
    */
   reserve(bytes: number | null): Reservation {
     this.check(bytes);
     this.#queued += 1;
-    return new Reservation(this, this.#atMost(bytes));
+    return new Reservation(this, this.#uploadBytes(bytes));
   }
 
-  /** A task ended, or an upload will not become one: its place is free. */
+  /** Frees the place of a task that has ended or of an upload that failed. */
   leave(): void {
     this.#queued -= 1;
-    this.#freed();
+    this.#onFreed();
   }
 
   /**
-   * Lets `count` URLs wait to be fetched, whose records take `bytes`. Throws DRAINING, QUEUE_FULL when that would be too
-   * many, and STORAGE_FULL as {@link checkRecords} does.
+   * Counts `count` URLs that wait to be fetched, whose records take `bytes` bytes. Throws DRAINING, QUEUE_FULL when too
+   * many would wait, and STORAGE_FULL like {@link checkRecords}.
    */
   list(count: number, bytes: number): void {
     this.checkOpen();
     const { maxListed } = this.#limits;
     if (this.#listed + count > maxListed) {
-      const message = `Expected at most ${maxListed} URLs that wait, received ${this.#listed + count}; try again later`;
+      const message = `At most ${maxListed} URLs may wait; ${this.#listed} wait already. Try again later.`;
       throw new DarkroomError('QUEUE_FULL', message);
     }
     this.checkRecords(bytes);
     this.#listed += count;
   }
 
-  /** `count` URLs do not wait any more: they were fetched, or ended, or were not stored after all. */
+  /** Subtracts `count` URLs that no longer wait, because they were fetched or have ended, or could not be stored. */
   unlist(count: number): void {
     this.#listed -= count;
   }
 
-  /** Changes the bytes promised. Throws STORAGE_FULL where more are asked for than there is room. */
+  /** Adds to the promised bytes; a negative number subtracts. Throws STORAGE_FULL when they do not fit. */
   promise(bytes: number): void {
     if (bytes > 0) this.#checkStorage(bytes);
     this.#promised += bytes;
   }
 
-  /** Throws STORAGE_FULL when records of `bytes` would take of the room that is kept so that ends can be written. */
+  /** Throws STORAGE_FULL when records of `bytes` bytes would need the room that is kept for the ends of tasks. */
   checkRecords(bytes: number): void {
-    // They are written to the log first, and then to the tables.
+    // SQLite writes records twice: to the write-ahead log, then to the tables.
     this.#checkDisk(2 * bytes);
   }
 
-  #atMost(bytes: number | null): number {
+  #uploadBytes(bytes: number | null): number {
     return Math.min(bytes ?? this.#limits.maxUploadBytes, this.#limits.maxUploadBytes);
   }
 
   #checkStorage(bytes: number): void {
     const spool = this.#disk.bytes + this.#promised + bytes;
-    if (spool > this.#limits.maxSpoolBytes)
-      throw storageFull(`at most ${this.#limits.maxSpoolBytes} bytes in the spool`, spool);
+    const { maxSpoolBytes } = this.#limits;
+    if (spool > maxSpoolBytes) throw storageFull(`the spool would have ${spool} of at most ${maxSpoolBytes} bytes`);
     this.#checkDisk(bytes);
   }
 
   #checkDisk(bytes: number): void {
     const left = this.#disk.freeBytes() - this.#promised - bytes;
-    if (left < RESERVE_BYTES) throw storageFull(`at least ${RESERVE_BYTES} bytes free on disk afterwards`, left);
+    if (left < RESERVE_BYTES) throw storageFull(`the disk would have ${left} free bytes and needs ${RESERVE_BYTES}`);
   }
 }
 
-/** A place in the queue, and the bytes promised to one upload that have not come yet. */
+/** A place in the queue, and the bytes that are promised to one upload but not received yet. */
 export class Reservation {
   readonly #admission: Admission;
   #remaining: number;
   #isHeld = true;
 
-  /** `bytes` have been checked. */
+  /** `bytes` must have been checked. */
   constructor(admission: Admission, bytes: number) {
     this.#admission = admission;
     this.#remaining = bytes;
@@ -152,8 +157,8 @@ export class Reservation {
   }
 
   /**
-   * Bytes that go to the disk now, and so are the spool's to count. Throws STORAGE_FULL when they are beyond the
-   * promise and there is no room.
+   * Subtracts received bytes from the promise, because the spool counts them now. Throws STORAGE_FULL when they exceed the
+   * promise and have no room.
    */
   consume(bytes: number): void {
     const beyond = Math.max(0, bytes - this.#remaining);
@@ -162,19 +167,19 @@ export class Reservation {
     this.#remaining += beyond - bytes;
   }
 
-  /** No more bytes come. */
+  /** Gives back the rest of the promise, because all bytes are received. */
   settle(): void {
     this.#admission.promise(-this.#remaining);
     this.#remaining = 0;
   }
 
-  /** The place belongs to a task now, which leaves it when it ends. */
+  /** Hands the place over to a task, which frees it when it ends. */
   handOver(): void {
     this.settle();
     this.#isHeld = false;
   }
 
-  /** Nothing will come of it. Idempotent. */
+  /** Frees the place and the promise of a failed upload. Idempotent; keeps a place that was handed over. */
   release(): void {
     this.settle();
     if (this.#isHeld) this.#admission.leave();
@@ -182,6 +187,6 @@ export class Reservation {
   }
 }
 
-function storageFull(expected: string, received: number): DarkroomError {
-  return new DarkroomError('STORAGE_FULL', `Expected ${expected}, received ${received}; try again later`);
+function storageFull(reason: string): DarkroomError {
+  return new DarkroomError('STORAGE_FULL', `Storage is full: ${reason}. Try again later.`);
 }

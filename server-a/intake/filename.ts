@@ -1,7 +1,7 @@
-/** Characters of a file's name that are kept, as many as most file systems allow: it is only shown. */
-const MOST_CHARACTERS = 255;
+/** Characters of a file name that are stored, as many as most file systems allow. The name is only shown. */
+const MAX_CHARACTERS = 255;
 
-/** What is kept of the name a client gives a picture; null for an empty one. */
+/** The part of a client's file name that is stored; null for an empty name. */
 export function keptFilename(name: string): string | null {
-  return [...name].slice(0, MOST_CHARACTERS).join('') || null;
+  return [...name].slice(0, MAX_CHARACTERS).join('') || null;
 }

@@ -1,59 +1,128 @@
-import type { Readable } from 'node:stream';
+import { addAbortSignal, type Readable } from 'node:stream';
+import { debuglog } from 'node:util';
+import type { PictureLimits } from '../../shared/config.ts';
+import { DarkroomError, describeError, invalid } from '../../shared/errors.ts';
 import type { ImageHeader } from '../../shared/image-header.ts';
+import { checkInputLimits } from '../../shared/limits.ts';
+import { abortOr } from '../abort.ts';
+import { probe, SNIFF_BYTES, sniff } from '../probe/probe.ts';
+import { openRandomAccess } from '../probe/random-access.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { SpoolFile } from '../spool/spool-file.ts';
 import type { Reservation } from './admission.ts';
-import { type UploadLimits, writeUpload } from './write-upload.ts';
+import { keptFilename } from './filename.ts';
 
-const heedless = () => undefined;
+/** Traces uploads: `NODE_DEBUG=darkroom-intake`. */
+const trace = debuglog('darkroom-intake');
 
-/** A picture that has come in whole and passed the checks, not yet a task's. */
+/** The limits of an upload. */
+export interface UploadLimits extends PictureLimits {
+  readonly maxUploadBytes: number;
+}
+
+/** A picture that is on disk and has passed all checks, but does not belong to a task yet. */
 export interface ReceivedPicture {
   readonly filename: string | null;
   readonly header: ImageHeader;
   readonly bytes: number;
-  /** Of the bytes, in hexadecimal. */
+  /** SHA-256 of the bytes, in hexadecimal. */
   readonly sha256: string;
-  /** For `tasks/` only, as is `reservation`. */
+  /** Only for `tasks/`, like `reservation`. */
   readonly file: SpoolFile;
   readonly reservation: Reservation;
 }
 
-export interface ReceptionOptions {
+export interface UploadOptions {
+  /** The client's name for the picture. */
   readonly filename: string | null;
   readonly limits: UploadLimits;
   readonly signal: AbortSignal;
 }
 
+const ignoreError = () => undefined;
+
 /**
- * Takes a picture into the spool, on a place that was reserved for it. Throws what {@link writeUpload} throws; the place is
- * then free again and nothing is left on disk.
+ * Receives a picture, from its first byte to a file in the spool, with a place that was reserved for it. Throws
+ * PAYLOAD_TOO_LARGE when the count of bytes passes the limit, UNSUPPORTED_IMAGE when the first bytes show another format,
+ * BAD_REQUEST for an empty body, IMAGE_CORRUPT, IMAGE_TOO_LARGE, STORAGE_FULL, and the errors of the source and the
+ * signal. A failure releases the place and removes the file. A refusal leaves the source paused, for its owner to drain
+ * or destroy; an abort destroys it.
  */
 export async function receivePicture(
   source: Readable,
   spool: Spool,
   reservation: Reservation,
-  { filename, limits, signal }: ReceptionOptions,
+  { filename, limits, signal }: UploadOptions,
 ): Promise<ReceivedPicture> {
-  // Reading finds the error; until it begins, nobody else listens for one.
-  source.on('error', heedless);
+  // Without a listener, an error before the first read would end the process. The read itself gets the error.
+  source.on('error', ignoreError);
   let file: SpoolFile | null = null;
   try {
     file = await spool.create('input');
     const header = await writeUpload(source, file, reservation, limits, signal);
     reservation.settle();
-    return { filename, header, bytes: file.bytes, sha256: file.sha256, file, reservation };
+    const { bytes, sha256 } = file;
+    return { filename: keptFilename(filename ?? ''), header, bytes, sha256, file, reservation };
   } catch (error) {
     reservation.release();
     await file?.discard();
     throw error;
   } finally {
-    source.off('error', heedless);
+    source.off('error', ignoreError);
   }
 }
 
-/** Removes a picture that will not become a task's. Idempotent, and harmless for one that has. */
+/** Removes a picture that will not belong to a task. Idempotent; does nothing when it belongs to one. */
 export async function discardPicture({ file, reservation }: ReceivedPicture): Promise<void> {
   reservation.release();
   await file.discard();
+}
+
+/** Writes an upload to `file` and reads its header. Throws like {@link receivePicture}. */
+export async function writeUpload(
+  source: Readable,
+  file: SpoolFile,
+  reservation: Reservation,
+  limits: UploadLimits,
+  signal: AbortSignal,
+): Promise<ImageHeader> {
+  try {
+    await writeAll(addAbortSignal(signal, source), file, reservation, limits.maxUploadBytes);
+    await file.flush();
+    if (trace.enabled) trace('%s flushed, %d bytes', file.name, file.bytes);
+    const header = await probe(await openRandomAccess(file.handle));
+    if (trace.enabled) trace('%s probed, %s of %dx%d', file.name, header.format, header.width, header.height);
+    checkInputLimits(header, limits);
+    await file.seal();
+    signal.throwIfAborted();
+    return header;
+  } catch (error) {
+    const reason = abortOr(error, signal);
+    const outcome = signal.aborted ? 'aborted' : 'refused';
+    if (trace.enabled) trace('%s %s, %s', file.name, outcome, describeError(reason).code);
+    throw reason;
+  }
+}
+
+async function writeAll(source: Readable, file: SpoolFile, reservation: Reservation, maxBytes: number): Promise<void> {
+  let start: Uint8Array = new Uint8Array();
+  for await (const chunk of chunksOf(source)) {
+    if (file.bytes === 0 && trace.enabled) trace('%s first byte', file.name);
+    if (file.bytes + chunk.length > maxBytes) {
+      throw new DarkroomError('PAYLOAD_TOO_LARGE', `Expected at most ${maxBytes} bytes for the picture, received more`);
+    }
+    if (start.length < SNIFF_BYTES) {
+      start = Buffer.concat([start, chunk.subarray(0, SNIFF_BYTES - start.length)]);
+      if (start.length === SNIFF_BYTES) sniff(start);
+    }
+    reservation.consume(chunk.length);
+    await file.write(chunk);
+  }
+  if (file.bytes === 0) throw invalid('at least one byte', 'the picture', 'no bytes');
+  if (start.length < SNIFF_BYTES) sniff(start);
+}
+
+/** The chunks of a stream. A reader that stops early does not destroy the stream, so that it can be drained. */
+function chunksOf(source: Readable): AsyncIterable<Uint8Array> {
+  return source.iterator({ destroyOnReturn: false });
 }

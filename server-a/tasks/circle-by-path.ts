@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { basename, dirname, join, parse } from 'node:path';
-import { DarkroomError, type ErrorCode, invalid } from '../../shared/errors.ts';
+import { DarkroomError, type ErrorCode, invalid, shuttingDown } from '../../shared/errors.ts';
 import { MAX_SIDE } from '../../shared/operations/bounds.ts';
 import { side } from '../../shared/operations/parameters.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
@@ -8,10 +8,10 @@ import { type OpenedFile, openBelow, writeBelow } from '../rooted-path/path.ts';
 import type { Result } from './result.ts';
 import type { ReceivedPicture, Tasks } from './tasks.ts';
 
-/** Pixels a side, where the request names none. */
+/** Side in pixels when the request has none. */
 const DEFAULT_SIZE = 256;
-/** What says that a file is no picture: without bytes, of another kind, or damaged. */
-const NO_PICTURE: readonly ErrorCode[] = ['BAD_REQUEST', 'UNSUPPORTED_IMAGE', 'IMAGE_CORRUPT'];
+/** The errors of a file that is not a picture: it is empty, of another format, or damaged. */
+const NOT_A_PICTURE: readonly ErrorCode[] = ['BAD_REQUEST', 'UNSUPPORTED_IMAGE', 'IMAGE_CORRUPT'];
 
 /** A file on this machine, and the side of the circle in pixels; 0 or less counts as 256. */
 export interface CirclePathRequest {
@@ -19,7 +19,7 @@ export interface CirclePathRequest {
   readonly size: number;
 }
 
-/** What a client is answered (docs/grpc.md). */
+/** The answer to the client (docs/grpc.md). */
 export interface CirclePathAnswer {
   readonly status: boolean;
   readonly path: string;
@@ -27,10 +27,10 @@ export interface CirclePathAnswer {
 }
 
 /**
- * Cuts a circle out of a file below `pathRoot` and writes it beside that as `<stem>_processed.png`; answers that path
- * and the size. Where nothing is there, `status` is false and `path` empty; where it is no picture, the path asked for.
- * Throws PATH_NOT_ALLOWED, BAD_REQUEST for a size beyond 16384, and what the task API and the task fail with. When the
- * signal aborts, the task is canceled. Nothing is kept of a task that has ended.
+ * Cuts a circle out of a file below `pathRoot` and writes it to the same folder as `<stem>_processed.png`. Gives the path
+ * of that file and the size. `status` is false when the file is missing, with an empty `path`, and when it is not a
+ * picture, with the requested path. Throws PATH_NOT_ALLOWED, BAD_REQUEST for a size above 16384, and the errors of the
+ * task API and of the task. An abort of the signal cancels the task. The task is forgotten when it has ended.
  */
 export async function circlePath(
   tasks: Tasks,
@@ -48,11 +48,11 @@ export async function circlePath(
   const target = join(dirname(file.path), `${parse(file.path).name}_processed.png`);
   const written = await receiveFile(tasks, file, signal)
     .then((received) => cutOut(tasks, received, size, signal, (circle) => writeCircle(pathRoot, target, circle)))
-    .catch(nullIfNoPicture);
+    .catch(nullIfNotAPicture);
   return written === null ? { status: false, path, size: 0 } : { status: true, path: written, size };
 }
 
-/** Takes in the file that was opened and checked, and closes it. */
+/** Receives the file, then closes it. */
 async function receiveFile(tasks: Tasks, { handle, path }: OpenedFile, signal: AbortSignal): Promise<ReceivedPicture> {
   const source = handle.createReadStream({ autoClose: false });
   try {
@@ -64,7 +64,7 @@ async function receiveFile(tasks: Tasks, { handle, path }: OpenedFile, signal: A
   }
 }
 
-/** What `use` makes of the circle. Throws the task's error, and the signal's reason. */
+/** Runs a circle task and gives the result of `use` with the circle. Throws the task's error or the signal's reason. */
 async function cutOut(
   tasks: Tasks,
   received: ReceivedPicture,
@@ -79,28 +79,28 @@ async function cutOut(
     if (error !== null) throw new DarkroomError(error.code, error.message);
     return await use(await tasks.result(task_id, 'circle'));
   } finally {
-    await tasks.letGo(task_id);
+    await tasks.tryForget(task_id);
   }
 }
 
-/** The task when it has ended, canceled where the signal aborts before. Throws DRAINING when the service stops first. */
+/** Waits for the task's end; cancels the task when the signal aborts. Throws DRAINING when the service stops first. */
 async function endOf(tasks: Tasks, id: string, signal: AbortSignal): Promise<Task> {
   let task = tasks.get(id);
   for await (const change of tasks.watch(id, signal)) task = change;
   if (signal.aborted) task = await tasks.cancel(id);
   if (hasEnded(task.status)) return task;
-  throw new DarkroomError('DRAINING', 'Expected a server that stays for the result, received one that is stopping');
+  throw shuttingDown();
 }
 
 async function writeCircle(root: string | undefined, target: string, circle: Result): Promise<string> {
-  if (circle.kind !== 'picture') throw new DarkroomError('INTERNAL', 'Expected a picture of the circle, received data');
-  // A stream of the handle that does not close it would keep it from ever being closed.
+  if (circle.kind !== 'picture') throw new DarkroomError('INTERNAL', 'The circle output is not a picture.');
+  // Opened by path: a stream on a handle that does not close the handle would prevent its close.
   return writeBelow(root, target, async (handle) => {
     for await (const chunk of createReadStream(circle.path)) await handle.appendFile(chunk);
   });
 }
 
-function nullIfNoPicture(error: unknown): null {
-  if (error instanceof DarkroomError && NO_PICTURE.includes(error.code)) return null;
+function nullIfNotAPicture(error: unknown): null {
+  if (error instanceof DarkroomError && NOT_A_PICTURE.includes(error.code)) return null;
   throw error;
 }

@@ -4,56 +4,54 @@ import { DarkroomError, describeError, ERRORS } from '../../shared/errors.ts';
 import { checkOutputLimits } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import { abortOr } from '../abort.ts';
+import type { Dispatch } from '../dispatch/contract.ts';
 import type { UrlLimits } from '../fetch-url/fetch-picture.ts';
 import type { Admission } from '../intake/admission.ts';
-import { discardPicture, type ReceivedPicture, receivePicture } from '../intake/receive.ts';
-import type { UploadLimits } from '../intake/write-upload.ts';
+import { discardPicture, type ReceivedPicture, receivePicture, type UploadLimits } from '../intake/receive.ts';
 import { inputName, type Spool } from '../spool/spool.ts';
 import type { Store } from '../store/store.ts';
 import type { Lifecycle } from './lifecycle.ts';
 
-/** Follows the fetches of listed URLs: `NODE_DEBUG=darkroom-fetch`. */
+/** Traces the fetches of listed URLs: `NODE_DEBUG=darkroom-fetch`. */
 const trace = debuglog('darkroom-fetch');
-/** Milliseconds until another try where there was no room on disk. */
+/** Milliseconds before the next try when the disk is full. */
 const PAUSE_MS = 1000;
 
-export interface FetchingOptions {
+/** The limits of fetches. */
+export interface FetchLimits {
+  /** URLs fetched at once. */
+  readonly fetchAtOnce: number;
+  readonly url: UrlLimits;
+  readonly upload: UploadLimits;
+}
+
+export interface FetchingOptions extends FetchLimits {
   readonly store: Store;
   readonly spool: Spool;
   readonly admission: Admission;
   readonly lifecycle: Lifecycle;
-  /** URLs fetched at once. */
-  readonly atOnce: number;
-  readonly url: UrlLimits;
-  readonly intake: UploadLimits;
+  readonly dispatcher: Pick<Dispatch, 'enqueue'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 /**
- * The first stage of a task that has a URL: its picture is fetched, oldest task first, when there is a place for it in
- * the queue. Where there is no room it waits; any other failure is the task's end.
+ * Fetches the pictures of listed URLs, oldest task first, when the queue has a place for the task. Without room a fetch
+ * waits; any other failure ends the task.
  */
 export class Fetching {
   readonly #options: FetchingOptions;
   readonly #running = new Map<string, { readonly stop: AbortController; readonly done: Promise<void> }>();
-  #enqueue: (id: string) => void = () => undefined;
   #pause: Timer | null = null;
   #isClosed = false;
 
   constructor(options: FetchingOptions) {
     this.#options = options;
-    options.admission.onFreed(() => this.wake());
   }
 
-  /** Names who is told of tasks that have their picture now. */
-  onReady(enqueue: (id: string) => void): void {
-    this.#enqueue = enqueue;
-  }
-
-  /** Starts as many fetches as there is work and room for. */
+  /** Starts fetches until no listed task or no room is left. */
   wake(): void {
-    while (!this.#isClosed && this.#pause === null && this.#running.size < this.#options.atOnce) {
+    while (!this.#isClosed && this.#pause === null && this.#running.size < this.#options.fetchAtOnce) {
       const next = this.#next();
       if (next === undefined || !this.#hasRoom(next)) return;
       this.#start(next);
@@ -65,25 +63,25 @@ export class Fetching {
     this.#running.get(id)?.stop.abort();
   }
 
-  /** Starts no more and stops those under way; their tasks are fetched in another life. */
+  /** Aborts all fetches and starts no more. The next start of the service fetches these tasks again. */
   stop(): void {
     this.#isClosed = true;
     if (this.#pause !== null) this.#options.clock.clearTimeout(this.#pause);
     for (const { stop } of this.#running.values()) stop.abort();
   }
 
-  /** Stops, and waits until nothing is under way. */
+  /** Stops, and waits for the fetches to end. */
   async close(): Promise<void> {
     this.stop();
     await Promise.all([...this.#running.values()].map(({ done }) => done));
   }
 
-  /** The oldest listed task that is not being fetched: it is among the first of one more than those that are. */
+  /** The oldest listed task that is not being fetched. With n running, it is among the n + 1 oldest. */
   #next(): string | undefined {
     return this.#options.store.listed(this.#running.size + 1).find((id) => !this.#running.has(id));
   }
 
-  /** A full queue says when that changes; a full disk does not. */
+  /** Admission calls {@link wake} when the queue has room again; for a full disk a timer does. */
   #hasRoom(id: string): boolean {
     try {
       this.#options.admission.check(this.#options.url.maxBytes);
@@ -112,44 +110,44 @@ export class Fetching {
     this.#running.set(id, { stop, done });
   }
 
-  /** One try; does not reject. */
+  /** Fetches once; does not reject. */
   async #run(id: string, signal: AbortSignal): Promise<void> {
     const { log } = this.#options;
     try {
       await this.#fetch(id, signal).catch((error: unknown) => this.#failed(id, error, signal));
     } catch (error) {
-      log.error({ task_id: id, err: error }, 'a fetch could not be settled; it is tried again');
+      log.error({ task_id: id, err: error }, 'the end of a fetch could not be written; it is tried again');
       this.#pauseForRoom();
     }
   }
 
-  /** Throws INTERNAL, which ends the task, when its row is damaged: nobody could fetch it. */
+  /** Throws INTERNAL, which ends the task, when the row is damaged. */
   async #fetch(id: string, signal: AbortSignal): Promise<void> {
-    const { store, intake, lifecycle } = this.#options;
+    const { store, upload, lifecycle, dispatcher } = this.#options;
     const row = store.find(id);
-    // Forgotten a moment ago.
+    // The task was forgotten meanwhile.
     if (row === undefined) return;
-    // Its URL is not shown: it may hold credentials.
+    // The URL is not traced, because it may contain credentials.
     if (trace.enabled) trace('%s started', id);
     const received = await this.#receive(row.source_url ?? '', signal);
     if (trace.enabled) trace('%s received, %d bytes', id, received.bytes);
     try {
-      checkOutputLimits(received.header, row.specs, intake);
+      checkOutputLimits(received.header, row.specs, upload);
       await received.file.moveTo(inputName(id));
       if (!(await lifecycle.makeReady(id, received))) return;
       if (trace.enabled) trace('%s ready', id);
-      this.#enqueue(id);
+      dispatcher.enqueue(id, false);
     } finally {
       await discardPicture(received);
     }
   }
 
-  /** The place in the queue comes first: what is fetched has somewhere to go. */
+  /** Reserves the place in the queue first, so that a fetched picture always has room. */
   async #receive(url: string, signal: AbortSignal): Promise<ReceivedPicture> {
-    const { spool, admission, intake: limits, url: urlLimits } = this.#options;
+    const { spool, admission, upload: limits, url: urlLimits } = this.#options;
     const reservation = admission.reserve(urlLimits.maxBytes);
     try {
-      // Loaded with the first URL: its HTTP client would be a tenth of every start.
+      // Imported with the first URL, because the HTTP client is a tenth of the start-up time.
       const { fetchPicture } = await import('../fetch-url/fetch-picture.ts');
       const { body, filename } = await fetchPicture(url, urlLimits, signal);
       try {
@@ -169,12 +167,14 @@ export class Fetching {
     const outcome = hasNoRoom ? 'no room' : 'failed';
     if (trace.enabled) trace('%s %s, %s', id, signal.aborted ? 'stopped' : outcome, description.code);
     if (signal.aborted && abortOr(error, signal) === signal.reason) return;
-    if (description.code === 'INTERNAL') this.#options.log.error({ task_id: id, err: error }, 'a fetch failed inside');
+    if (description.code === 'INTERNAL') {
+      this.#options.log.error({ task_id: id, err: error }, 'a fetch failed with an internal error');
+    }
     if (signal.aborted) return;
     if (hasNoRoom) {
       this.#options.log.warn(
         { task_id: id, reason: description.message },
-        'a fetched picture has no room; fetching pauses',
+        'fetching is paused because a picture has no room',
       );
       this.#pauseForRoom();
       return;

@@ -1,26 +1,26 @@
 import type { Task } from '../../shared/task.ts';
 import type { Store } from '../store/store.ts';
 
-/** Ends that an audience must be told of: each at least once over all lives of the service, and once in this one. */
+/** Task endings for a subscriber, the audience: at-least-once across restarts, once per process. */
 export class Outbox {
   readonly #store: Store;
   readonly #read: (id: string) => Task | null;
   readonly #audiences = new Map<string, Audience>();
   #isClosed = false;
 
-  /** `read` gives a task's record, null for one that is not there any more. */
+  /** `read` gives a task's record; null when it no longer exists. */
   constructor(store: Store, read: (id: string) => Task | null) {
     this.#store = store;
     this.#read = read;
   }
 
-  /** A task of the audience's has ended, and that is on disk. */
+  /** Adds a task of the audience whose end is on disk. */
   ended(audience: string, id: string): void {
-    // Of an audience that never asked nothing is kept here: it reads the store when it comes.
+    // An audience that has not subscribed yet reads the store when it does.
     this.#audiences.get(audience)?.add(id);
   }
 
-  /** Ended tasks the audience has not been told of, oldest end first, then each as it ends; until abort or close. */
+  /** Ended tasks that are not acknowledged, oldest end first, then each task as it ends, until abort or {@link close}. */
   async *endings(name: string, signal: AbortSignal): AsyncGenerator<Task> {
     const audience = this.#audienceOf(name);
     const wake = () => audience.wake();
@@ -29,14 +29,14 @@ export class Outbox {
       while (!signal.aborted && !this.#isClosed) {
         const id = audience.take();
         if (id === undefined) await audience.more();
-        else yield* this.#give(audience, id);
+        else yield* this.#deliver(audience, id);
       }
     } finally {
       signal.removeEventListener('abort', wake);
     }
   }
 
-  /** The audience of the task has been told; durable when this resolves. */
+  /** Acknowledges the end of the task for its audience; durable when this resolves. */
   async acknowledge(id: string): Promise<void> {
     await this.#store.write({ statement: 'acknowledge', parameters: { id } });
     for (const audience of this.#audiences.values()) audience.forget(id);
@@ -48,7 +48,7 @@ export class Outbox {
     for (const audience of this.#audiences.values()) audience.wake();
   }
 
-  *#give(audience: Audience, id: string): Generator<Task> {
+  *#deliver(audience: Audience, id: string): Generator<Task> {
     const task = this.#read(id);
     if (task === null) audience.forget(id);
     else yield task;
@@ -64,16 +64,16 @@ export class Outbox {
   }
 }
 
-/** What one audience is owed: ids in the order of their ends. */
+/** The ended tasks of one audience, in the order of their ends. */
 class Audience {
   readonly #waiting = new Set<string>();
-  /** Given, and not acknowledged yet. */
-  readonly #given = new Set<string>();
+  /** Delivered, but not acknowledged yet. */
+  readonly #delivered = new Set<string>();
   #wakers: (() => void)[] = [];
 
-  /** An end that was read from the store may be told a second time by the write that made it. */
+  /** Adds an ended task. Ignores a second call for it: both the store and the write of its end may report it. */
   add(id: string): void {
-    if (this.#given.has(id)) return;
+    if (this.#delivered.has(id)) return;
     this.#waiting.add(id);
     this.wake();
   }
@@ -82,13 +82,13 @@ class Audience {
     const [id] = this.#waiting;
     if (id === undefined) return undefined;
     this.#waiting.delete(id);
-    this.#given.add(id);
+    this.#delivered.add(id);
     return id;
   }
 
   forget(id: string): void {
     this.#waiting.delete(id);
-    this.#given.delete(id);
+    this.#delivered.delete(id);
   }
 
   /** Resolves at the next {@link wake}. */

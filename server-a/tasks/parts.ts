@@ -6,14 +6,16 @@ import type { Logger } from '../../shared/log.ts';
 import type { Task } from '../../shared/task.ts';
 import { closePart } from '../closing.ts';
 import type { ServerASettings } from '../config.ts';
-import { Admission } from '../intake/admission.ts';
+import type { Dispatch, TaskRecords } from '../dispatch/contract.ts';
+import { Admission, type AdmissionLimits } from '../intake/admission.ts';
 import { makeDataFolder } from '../spool/data-folder.ts';
 import { DataLock } from '../spool/data-lock.ts';
 import { Spool } from '../spool/spool.ts';
 import { toTask } from '../store/row.ts';
 import { Store } from '../store/store.ts';
 import type { System } from '../system.ts';
-import { Fetching, type FetchingOptions } from './fetching.ts';
+import { Attempts } from './attempts.ts';
+import { Fetching, type FetchLimits } from './fetching.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { Outbox } from './outbox.ts';
 import { recover } from './recovery.ts';
@@ -23,7 +25,7 @@ import { Watchers } from './watchers.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 
-/** Server A's settings that concern tasks. */
+/** Server A's settings for tasks. */
 export interface TasksOptions
   extends Pick<
     ServerASettings,
@@ -42,12 +44,12 @@ export interface TasksOptions
     | 'maxFetchMb'
     | 'allowPrivateUrls'
   > {
-  /** Called once if nothing can be written any more: the process should end. Without it this is only logged. */
+  /** Called once when the store cannot be written any more, so that the process can end. The error is logged in any case. */
   readonly onFatal?: (error: Error) => void;
 }
 
-/** What is open while a data folder is in use. */
-export interface Parts {
+/** Everything that is open while a data folder is in use. */
+export interface Parts<Dispatcher extends Dispatch = Dispatch> {
   readonly lock: DataLock;
   readonly store: Store;
   readonly spool: Spool;
@@ -56,16 +58,27 @@ export interface Parts {
   readonly retention: Retention;
   readonly outbox: Outbox;
   readonly lifecycle: Lifecycle;
+  readonly records: TaskRecords;
+  readonly dispatcher: Dispatcher;
   readonly fetching: Fetching;
   readonly snippets: Snippets;
 }
 
+/** Makes the dispatcher, which runs the tasks of the records. */
+export type MakeDispatcher<Dispatcher extends Dispatch> = (records: TaskRecords) => Dispatcher;
+
 /**
- * Takes the data folder, opens store and spool, puts tasks that were being processed back to pending, removes what has
- * expired and what no record owns. Throws BAD_REQUEST when another process has the folder or it cannot be made, and an
- * Error when the store is damaged or will not promise durability; nothing stays open then.
+ * Locks the data folder, opens store and spool, makes interrupted tasks pending again, removes expired files and files
+ * without an owner, then makes the dispatcher and starts to fetch listed URLs. Throws BAD_REQUEST when another process
+ * has the folder or it cannot be made, and an Error when the store is damaged or its writes would not be durable; it
+ * closes everything then.
  */
-export async function openParts(options: TasksOptions, log: Logger, system: System): Promise<Parts> {
+export async function openParts<Dispatcher extends Dispatch>(
+  options: TasksOptions,
+  log: Logger,
+  makeDispatcher: MakeDispatcher<Dispatcher>,
+  system: System,
+): Promise<Parts<Dispatcher>> {
   const folder = await makeDataFolder(options.dataDir, system.files);
   const lock = DataLock.take(folder, system.clock);
   let spool: Spool | null = null;
@@ -73,12 +86,13 @@ export async function openParts(options: TasksOptions, log: Logger, system: Syst
     const opened = await Spool.open(join(folder, 'spool'), log, system);
     spool = opened;
     const store = await Store.open(join(folder, 'store.db'), log, (error) => {
-      // What was being written may be on disk or not, and with it the files that it names.
+      // It is unknown whether the last writes are on disk, and so which files the records own.
       opened.preserve();
       log.fatal({ err: error }, 'the store cannot be written any more');
       options.onFatal?.(error);
     });
-    return { lock, spool, store, ...(await openOnStore({ store, spool, system, log }, folder, options)) };
+    const foundation = { store, spool, system, log };
+    return { lock, spool, store, ...(await openOnStore(foundation, folder, options, makeDispatcher)) };
   } catch (error) {
     await spool?.close();
     lock.release();
@@ -86,7 +100,7 @@ export async function openParts(options: TasksOptions, log: Logger, system: Syst
   }
 }
 
-/** Closes what {@link openParts} opened, in reverse, each part whatever became of the one before. Idempotent. */
+/** Closes the parts in reverse order, except the dispatcher. A part that fails does not stop the next. Idempotent. */
 export async function closeParts(parts: Parts, log: Logger): Promise<void> {
   const { watchers, outbox, fetching, retention, store, spool, lock } = parts;
   watchers.close();
@@ -98,7 +112,7 @@ export async function closeParts(parts: Parts, log: Logger): Promise<void> {
   await closePart(log, 'lock', () => lock.release());
 }
 
-/** What the other parts are built on. */
+/** The parts that all others use. */
 interface Foundation {
   readonly store: Store;
   readonly spool: Spool;
@@ -106,19 +120,23 @@ interface Foundation {
   readonly log: Logger;
 }
 
-async function openOnStore(foundation: Foundation, folder: string, options: TasksOptions) {
+async function openOnStore<Dispatcher extends Dispatch>(
+  foundation: Foundation,
+  folder: string,
+  options: TasksOptions,
+  makeDispatcher: MakeDispatcher<Dispatcher>,
+) {
   const { store, spool, system, log } = foundation;
   try {
     const opened = failpoint('store-opened');
     if (opened !== undefined) await opened;
-    // The store and the spool are themselves names that a power cut must not take.
+    // The names of store and spool must survive a power cut, too.
     await failpointAfter(syncFolder(folder, system.files), 'folder-synced');
     await recover(store, spool, log);
     const retention = new Retention(store, spool, log, system.clock);
     await retention.run(system.clock.now());
+    const parts = await connect(foundation, options, makeDispatcher);
     retention.start();
-    const parts = connect(foundation, options);
-    for (const snippet of store.crowdedSnippets()) await parts.lifecycle.releaseOlder(snippet);
     return { retention, ...parts };
   } catch (error) {
     await store.close();
@@ -126,31 +144,54 @@ async function openOnStore(foundation: Foundation, folder: string, options: Task
   }
 }
 
-function connect({ store, spool, system, log }: Foundation, options: TasksOptions) {
-  const limits = {
+/** Nothing may fail after the dispatcher is made, because it would stay open. */
+async function connect<Dispatcher extends Dispatch>(
+  { store, spool, system, log }: Foundation,
+  options: TasksOptions,
+  makeDispatcher: MakeDispatcher<Dispatcher>,
+) {
+  const { clock } = system;
+  const { pending, listed } = store.count();
+  const counts = { queued: pending - listed, listed };
+  const admission = new Admission(admissionLimits(options), spool, counts, () => fetching.wake());
+  const watchers = new Watchers();
+  const outbox = new Outbox(store, (id) => readTask(store, id));
+  const keepMs = Math.round(options.keepHours * HOUR_MS);
+  const lifecycle = new Lifecycle({ store, spool, admission, watchers, outbox, keepMs, system, log });
+  for (const snippet of store.crowdedSnippets()) await lifecycle.releaseOlder(snippet);
+  const snippets = new Snippets(store, admission, clock);
+  const records = new Attempts({ store, spool, keepMs, system, log }, lifecycle);
+  const dispatcher = makeDispatcher(records);
+  const fetching = new Fetching({
+    store,
+    spool,
+    admission,
+    lifecycle,
+    dispatcher,
+    clock,
+    log,
+    ...fetchLimits(options),
+  });
+  fetching.wake();
+  return { admission, watchers, outbox, lifecycle, records, dispatcher, fetching, snippets };
+}
+
+function admissionLimits(options: TasksOptions): AdmissionLimits {
+  return {
     maxQueued: options.maxQueued,
     maxListed: options.maxListed,
     maxSpoolBytes: options.maxSpoolMb * MEBIBYTE,
     maxUploadBytes: options.maxUploadMb * MEBIBYTE,
   };
-  const { pending, listed } = store.count();
-  const admission = new Admission(limits, spool, { queued: pending - listed, listed });
-  const watchers = new Watchers();
-  const outbox = new Outbox(store, (id) => readTask(store, id));
-  const keepMs = Math.round(options.keepHours * HOUR_MS);
-  const lifecycle = new Lifecycle({ store, spool, admission, watchers, outbox, keepMs, system, log });
-  const fetching = connectFetching({ store, spool, admission, lifecycle, clock: system.clock, log }, options);
-  return { admission, watchers, outbox, lifecycle, fetching, snippets: new Snippets(store, admission, system.clock) };
 }
 
-function connectFetching(parts: Omit<FetchingOptions, 'atOnce' | 'url' | 'intake'>, options: TasksOptions): Fetching {
-  const { fetchAtOnce: atOnce, fetchSeconds: seconds, allowPrivateUrls: allowPrivate } = options;
+function fetchLimits(options: TasksOptions): FetchLimits {
+  const { fetchAtOnce, fetchSeconds: seconds, allowPrivateUrls: allowPrivate } = options;
   const maxBytes = options.maxFetchMb * MEBIBYTE;
-  const intake = { ...options, maxUploadBytes: maxBytes };
-  return new Fetching({ ...parts, atOnce, url: { maxBytes, seconds, allowPrivate }, intake });
+  return { fetchAtOnce, url: { maxBytes, seconds, allowPrivate }, upload: { ...options, maxUploadBytes: maxBytes } };
 }
 
-/** Null for a task that is not there any more, or whose row is damaged, which the store has logged. */
+/** The task's record; null when it does not exist or when its row is damaged, which the store logs. */
 function readTask(store: Store, id: string): Task | null {
   try {
     const row = store.find(id);

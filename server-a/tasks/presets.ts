@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { DarkroomError, expectedMessage, invalid, systemCode } from '../../shared/errors.ts';
+import { parseJson } from '../../shared/json.ts';
 import { outputNameSchema } from '../../shared/operations/definition.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 import { checkOutputs, readOutputs } from '../../shared/operations/outputs.ts';
 
 const fileSchema = z.record(z.string(), z.unknown());
 
-/** Lists of outputs that the operator has given names, so that clients ask for `avatar` and not for its parameters. */
+/** Named lists of outputs from the operator, so that clients ask for `avatar` instead of its parameters. */
 export class Presets {
   readonly #lists: ReadonlyMap<string, readonly OutputSpec[]>;
 
@@ -16,8 +17,8 @@ export class Presets {
   }
 
   /**
-   * Reads a file of the form `{ "avatar": [outputs…], … }`; without a path there are no presets. Throws BAD_REQUEST that
-   * names the preset, the output and the field for what is not as it should be.
+   * Reads a file of the form `{ "avatar": [outputs…], … }`; without a path there are no presets. Throws BAD_REQUEST for an
+   * invalid file; the message names the preset, the output and the field.
    */
   static async load(path: string | undefined): Promise<Presets> {
     if (path === undefined) return new Presets(new Map());
@@ -38,8 +39,8 @@ export class Presets {
   }
 
   /**
-   * The outputs of the presets named, in that order, then `outputs`. `names` is one name or several, separated by
-   * commas. Throws BAD_REQUEST for an unknown name, and when two outputs have one name or there are more than 16.
+   * The outputs of the presets `names`, in that order, then `outputs`. `names` is one name or several, separated by commas.
+   * Throws BAD_REQUEST for an unknown name, two outputs with the same name, or more than 16 outputs.
    */
   resolve(names: string | undefined, outputs: readonly OutputSpec[] = []): OutputSpec[] {
     const presets = names === undefined ? [] : names.split(',').map((name) => this.#find(name.trim()));
@@ -63,13 +64,5 @@ async function readText(path: string): Promise<string> {
   } catch (cause) {
     const message = expectedMessage('a file that can be read', '--presets', `${path} (${systemCode(cause)})`);
     throw new DarkroomError('BAD_REQUEST', message, { cause });
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

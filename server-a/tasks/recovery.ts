@@ -2,15 +2,12 @@ import type { Logger } from '../../shared/log.ts';
 import type { Spool, SpoolName } from '../spool/spool.ts';
 import type { Store } from '../store/store.ts';
 
-/**
- * What a start does before anything is served: tasks that were being processed wait again, at no cost to them, and
- * files that no record owns are removed.
- */
+/** Makes interrupted tasks pending again, without a strike, and removes files that no record owns. */
 export async function recover(store: Store, spool: Spool, log: Logger): Promise<void> {
   const requeued = await store.write({ statement: 'recover', parameters: {} });
-  for (const { id } of requeued) log.info({ task_id: id }, 'a task that was being processed waits again');
+  for (const { id } of requeued) log.info({ task_id: id }, 'an interrupted task is pending again');
   const swept = await spool.sweep((name) => isOwned(store, name));
-  if (swept.length > 0) log.info({ files: swept.length }, 'files that no task owns were removed from the spool');
+  if (swept.length > 0) log.info({ files: swept.length }, 'spool files without an owner were removed');
 }
 
 function isOwned(store: Store, name: SpoolName): boolean {
@@ -23,7 +20,7 @@ function isOwned(store: Store, name: SpoolName): boolean {
     const outputs = store.find(name.id)?.outputs ?? [];
     return outputs.some(({ header }) => header.kind === 'picture' && header.name === name.output);
   } catch {
-    // The store has logged that the row is damaged. Its files are kept for whoever mends it, until they expire.
+    // The store has logged that the row is damaged. Its files stay until they expire, so that the row can be repaired.
     return true;
   }
 }

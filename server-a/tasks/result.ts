@@ -3,12 +3,12 @@ import { DarkroomError, expectedMessage, systemCode } from '../../shared/errors.
 import { MEDIA_TYPES } from '../../shared/operations/format.ts';
 import { operationOf } from '../../shared/operations/index.ts';
 import { ORIGINAL } from '../../shared/operations/outputs.ts';
-import type { OutputHeader, TaskOutput } from '../../shared/task.ts';
+import { hasEnded, type OutputHeader, type TaskOutput, type TaskStatus } from '../../shared/task.ts';
 import type { StoredOutput } from '../dispatch/contract.ts';
 import { inputName, outputName, type Spool } from '../spool/spool.ts';
 import { pictureOf, type StoredPicture, type TaskRow, toTaskOutput } from '../store/row.ts';
 
-/** A finished output, ready to be sent. */
+/** An output that can be sent to a client. */
 export type Result =
   | {
       readonly kind: 'picture';
@@ -16,7 +16,7 @@ export type Result =
       readonly path: string;
       readonly mediaType: string;
       readonly bytes: number;
-      /** Of the bytes, in hexadecimal. */
+      /** SHA-256 of the bytes, in hexadecimal. */
       readonly sha256: string;
     }
   | { readonly kind: 'data'; readonly output: TaskOutput };
@@ -24,19 +24,19 @@ export type Result =
 /** A picture among a task's results. */
 export type PictureResult = Extract<Result, { kind: 'picture' }>;
 
-/** Opens the picture for reading; the caller closes it. Throws SPOOL_CORRUPT when the file is not there any more. */
+/** Opens the picture for reading; the caller closes it. Throws SPOOL_CORRUPT when the file is missing. */
 export async function openPicture({ path }: PictureResult): Promise<FileHandle> {
   try {
     return await open(path);
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error;
-    throw new DarkroomError('SPOOL_CORRUPT', 'Expected the picture on disk, received none', { cause: error });
+    throw new DarkroomError('SPOOL_CORRUPT', 'The stored picture is missing on disk.', { cause: error });
   }
 }
 
 /**
- * The output called `name`, or the first picture, which is the original where none was to be made; `original` is there
- * before the task has ended; `now` is in milliseconds since 1970. Throws NOT_READY, EXPIRED, NOT_FOUND, SPOOL_CORRUPT,
+ * The output `name`; without a name the first picture, or the kept original of a task without pictures. `original` exists
+ * before the task has ended. `now` is in milliseconds since 1970. Throws NOT_READY, EXPIRED, NOT_FOUND, SPOOL_CORRUPT,
  * CANCELED, or the output's or task's own error.
  */
 export async function findResult(row: TaskRow, name: string | undefined, spool: Spool, now: number): Promise<Result> {
@@ -59,13 +59,12 @@ export async function findResult(row: TaskRow, name: string | undefined, spool: 
     : { kind: 'data', output: toTaskOutput(row.id, output.header) };
 }
 
-/** The picture as it came in. Throws NOT_FOUND where it is not kept, and EXPIRED where it was. */
+/** The task's own picture as uploaded. Throws NOT_FOUND when it was never kept, and EXPIRED when it no longer is. */
 export function checkOriginal(row: TaskRow): StoredPicture {
   const picture = pictureOf(row);
   if (row.original_kept && picture !== null) return picture;
   if (row.original_expires_at === null) {
-    const received = 'that of a task that does not keep it';
-    throw new DarkroomError('NOT_FOUND', expectedMessage('a picture that is kept', 'the original', received));
+    throw new DarkroomError('NOT_FOUND', 'The task does not keep its original picture.');
   }
   throw expired(row.original_expires_at);
 }
@@ -77,13 +76,14 @@ async function findOriginal(row: TaskRow, spool: Spool): Promise<Result> {
   return { kind: 'picture', path: spool.path(file), mediaType: MEDIA_TYPES[header.format], bytes, sha256 };
 }
 
+/** The NOT_READY for a task that must have ended. */
+export function notEnded(status: TaskStatus): DarkroomError {
+  return new DarkroomError('NOT_READY', `The task has not ended yet; it is ${status}. Try again later.`);
+}
+
 function checkEnded(row: TaskRow): void {
-  if (row.status === 'canceled')
-    throw new DarkroomError('CANCELED', 'Expected a completed task, received one that was canceled');
-  if (row.status === 'pending' || row.status === 'processing') {
-    const message = `Expected a task that has ended, received one that is ${row.status}; try again later`;
-    throw new DarkroomError('NOT_READY', message);
-  }
+  if (row.status === 'canceled') throw new DarkroomError('CANCELED', 'The task was canceled.');
+  if (!hasEnded(row.status)) throw notEnded(row.status);
 }
 
 function checkExpiry({ outputs, outputs_kept, expires_at }: TaskRow, now: number): void {
@@ -93,11 +93,10 @@ function checkExpiry({ outputs, outputs_kept, expires_at }: TaskRow, now: number
 }
 
 function expired(milliseconds: number): DarkroomError {
-  const since = new Date(milliseconds).toISOString();
-  return new DarkroomError('EXPIRED', `Expected a result that is still kept, received one that expired at ${since}`);
+  return new DarkroomError('EXPIRED', `The result expired at ${new Date(milliseconds).toISOString()}.`);
 }
 
-/** The first picture; where none came out, the first that should have, for its error. */
+/** The first picture; when every picture failed, the first of them, for its error. */
 function firstPicture({ outputs }: TaskRow): StoredOutput | undefined {
   const drawn = outputs.filter((output) => operationOf(output.header.operation).gives === 'picture');
   return drawn.find((output) => output.header.kind === 'picture') ?? drawn[0];
@@ -110,7 +109,7 @@ async function findPicture(
   spool: Spool,
 ): Promise<Result> {
   const file = outputName(row.id, row.attempt, header.name);
-  if (sha256 === null) throw new DarkroomError('INTERNAL', `Expected the hash of the ${header.name} output`);
+  if (sha256 === null) throw new DarkroomError('INTERNAL', `The record has no hash of the ${header.name} output.`);
   await checkSize(file, header.bytes, `${header.name} output`, spool);
   return {
     kind: 'picture',
@@ -124,5 +123,6 @@ async function findPicture(
 async function checkSize(file: string, bytes: number, what: string, spool: Spool): Promise<void> {
   const size = await spool.size(file);
   if (size === bytes) return;
-  throw new DarkroomError('SPOOL_CORRUPT', expectedMessage(`${bytes} bytes`, `the stored ${what}`, size ?? 'no file'));
+  const found = size === null ? 'is missing' : `has ${size} bytes`;
+  throw new DarkroomError('SPOOL_CORRUPT', `The stored ${what} ${found} and should have ${bytes} bytes.`);
 }

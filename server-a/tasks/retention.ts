@@ -5,20 +5,21 @@ import { hasEnded } from '../../shared/task.ts';
 import { inputName, outputName, type Spool } from '../spool/spool.ts';
 import { json, storedOutputSchema } from '../store/row.ts';
 import type { Store } from '../store/store.ts';
+import { pictureNames } from './task-end.ts';
 
 /**
- * Milliseconds for which a record outlives its outputs, so that its result is told as expired and not as unknown; and
- * for which the boxes of a snippet without a picture are kept.
+ * Milliseconds for which a record stays after its outputs have expired, so that the result is EXPIRED and not unknown. Also
+ * the milliseconds for which boxes of a snippet without a picture are kept.
  */
 const RECORD_MS = 7 * 24 * 60 * 60 * 1000;
-/** Milliseconds between two looks at the clock: how much later than promised an output may go. */
+/** Milliseconds between two runs, and the longest delay of a removal. */
 const INTERVAL_MS = 60_000;
-/** Rows changed by one write, so that other writes get their turn. */
+/** Rows that one write changes, so that other writes are not delayed. */
 const BATCH = 256;
 
 const outputsText = json(z.array(storedOutputSchema));
 
-/** Lets go of outputs and kept pictures that have expired, a week later of their records, and of boxes in no picture. */
+/** Removes expired outputs and kept pictures, a week later their records, and expired boxes without a picture. */
 export class Retention {
   readonly #store: Store;
   readonly #spool: Spool;
@@ -34,7 +35,7 @@ export class Retention {
     this.#clock = clock;
   }
 
-  /** Looks every minute, without keeping the process alive. */
+  /** Runs every minute, without keeping the process alive. */
   start(): void {
     this.#timer = this.#clock.setInterval(() => {
       this.#running = this.#running
@@ -44,7 +45,7 @@ export class Retention {
     this.#timer.unref();
   }
 
-  /** Waits for the look under way; there is none after it. */
+  /** Stops the timer and waits for the current run. */
   async stop(): Promise<void> {
     this.#clock.clearInterval(this.#timer);
     await this.#running;
@@ -55,11 +56,11 @@ export class Retention {
     while ((await this.#expireSome(now)) === BATCH);
     while ((await this.#expireOriginals(now)) === BATCH);
     while ((await this.#purgeSome(now)) === BATCH);
-    // All at once: in a minute no more come of age than once came in in one.
+    // One write without a limit: no more boxes expire in a minute than were put in a minute.
     await this.#store.write({ statement: 'expireBoxes', parameters: { before: now - RECORD_MS } });
   }
 
-  /** The record disowns its files first: what a crash leaves in between is swept at the next start. */
+  /** Changes the record first: files that a crash leaves behind are removed by the sweep of the next start. */
   async #expireSome(now: number): Promise<number> {
     const rows = await this.#store.write({ statement: 'expire', parameters: { now, most: BATCH } });
     for (const { id, attempt, outputs } of rows) {
@@ -71,7 +72,7 @@ export class Retention {
   async #expireOriginals(now: number): Promise<number> {
     const rows = await this.#store.write({ statement: 'expireOriginals', parameters: { now, most: BATCH } });
     for (const { id, status } of rows) {
-      // One that has not ended still needs its picture, and lets go of it at its end.
+      // A task that has not ended still needs its picture, and removes it at its end.
       if (hasEnded(status)) await this.#spool.remove(inputName(id));
     }
     return rows.length;
@@ -83,8 +84,7 @@ export class Retention {
   }
 }
 
-/** Names of the outputs that have files, of a row's JSON; none where it is damaged: a start sweeps those. */
+/** The names of the outputs with files in a row's JSON; none for damaged JSON, whose files the next start sweeps. */
 function picturesOf(outputs: string | undefined): string[] {
-  const stored = outputsText.safeParse(outputs).data ?? [];
-  return stored.flatMap(({ header }) => (header.kind === 'picture' ? [header.name] : []));
+  return pictureNames(outputsText.safeParse(outputs).data ?? []);
 }

@@ -11,18 +11,18 @@ import type { Store } from '../store/store.ts';
 
 const boxesText = json(boxesSchema).nullable();
 
-/** The outputs of every picture of a snippet. */
+/** The outputs that every snippet picture gets. */
 export const SNIPPET_OUTPUTS: readonly OutputSpec[] = [
   { name: 'classify', operation: 'classify', top_k: DEFAULT_TOP_K },
 ];
 
-/** What a snippet gets: a picture, boxes for it or, without one, for the newest there is. */
+/** A change of a snippet: a new picture with its boxes, or boxes alone for the newest picture. */
 export interface SnippetChange {
   readonly received?: ReceivedPicture | undefined;
   readonly boxes?: readonly Box[] | undefined;
 }
 
-/** Snippets: among the tasks their newest picture, whose row holds its boxes, too, so that the two are never mixed. */
+/** Snippets. A snippet's newest picture is a task, whose row also has the boxes, so that both always belong together. */
 export class Snippets {
   readonly #store: Store;
   readonly #admission: Admission;
@@ -34,7 +34,7 @@ export class Snippets {
     this.#clock = clock;
   }
 
-  /** Throws NOT_FOUND for a snippet that has neither a picture nor boxes. */
+  /** The snippet. Throws NOT_FOUND when it has neither a picture nor boxes. */
   get(name: number): Snippet {
     const newest = this.#store.newestOf(name);
     if (newest !== undefined) {
@@ -43,10 +43,10 @@ export class Snippets {
     }
     const drawn = this.#store.boxesOf(name);
     if (drawn !== undefined) return snippet(name, null, drawn.boxes, drawn.updated_at);
-    throw new DarkroomError('NOT_FOUND', expectedMessage('the number of a snippet that was put', 'the snippet', name));
+    throw new DarkroomError('NOT_FOUND', expectedMessage('the number of a known snippet', 'the snippet', name));
   }
 
-  /** Changes the boxes of the newest picture, or what there is until one comes. Durable when it resolves. Throws STORAGE_FULL. */
+  /** Stores the boxes with the newest picture, or alone without one. Durable when it resolves. Throws STORAGE_FULL. */
   async putBoxes(name: number, boxes: readonly Box[]): Promise<Snippet> {
     const now = this.#clock.now();
     const text = JSON.stringify(boxes);

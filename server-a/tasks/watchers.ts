@@ -1,14 +1,14 @@
 import { hasEnded, type Task } from '../../shared/task.ts';
 
-/** Changes kept for a watcher that does not keep up; the oldest go first. */
-const MOST_BEHIND = 16;
+/** High-water mark: changes buffered for a slow watcher. Above it the oldest is dropped. */
+const MAX_BACKLOG = 16;
 
-/** Those who follow tasks. Nothing is kept for a task that nobody watches. */
+/** The watchers of tasks. Nothing is stored for a task without watchers. */
 export class Watchers {
   readonly #watched = new Map<string, Set<Watcher>>();
   #isClosed = false;
 
-  /** Tasks that somebody watches. */
+  /** The number of tasks with watchers. */
   get size(): number {
     return this.#watched.size;
   }
@@ -17,14 +17,14 @@ export class Watchers {
     return this.#watched.has(id);
   }
 
-  /** Tells those who watch the task what it is now. */
+  /** Sends the task to its watchers. */
   notify(task: Task): void {
     for (const watcher of this.#watched.get(task.task_id) ?? []) watcher.push(task);
   }
 
   /**
-   * What `read` gives at the first step, then each change told to {@link notify}, up to the task's end, the signal's
-   * abort, or {@link close}.
+   * Gives the result of `read` at the first step, then each task of {@link notify}, until the task's end, the signal's abort
+   * or {@link close}. A slow reader gets only the newest changes.
    */
   async *watch(id: string, read: () => Task, signal: AbortSignal): AsyncGenerator<Task> {
     const watcher = new Watcher(read());
@@ -43,7 +43,7 @@ export class Watchers {
     }
   }
 
-  /** Ends every watch, those that begin later, too. */
+  /** Ends every watch, also watches that begin later. */
   close(): void {
     this.#isClosed = true;
     for (const watchers of this.#watched.values()) {
@@ -63,7 +63,7 @@ export class Watchers {
   }
 }
 
-/** What one watcher has not seen yet. */
+/** The changes that one watcher has not read yet. */
 class Watcher {
   readonly #backlog: Task[];
   #isStopped = false;
@@ -75,7 +75,7 @@ class Watcher {
 
   push(task: Task): void {
     this.#backlog.push(task);
-    if (this.#backlog.length > MOST_BEHIND) this.#backlog.shift();
+    if (this.#backlog.length > MAX_BACKLOG) this.#backlog.shift();
     this.#wake();
   }
 
@@ -84,7 +84,7 @@ class Watcher {
     this.#wake();
   }
 
-  /** Resolves with the next change, or null once stopped. */
+  /** Resolves with the next change; null after {@link stop}. */
   async next(): Promise<Task | null> {
     if (this.#backlog.length === 0 && !this.#isStopped) {
       await new Promise<void>((resolve) => {

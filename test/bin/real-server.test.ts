@@ -6,7 +6,7 @@ import sharp from 'sharp';
 import type { StoredOutput } from '../../server-a/dispatch/contract.ts';
 import type { Tasks } from '../../server-a/tasks/tasks.ts';
 import { type Fixture, jpeg, startFixture } from '../server-a/protocols/http/http-fixture.ts';
-import { readInput } from '../server-a/tasks/support.ts';
+import { readInput, type TestDispatcher } from '../server-a/tasks/support.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
 
 describe('client commands and the real Server A', () => {
@@ -81,7 +81,7 @@ describe('client commands and the real Server A', () => {
 });
 
 /** Does each task's resize by a half, as a dispatcher with a Server B behind it would. */
-function workOn(tasks: Tasks): void {
+function workOn(tasks: Tasks<TestDispatcher>): void {
   const work = async (id: string): Promise<void> => {
     const job = await tasks.records.begin(id);
     if (job === null) return;
@@ -97,5 +97,5 @@ function workOn(tasks: Tasks): void {
     };
     await tasks.records.complete(job, [output], {});
   };
-  tasks.attach({ enqueue: (id) => void work(id), cancel: () => undefined });
+  tasks.dispatcher.target = { enqueue: (id) => void work(id), cancel: () => undefined };
 }

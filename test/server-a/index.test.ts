@@ -138,7 +138,7 @@ describe('composition of Server A', () => {
     await fetch(`${http}/upload?scale_factor=0.5`, { method: 'POST', headers, body });
     await close();
     await start({}, log);
-    const line = { msg: 'tasks that were accepted before wait', pending: 1, processing: 0, spool_bytes: body.length };
+    const line = { msg: 'tasks of an earlier run are pending', pending: 1, processing: 0, spool_bytes: body.length };
     expect(lines.filter(({ msg }) => msg === line.msg)).to.have.length(1);
     expect(lines.find(({ msg }) => msg === line.msg)).to.include(line);
   });

@@ -9,7 +9,6 @@ import {
   codeOf,
   forever,
   makePicture,
-  nobody,
   RESIZE,
   receivePicture,
   storeOutput,
@@ -83,7 +82,6 @@ describe('tasks take from their system', () => {
     const picture = await makePicture();
     const server = await startPictureServer(picture);
     const tasks = await open({ maxSpoolMb: 1 }, { clock });
-    tasks.attach(nobody);
     const kept = await submitPicture(tasks);
     await tasks.submitUrls([`${server.address}/a.png`], [CLASSIFY]);
     expect(clock.has(1000)).to.equal(true);

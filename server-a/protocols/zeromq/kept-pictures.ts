@@ -60,7 +60,7 @@ export class KeptPictures {
       if (!hasEnded(task.status)) throw unfinished(signal);
       return await this.#pictureOf(task_id, RESIZE);
     } finally {
-      await tasks.letGo(task_id);
+      await tasks.tryForget(task_id);
     }
   }
 

@@ -8,7 +8,7 @@ import sharp from 'sharp';
 import { serverASettings } from '../../../server-a/config.ts';
 import type { Job, TaskRecords } from '../../../server-a/dispatch/contract.ts';
 import { Dispatcher } from '../../../server-a/dispatch/dispatcher.ts';
-import { Tasks } from '../../../server-a/tasks/tasks.ts';
+import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import type { Clock } from '../../../shared/clock.ts';
 import { DarkroomError } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
@@ -17,7 +17,7 @@ import { encodeHeader } from '../../../shared/wire/frame.ts';
 import type { LaneTiming } from '../../../shared/wire/lane.ts';
 import { type Behaviour, type FakeLane, FakeServerB, welcome } from '../../support/fake-server-b.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { pictureHeader } from '../tasks/support.ts';
+import { openTasks, pictureHeader, type TestDispatcher } from '../tasks/support.ts';
 
 const log = createLogger('test', 'silent');
 const never = new AbortController().signal;
@@ -56,7 +56,7 @@ const obedient: Behaviour = taking({}, (lane) => void finish(lane));
 describe('dispatcher', () => {
   let folder: string;
   let picture: Buffer;
-  let tasks: Tasks;
+  let tasks: Tasks<TestDispatcher>;
   let fake: FakeServerB;
   let dispatcher: Dispatcher;
 
@@ -68,7 +68,7 @@ describe('dispatcher', () => {
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'darkroom-dispatch-'));
-    tasks = await Tasks.open(serverASettings.parse({ dataDir: folder }), log);
+    tasks = await openTasks(serverASettings.parse({ dataDir: folder }), log);
   });
 
   afterEach(async () => {
@@ -92,7 +92,7 @@ describe('dispatcher', () => {
       log,
       ...options,
     });
-    tasks.attach(dispatcher);
+    tasks.dispatcher.target = dispatcher;
   }
 
   async function submit(): Promise<string> {

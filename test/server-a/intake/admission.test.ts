@@ -10,7 +10,7 @@ function admissionOf(disk: { bytes?: number; free?: number } = {}, queued = 0): 
 }
 
 describe('admission', () => {
-  it('counts those still being received against the queue', async () => {
+  it('counts uploads in progress against the queue', async () => {
     const admission = admissionOf({}, 1);
     const first = admission.reserve(1);
     admission.reserve(1);
@@ -21,7 +21,7 @@ describe('admission', () => {
     expect(await codeOf(() => admission.reserve(1))).to.equal('QUEUE_FULL');
   });
 
-  it('keeps a place that was handed over until the task leaves', async () => {
+  it('keeps a place that was handed over until the task ends', async () => {
     const admission = admissionOf({}, 2);
     const reservation = admission.reserve(1);
     reservation.handOver();
@@ -31,7 +31,7 @@ describe('admission', () => {
     admission.check(1);
   });
 
-  it('counts declared bytes against the spool, and the upload limit where none are declared', async () => {
+  it('counts declared bytes against the spool, or the upload limit when none are declared', async () => {
     const admission = admissionOf({ bytes: 30 });
     const known = admission.reserve(30);
     admission.check(40);
@@ -44,7 +44,7 @@ describe('admission', () => {
     known.release();
   });
 
-  it('grows a promise that was too small, where there is room', async () => {
+  it('extends a promise that was too small while there is room', async () => {
     const disk = { bytes: 0, freeBytes: () => 1e12 };
     const admission = new Admission(LIMITS, disk, { queued: 0, listed: 0 });
     const reservation = admission.reserve(10);
@@ -56,7 +56,7 @@ describe('admission', () => {
     reservation.consume(14);
   });
 
-  it('leaves room on disk for ends, whatever the spool may hold', async () => {
+  it('leaves room on disk for the ends of tasks, however large the spool may be', async () => {
     expect(await codeOf(() => admissionOf({ free: 64 * MEBIBYTE }).check(1))).to.equal('STORAGE_FULL');
     const admission = admissionOf({ free: 64 * MEBIBYTE + 50 });
     admission.reserve(30);
@@ -64,7 +64,7 @@ describe('admission', () => {
     admission.check(20);
   });
 
-  it('leaves that room when lists and boxes come, too, however full the spool is', async () => {
+  it('leaves that room also for lists and boxes, however full the spool is', async () => {
     const admission = admissionOf({ bytes: 200, free: 64 * MEBIBYTE + 50 });
     admission.list(1, 25);
     admission.checkRecords(25);
@@ -74,7 +74,7 @@ describe('admission', () => {
     expect(await codeOf(() => admission.list(1, 1))).to.equal('QUEUE_FULL');
   });
 
-  it('lets nothing in while draining', async () => {
+  it('refuses everything while draining', async () => {
     const admission = admissionOf();
     admission.drain();
     expect(await codeOf(() => admission.check(1))).to.equal('DRAINING');

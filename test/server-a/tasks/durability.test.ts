@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { SYSTEM } from '../../../server-a/system.ts';
-import { Tasks } from '../../../server-a/tasks/tasks.ts';
+import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { setFailpoints } from '../../../shared/failpoint.ts';
 import { startPictureServer } from '../../support/picture-server.ts';
 import { RecordingFiles } from '../../support/recording-files.ts';
@@ -12,13 +12,14 @@ import {
   defaultOptions,
   forever,
   makePicture,
-  nobody,
+  openTasks,
   RESIZE,
   receivePicture,
   silent,
   spoolFiles,
   storeOutput,
   submitPicture,
+  type TestDispatcher,
   useTasks,
 } from './support.ts';
 
@@ -44,7 +45,7 @@ describe('the durable steps, in their order:', () => {
   afterEach(() => setFailpoints(null));
 
   /** Tasks whose steps from now on are recorded. */
-  async function start(): Promise<Tasks> {
+  async function start(): Promise<Tasks<TestDispatcher>> {
     const tasks = await open({}, { files, newId });
     files.take();
     return tasks;
@@ -104,13 +105,13 @@ describe('the durable steps, in their order:', () => {
     const server = await startPictureServer(await makePicture());
     const tasks = await start();
     const ready = new Promise<void>((resolve) => {
-      tasks.attach({
-        ...nobody,
+      tasks.dispatcher.target = {
+        cancel: () => undefined,
         enqueue: () => {
           files.note('queued');
           resolve();
         },
-      });
+      };
     });
     await tasks.submitUrls([`${server.address}/a.png`], [CLASSIFY]);
     files.note('answered');
@@ -178,7 +179,7 @@ describe('the durable steps, in their order:', () => {
 
   it('a data folder is made and opened', async () => {
     const dataDir = join(folder(), 'new', 'data');
-    const tasks = await Tasks.open(defaultOptions(dataDir), silent, { ...SYSTEM, files });
+    const tasks = await openTasks(defaultOptions(dataDir), silent, { ...SYSTEM, files });
     files.note('opened');
     await tasks.close();
     const steps = files.take();

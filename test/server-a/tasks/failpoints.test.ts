@@ -1,12 +1,11 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { SYSTEM } from '../../../server-a/system.ts';
-import { Tasks } from '../../../server-a/tasks/tasks.ts';
+import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { FAILPOINTS, type FailpointName } from '../../../shared/failpoint.ts';
 import { type PictureServer, startPictureServer } from '../../support/picture-server.ts';
 import { startProgram } from '../../support/run-program.ts';
-import { codeOf, defaultOptions, makePicture, silent, spoolFiles, useTemporaryFolder } from './support.ts';
+import { codeOf, defaultOptions, makePicture, openTasks, spoolFiles, useTemporaryFolder } from './support.ts';
 
 const KILLED = new URL('./fixtures/killed-at.js', import.meta.url).pathname;
 /** Processes that run at once. */
@@ -44,7 +43,7 @@ describe('a process that is killed between two durable steps', () => {
   async function expectSafe(name: FailpointName): Promise<void> {
     const dataDir = join(folder(), name);
     const { accepted, ended } = await killAt(name, dataDir);
-    const tasks = await Tasks.open(defaultOptions(dataDir), silent, SYSTEM);
+    const tasks = await openTasks(defaultOptions(dataDir));
     try {
       const files = await spoolFiles(dataDir);
       for (const id of accepted) expect(files, name).to.include.members(ownedFiles(tasks, id));

@@ -13,7 +13,6 @@ import {
   forever,
   LABELS,
   makePicture,
-  nobody,
   RESIZE,
   readInput,
   receivePicture,
@@ -63,7 +62,7 @@ describe('fetching', () => {
   it('stores the picture and then lets the task run, told to the dispatcher', async () => {
     const tasks = await open();
     const queued: string[] = [];
-    tasks.attach({ enqueue: (id) => queued.push(id), cancel: () => undefined });
+    tasks.dispatcher.target = { enqueue: (id) => queued.push(id), cancel: () => undefined };
     const [listed] = await submit(tasks, [url('/cats/my%20cat.png?size=1')]);
     const id = listed?.task_id ?? '';
     await until('the task to be ready', () => queued.includes(id));
@@ -199,7 +198,6 @@ describe('fetching', () => {
     expect(tasks.state).to.equal('failed');
     expect(await files()).to.deep.equal([`${ready?.task_id}.input`]);
     const again = await open({ fetchAtOnce: 2 });
-    again.attach(nobody);
     await until('the third to be ready', () => isReady(again, waiting?.task_id ?? ''));
     expect(server.asked.slice(2).sort()).to.deep.equal(['/b.png', '/hang']);
     expect(again.get(cut?.task_id ?? '').status).to.equal('pending');
@@ -217,7 +215,6 @@ describe('fetching', () => {
     database.exec(`UPDATE tasks SET source_url = '"${url('/a.png')}"' WHERE id = '${third}'`);
     database.close();
     const again = await open({ fetchAtOnce: 1 });
-    again.attach(nobody);
     await until('the last to be ready', () => isReady(again, third ?? ''));
     expect(await codeOf(() => again.get(first ?? ''))).to.equal('INTERNAL');
     expect(again.get(second ?? '').error?.code).to.equal('BAD_REQUEST');

@@ -121,7 +121,7 @@ describe('kept pictures', () => {
   it('serve as the input of other tasks, which outlive them', async () => {
     const tasks = await open();
     const queued: string[] = [];
-    tasks.attach({ enqueue: (id) => queued.push(id), cancel: () => undefined });
+    tasks.dispatcher.target = { enqueue: (id) => queued.push(id), cancel: () => undefined };
     const bytes = await makePicture();
     const { task_id } = await keep(tasks, bytes);
     await complete(tasks, task_id);

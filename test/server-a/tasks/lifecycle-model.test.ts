@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Job } from '../../../server-a/dispatch/contract.ts';
-import { Tasks } from '../../../server-a/tasks/tasks.ts';
+import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { hasEnded, type Task } from '../../../shared/task.ts';
 import {
   codeOf,
   defaultOptions,
   LABELS,
   makePicture,
-  silent,
+  openTasks,
   spoolFiles,
   storeOutput,
   submitPicture,
@@ -49,7 +49,7 @@ class Life {
   }
 
   static async start(folder: string): Promise<Life> {
-    return new Life(folder, await makePicture(), await Tasks.open(defaultOptions(folder), silent));
+    return new Life(folder, await makePicture(), await openTasks(defaultOptions(folder)));
   }
 
   close(): Promise<void> {
@@ -129,7 +129,7 @@ class Life {
 
   async #reopen(): Promise<void> {
     await this.#tasks.close();
-    this.#tasks = await Tasks.open(defaultOptions(this.#folder), silent);
+    this.#tasks = await openTasks(defaultOptions(this.#folder));
     expect(this.#tasks.counts().processing).to.equal(0);
   }
 }

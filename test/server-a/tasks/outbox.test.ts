@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { type PictureServer, startPictureServer } from '../../support/picture-server.ts';
-import { beginJob, CLASSIFY, codeOf, forever, LABELS, makePicture, nobody, useTasks } from './support.ts';
+import { beginJob, CLASSIFY, codeOf, forever, LABELS, makePicture, useTasks } from './support.ts';
 
 const CHILD = new URL('./fixtures/told-and-killed.js', import.meta.url);
 /** No URLs: their tasks end as soon as they are looked at. */
@@ -120,7 +120,6 @@ describe('outbox', () => {
       for (const line of lines) if (line.startsWith('listed ')) listed.add(line.slice(7));
     }
     const tasks = await open({ maxListed: 100_000 });
-    tasks.attach(nobody);
     const owed = [...listed].filter((id) => !heard.has(id));
     const stop = new AbortController();
     const missing = new Set(owed);

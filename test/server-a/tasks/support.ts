@@ -18,7 +18,30 @@ export const silent = createLogger('test', 'silent');
 /** Aborts never. */
 export const forever = new AbortController().signal;
 /** A dispatcher that runs nothing. */
-export const nobody: Dispatch = { enqueue: () => undefined, cancel: () => undefined };
+const idle: Dispatch = { enqueue: () => undefined, cancel: () => undefined };
+
+/** A dispatcher that passes all calls on to `target`, which a test may set at any time; idle until then. */
+export class TestDispatcher implements Dispatch {
+  target: Dispatch = idle;
+
+  enqueue(id: string, suspect: boolean): void {
+    this.target.enqueue(id, suspect);
+  }
+
+  cancel(id: string): void {
+    this.target.cancel(id);
+  }
+}
+
+/** Opens tasks whose dispatcher a test may replace. */
+export function openTasks(
+  options: TasksOptions,
+  log = silent,
+  system: System = SYSTEM,
+): Promise<Tasks<TestDispatcher>> {
+  return Tasks.open(options, log, () => new TestDispatcher(), system);
+}
+
 export const RESIZE: OutputSpec = { name: 'resize', operation: 'resize', scale_factor: 0.5 };
 export const CLASSIFY: OutputSpec = { name: 'classify', operation: 'classify', top_k: 1 };
 
@@ -42,8 +65,11 @@ export function useTasks() {
   afterEach(async () => {
     for (const tasks of opened.splice(0)) await tasks.close();
   });
-  const open = async (changes: Partial<TasksOptions> = {}, system: Partial<System> = {}): Promise<Tasks> => {
-    const tasks = await Tasks.open({ ...defaultOptions(folder()), ...changes }, silent, { ...SYSTEM, ...system });
+  const open = async (
+    changes: Partial<TasksOptions> = {},
+    system: Partial<System> = {},
+  ): Promise<Tasks<TestDispatcher>> => {
+    const tasks = await openTasks({ ...defaultOptions(folder()), ...changes }, silent, { ...SYSTEM, ...system });
     opened.push(tasks);
     return tasks;
   };

@@ -133,7 +133,7 @@ describe('tasks', () => {
     it('gives a pending task whose picture is in the spool, and tells the dispatcher', async () => {
       const tasks = await open();
       const queued: unknown[] = [];
-      tasks.attach({ enqueue: (id, suspect) => queued.push([id, suspect]), cancel: () => undefined });
+      tasks.dispatcher.target = { enqueue: (id, suspect) => queued.push([id, suspect]), cancel: () => undefined };
       const bytes = await makePicture();
       const task = await submitPicture(tasks, [RESIZE], bytes);
       expect(taskSchema.parse(task)).to.deep.equal(task);
@@ -143,7 +143,6 @@ describe('tasks', () => {
       expect(await files()).to.deep.equal([`${task.task_id}.input`]);
       expect(await readFile(join(folder(), 'spool', `${task.task_id}.input`))).to.deep.equal(bytes);
       expect(tasks.counts()).to.deep.equal({ pending: 1, processing: 0, spool_bytes: bytes.length });
-      expect(() => tasks.attach({ enqueue: () => undefined, cancel: () => undefined })).to.throw('a second');
     });
 
     it('refuses outputs beyond the limits, and removes the picture', async () => {
@@ -334,7 +333,7 @@ describe('tasks', () => {
     it('cancel a task that waits or runs, and tell the dispatcher', async () => {
       const tasks = await open({ maxQueued: 2 });
       const canceled: string[] = [];
-      tasks.attach({ enqueue: () => undefined, cancel: (id) => canceled.push(id) });
+      tasks.dispatcher.target = { enqueue: () => undefined, cancel: (id) => canceled.push(id) };
       const waiting = await submitPicture(tasks);
       const running = await submitPicture(tasks);
       await beginJob(tasks, running.task_id);

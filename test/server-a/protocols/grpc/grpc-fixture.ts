@@ -7,8 +7,8 @@ import { startGrpc } from '../../../../server-a/protocols/grpc/index.ts';
 import { DARKROOM, loadProtos } from '../../../../server-a/protocols/grpc/protos.ts';
 import type { Protocol } from '../../../../server-a/protocols/protocol.ts';
 import { Presets } from '../../../../server-a/tasks/presets.ts';
-import { Tasks } from '../../../../server-a/tasks/tasks.ts';
-import { defaultOptions } from '../../tasks/support.ts';
+import type { Tasks } from '../../../../server-a/tasks/tasks.ts';
+import { defaultOptions, openTasks, type TestDispatcher } from '../../tasks/support.ts';
 import { GrpcClient } from './grpc-client.ts';
 
 const settings = {
@@ -26,7 +26,7 @@ const settings = {
 /** gRPC over real tasks in a folder of its own. */
 export interface Fixture {
   readonly address: string;
-  readonly tasks: Tasks;
+  readonly tasks: Tasks<TestDispatcher>;
   readonly protocol: Protocol;
   readonly protos: PackageDefinition;
   /** A client of `darkroom.v1.Darkroom`. */
@@ -46,7 +46,7 @@ export async function startFixture(changes: Partial<typeof settings> = {}): Prom
   const dataDir = await mkdtemp(join(tmpdir(), 'darkroom-grpc-'));
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
-  const tasks = await Tasks.open({ ...defaultOptions(dataDir), maxUploadMb: settings.maxUploadMb }, log);
+  const tasks = await openTasks({ ...defaultOptions(dataDir), maxUploadMb: settings.maxUploadMb }, log);
   const readiness = () => fixture.readiness;
   const starting = startGrpc({
     tasks,

@@ -42,7 +42,7 @@ describe('service.ImageProcessor', function () {
       deadlineMs: 30_000,
       log: silent,
     });
-    fixture.tasks.attach(dispatcher);
+    fixture.tasks.dispatcher.target = dispatcher;
     client = fixture.client(IMAGE_PROCESSOR);
   });
 

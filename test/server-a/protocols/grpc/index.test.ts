@@ -10,9 +10,16 @@ import { pino } from 'pino';
 import { startGrpc } from '../../../../server-a/protocols/grpc/index.ts';
 import { DARKROOM, HEALTH, IMAGE_PROCESSOR } from '../../../../server-a/protocols/grpc/protos.ts';
 import { Presets } from '../../../../server-a/tasks/presets.ts';
-import { Tasks } from '../../../../server-a/tasks/tasks.ts';
 import { repositoryPath } from '../../../support/repository.ts';
-import { beginJob, defaultOptions, replacing, silent, submitPicture, useTemporaryFolder } from '../../tasks/support.ts';
+import {
+  beginJob,
+  defaultOptions,
+  openTasks,
+  replacing,
+  silent,
+  submitPicture,
+  useTemporaryFolder,
+} from '../../tasks/support.ts';
 import { collect, failureOf, GrpcClient } from './grpc-client.ts';
 import { type Fixture, startFixture, useFixture } from './grpc-fixture.ts';
 
@@ -288,8 +295,8 @@ describe('gRPC reflection', () => {
 describe('startGrpc', () => {
   const folder = useTemporaryFolder();
 
-  it('listens on IPv6, reports its address, and closes in time while a client stays connected', async () => {
-    const tasks = await Tasks.open(defaultOptions(folder()), silent);
+  it('listens on IPv6, says where, and closes in time with a client that stays', async () => {
+    const tasks = await openTasks(defaultOptions(folder()));
     const settings = {
       ip: '::1',
       grpcPort: 0,

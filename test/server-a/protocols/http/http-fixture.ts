@@ -11,8 +11,9 @@ import { createApp } from '../../../../server-a/protocols/http/app.ts';
 import type { Readiness } from '../../../../server-a/protocols/http/routes/health.ts';
 import { type HttpServer, listen } from '../../../../server-a/protocols/http/server.ts';
 import { Presets } from '../../../../server-a/tasks/presets.ts';
-import { Tasks } from '../../../../server-a/tasks/tasks.ts';
+import type { Tasks } from '../../../../server-a/tasks/tasks.ts';
 import { taskSchema } from '../../../../shared/task.ts';
+import { openTasks, type TestDispatcher } from '../../tasks/support.ts';
 
 const settings = {
   keepHours: 24,
@@ -43,7 +44,7 @@ export interface Fixture {
   readonly address: string;
   readonly host: string;
   readonly port: number;
-  readonly tasks: Tasks;
+  readonly tasks: Tasks<TestDispatcher>;
   readonly server: HttpServer;
   /** Log lines so far, parsed. */
   readonly lines: Record<string, unknown>[];
@@ -59,7 +60,7 @@ export async function startFixture(changes: Partial<FixtureSettings> = {}, ip = 
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
   const options = { ...settings, ...changes };
-  const tasks = await Tasks.open({ ...options, dataDir }, log);
+  const tasks = await openTasks({ ...options, dataDir }, log);
   const app = createApp({
     tasks,
     presets: await Presets.load(options.presets),

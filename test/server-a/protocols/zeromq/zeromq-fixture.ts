@@ -50,11 +50,13 @@ export async function startFixture(changes: Partial<ServerASettings> = {}, backe
   };
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
-  const tasks = await Tasks.open(settings, log);
-  const dispatcher = new Dispatcher({ records: tasks.records, backend, token: TOKEN, deadlineMs: 30_000, log: silent });
-  tasks.attach(dispatcher);
+  const tasks = await Tasks.open(
+    settings,
+    log,
+    (records) => new Dispatcher({ records, backend, token: TOKEN, deadlineMs: 30_000, log: silent }),
+  );
   const closeTasks = async () => {
-    await dispatcher.close(0);
+    await tasks.dispatcher.close(0);
     await tasks.close();
   };
   const presets = await Presets.load(settings.presets);

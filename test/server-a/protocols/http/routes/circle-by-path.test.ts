@@ -30,10 +30,10 @@ describe('POST /process', () => {
     cat = join(root, 'cat.jpg');
     await writeFile(cat, await jpeg());
     fixture = await startFixture({ pathRoot: root });
-    fixture.tasks.attach({
+    fixture.tasks.dispatcher.target = {
       enqueue: (id) => void complete(id),
       cancel: () => undefined,
-    });
+    };
   });
   afterEach(async () => {
     await fixture.stop();
@@ -178,7 +178,7 @@ describe('POST /process', () => {
   it('keeps a silent connection open until the answer, and cancels the task when the client disconnects', async () => {
     const waiting = await startFixture({ pathRoot: root });
     const canceled: string[] = [];
-    waiting.tasks.attach({ enqueue: () => undefined, cancel: (id) => canceled.push(id) });
+    waiting.tasks.dispatcher.target = { enqueue: () => undefined, cancel: (id) => canceled.push(id) };
     // Milliseconds; two minutes otherwise.
     waiting.server.server.timeout = 200;
     const body = JSON.stringify({ path: cat, size: 9 });

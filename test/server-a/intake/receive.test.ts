@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { expect } from 'chai';
 import { Admission } from '../../../server-a/intake/admission.ts';
-import { writeUpload } from '../../../server-a/intake/write-upload.ts';
+import { writeUpload } from '../../../server-a/intake/receive.ts';
 import { Spool } from '../../../server-a/spool/spool.ts';
 import { SpoolFile } from '../../../server-a/spool/spool-file.ts';
 import { codeOf, makePicture, silent, useTemporaryFolder } from '../tasks/support.ts';
@@ -11,11 +11,11 @@ import { codeOf, makePicture, silent, useTemporaryFolder } from '../tasks/suppor
 const LIMITS = { maxUploadBytes: 1_000_000, maxPixels: 1_000_000, maxSide: 10_000, maxDecodedMb: 100 };
 const ADMISSION = { maxQueued: 1, maxListed: 1, maxSpoolBytes: 1_000_000, maxUploadBytes: 1_000_000 };
 
-describe('intake', () => {
+describe('receive', () => {
   const folder = useTemporaryFolder();
 
-  /** Takes in a picture whose client goes when all of it has come, into a file opened with these flags. */
-  async function takeInAborted(flags: string): Promise<unknown> {
+  /** Receives a picture whose client aborts after the last byte, into a file that was opened with `flags`. */
+  async function receiveAborted(flags: string): Promise<unknown> {
     const path = join(folder(), 'file');
     await writeFile(path, '');
     const spool = await Spool.open(folder(), silent);
@@ -31,10 +31,10 @@ describe('intake', () => {
   }
 
   it('fails with the reason of an abort', async () => {
-    expect(await takeInAborted('w+')).to.equal('gone');
+    expect(await receiveAborted('w+')).to.equal('gone');
   });
 
-  it('fails with what fails inside, also when that comes with an abort', async () => {
-    expect(await takeInAborted('r')).to.match(/^EBADF/);
+  it('fails with an internal error, also when the client aborts', async () => {
+    expect(await receiveAborted('r')).to.match(/^EBADF/);
   });
 });

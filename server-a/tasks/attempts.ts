@@ -1,0 +1,135 @@
+import type { ErrorDescription } from '../../shared/errors.ts';
+import type { Timings } from '../../shared/task.ts';
+import type { Job, OutputFile, QueuedTask, StoredOutput, TaskRecords } from '../dispatch/contract.ts';
+import { AttemptFiles } from '../spool/attempt-files.ts';
+import { inputName, outputName } from '../spool/spool.ts';
+import { pictureOf, type TaskRow } from '../store/row.ts';
+import type { Lifecycle, LifecycleParts } from './lifecycle.ts';
+import { endedWith, endParameters, failedWith, pictureNames, type TaskEnd } from './task-end.ts';
+
+/** The strike at which a task fails. */
+const MAX_STRIKES = 3;
+const CRASHED: ErrorDescription = {
+  code: 'WORKER_CRASHED',
+  message: `The picture crashed its worker ${MAX_STRIKES} times.`,
+};
+const DAMAGED_RECORD: ErrorDescription = { code: 'INTERNAL', message: 'The record of the task is damaged.' };
+
+/** The task records as the dispatcher uses them: attempts begin and end, and their outputs are written. */
+export class Attempts implements TaskRecords {
+  readonly #parts: Pick<LifecycleParts, 'store' | 'spool' | 'keepMs' | 'system' | 'log'>;
+  readonly #lifecycle: Lifecycle;
+  readonly #files = new AttemptFiles();
+
+  constructor(parts: Pick<LifecycleParts, 'store' | 'spool' | 'keepMs' | 'system' | 'log'>, lifecycle: Lifecycle) {
+    this.#parts = parts;
+    this.#lifecycle = lifecycle;
+  }
+
+  get #now(): number {
+    return this.#parts.system.clock.now();
+  }
+
+  waiting(): QueuedTask[] {
+    return this.#parts.store.waiting();
+  }
+
+  async begin(id: string): Promise<Job | null> {
+    const { store, spool } = this.#parts;
+    const row = await this.#readWaiting(id);
+    const picture = row === null ? null : pictureOf(row);
+    if (row === null || picture === null) return null;
+    const { header, bytes, sha256 } = picture;
+    const size = await spool.size(inputName(id));
+    if (size !== bytes) {
+      await this.#lifecycle.failWaiting(id, spoolCorrupt(bytes, size));
+      return null;
+    }
+    const [changed] = await store.write({ statement: 'begin', parameters: { id, now: this.#now } });
+    if (changed === undefined) return null;
+    this.#lifecycle.changed(id);
+    return { id, attempt: changed.attempt, specs: row.specs, header, bytes, sha256 };
+  }
+
+  readInput({ id }: Job, pieceBytes: number): AsyncIterable<Uint8Array> {
+    return this.#parts.spool.read(inputName(id), pieceBytes);
+  }
+
+  async createOutput(job: Job, name: string): Promise<OutputFile> {
+    if (this.#files.has(job, name)) throw new Error(`Expected one ${name} output an attempt, received a second`);
+    const file = await this.#parts.spool.create('output');
+    this.#files.add(job, name, file);
+    return {
+      write: (chunk) => file.write(chunk),
+      commit: async () => {
+        await file.seal();
+        // After the attempt's end, a rename could replace a file that the end has named.
+        if (this.#isCurrent(job)) await file.moveTo(outputName(job.id, job.attempt, name));
+        return file.sha256;
+      },
+      discard: () => file.discard(),
+    };
+  }
+
+  async complete(job: Job, outputs: readonly StoredOutput[], timings: Timings): Promise<boolean> {
+    return this.#end(job, endedWith(outputs, timings));
+  }
+
+  async fail(job: Job, error: ErrorDescription): Promise<boolean> {
+    return this.#end(job, failedWith(error));
+  }
+
+  async release(job: Job, suspect: boolean): Promise<boolean> {
+    const { id, attempt } = job;
+    const parameters = { id, attempt, suspect: suspect ? 1 : 0 } as const;
+    const [changed] = await this.#parts.store.write({ statement: 'release', parameters });
+    if (changed !== undefined) this.#lifecycle.changed(id);
+    await this.#files.finish(job, []);
+    return changed !== undefined;
+  }
+
+  async strike(job: Job): Promise<'pending' | 'failed' | 'unchanged'> {
+    const { id, attempt } = job;
+    const now = this.#now;
+    const expires_at = now + this.#parts.keepMs;
+    const parameters = { id, attempt, most: MAX_STRIKES, error: JSON.stringify(CRASHED), now, expires_at };
+    const [changed] = await this.#parts.store.write({ statement: 'strike', parameters });
+    if (changed?.status === 'failed') await this.#lifecycle.ended(changed);
+    else if (changed !== undefined) this.#lifecycle.changed(id);
+    await this.#files.finish(job, []);
+    if (changed === undefined) return 'unchanged';
+    return changed.status === 'failed' ? 'failed' : 'pending';
+  }
+
+  #isCurrent({ id, attempt }: Job): boolean {
+    const state = this.#parts.store.stateOf(id);
+    return state?.status === 'processing' && state.attempt === attempt;
+  }
+
+  /** The row of a pending task, else null. A task whose row is damaged cannot run, so it fails here. */
+  async #readWaiting(id: string): Promise<TaskRow | null> {
+    try {
+      const row = this.#parts.store.find(id);
+      return row?.status === 'pending' ? row : null;
+    } catch (error) {
+      this.#parts.log.error({ task_id: id, err: error }, 'a task fails because its record cannot be read');
+      await this.#lifecycle.failWaiting(id, DAMAGED_RECORD);
+      return null;
+    }
+  }
+
+  /** Ends the attempt. Its files are kept only if the end names them and the attempt was still current. */
+  async #end(job: Job, end: TaskEnd): Promise<boolean> {
+    const parameters = { ...endParameters(job.id, end, this.#now, this.#parts.keepMs), attempt: job.attempt };
+    const [changed] = await this.#parts.store.write({ statement: 'endAttempt', parameters });
+    // Files first: when two ends race, watchers learn of the winner first, whose files must be kept by then.
+    const files = this.#files.finish(job, changed === undefined ? [] : pictureNames(end.outputs));
+    await Promise.all([files, changed === undefined ? undefined : this.#lifecycle.ended(changed)]);
+    return changed !== undefined;
+  }
+}
+
+function spoolCorrupt(expected: number, found: number | null): ErrorDescription {
+  const size = found === null ? 'is missing' : `has ${found} bytes`;
+  return { code: 'SPOOL_CORRUPT', message: `The stored picture ${size} and should have ${expected} bytes.` };
+}

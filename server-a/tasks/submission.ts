@@ -1,0 +1,70 @@
+import { checkOutputLimits } from '../../shared/limits.ts';
+import type { OutputSpec } from '../../shared/operations/index.ts';
+import { discardPicture, type ReceivedPicture } from '../intake/receive.ts';
+import { inputName } from '../spool/spool.ts';
+import type { TaskRow } from '../store/row.ts';
+import type { System } from '../system.ts';
+import type { Keep } from './lifecycle.ts';
+import type { Parts, TasksOptions } from './parts.ts';
+import { checkOriginal } from './result.ts';
+
+/** Makes tasks of pictures that are on disk: an upload, or the picture that another task keeps. */
+export class Submission {
+  readonly #options: TasksOptions;
+  readonly #parts: Parts;
+  readonly #system: System;
+
+  constructor(options: TasksOptions, parts: Parts, system: System) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#system = system;
+  }
+
+  /**
+   * Makes a task of a received picture. Resolves with its id when the task is durable. Throws IMAGE_TOO_LARGE for an
+   * output above the limits, STORAGE_FULL and DRAINING, and discards the picture then.
+   */
+  async submit(received: ReceivedPicture, specs: readonly OutputSpec[], keep: Keep | null): Promise<string> {
+    const { admission, lifecycle, dispatcher } = this.#parts;
+    const { filename, header, bytes, sha256, file, reservation } = received;
+    const id = this.#system.newId();
+    try {
+      admission.checkOpen();
+      if (keep !== null && 'snippet' in keep) admission.checkRecords(Buffer.byteLength(JSON.stringify(keep.boxes)));
+      checkOutputLimits(header, specs, this.#options);
+      await file.moveTo(inputName(id));
+      await lifecycle.insert({ id, filename, header, bytes, sha256, specs, keep });
+      file.keep();
+      reservation.handOver();
+    } catch (error) {
+      await discardPicture(received);
+      throw error;
+    }
+    dispatcher.enqueue(id, false);
+    return id;
+  }
+
+  /**
+   * Makes a task of the picture that the task of `row` keeps. Resolves with its id when the task is durable. Throws
+   * NOT_FOUND (not kept), EXPIRED, SPOOL_CORRUPT, IMAGE_TOO_LARGE, QUEUE_FULL, STORAGE_FULL and DRAINING.
+   */
+  async submitKept(row: TaskRow, specs: readonly OutputSpec[]): Promise<string> {
+    const { admission, spool, lifecycle, dispatcher } = this.#parts;
+    const picture = checkOriginal(row);
+    checkOutputLimits(picture.header, specs, this.#options);
+    const reservation = admission.reserve(picture.bytes);
+    const task = { id: this.#system.newId(), filename: row.filename, ...picture, specs, keep: null };
+    try {
+      await spool.link(inputName(row.id), inputName(task.id));
+      reservation.consume(picture.bytes);
+      await lifecycle.insert(task);
+      reservation.handOver();
+    } catch (error) {
+      reservation.release();
+      await spool.remove(inputName(task.id));
+      throw error;
+    }
+    dispatcher.enqueue(task.id, false);
+    return task.id;
+  }
+}
