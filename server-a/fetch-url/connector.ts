@@ -8,13 +8,13 @@ import type { Resolve } from './resolve.ts';
 export interface ConnectorOptions {
   readonly allowPrivate: boolean;
   readonly resolve: Resolve;
-  /** Ends a connection in whatever state it is. */
+  /** Ends the connection in any state. */
   readonly signal: AbortSignal;
 }
 
 /**
- * undici's connector, which connects to public addresses only. The addresses that are checked are those it connects to:
- * there is no second lookup that could answer otherwise (DNS rebinding). Fails with URL_NOT_ALLOWED.
+ * A connector for undici that connects only to public addresses, unless `allowPrivate`. It connects to the addresses that
+ * were checked, without a second lookup that could give others (DNS rebinding). Fails with URL_NOT_ALLOWED.
  */
 export function guardedConnector({ allowPrivate, resolve, signal }: ConnectorOptions): buildConnector.connector {
   const lookup: LookupFunction = (hostname, _options, callback) => {
@@ -26,28 +26,28 @@ export function guardedConnector({ allowPrivate, resolve, signal }: ConnectorOpt
       (error) => callback(error, []),
     );
   };
-  // The signal's deadline stands for undici's own; autoSelectFamily asks the lookup for all addresses and tries them.
+  // The signal replaces undici's timeout. With autoSelectFamily Node asks the lookup for all addresses and tries them.
   const connect = buildConnector({ signal, lookup, autoSelectFamily: true, timeout: 0, maxCachedSessions: 0 });
   return (options, callback) => {
-    // Node connects, and leaves the connection open, when the signal was aborted before (seen with 20.20).
+    // With an aborted signal Node would connect and leave the connection open (seen with 20.20).
     if (signal.aborted) callback(signal.reason, null);
-    // A literal is never looked up.
+    // Node does not call the lookup for an address.
     else if (allowPrivate || isAllowedHost(options.hostname)) connect(options, callback);
     else callback(notAllowed(options.hostname), null);
   };
 }
 
-/** False for the hosts that are refused without a lookup. */
+/** False for hosts that are refused without a lookup. */
 function isAllowedHost(hostname: string): boolean {
   return isIP(hostname) === 0 ? !isLocalName(hostname) : isPublicAddress(hostname);
 }
 
-/** One address that is not public refuses the name: a mixture is what rebinding looks like. */
+/** False when one address is not public: public and private addresses together are a sign of DNS rebinding. */
 function areAllPublic(addresses: readonly LookupAddress[]): boolean {
   return addresses.every(({ address }) => isPublicAddress(address));
 }
 
 function notAllowed(hostname: string): DarkroomError {
-  // The addresses are not told: they would map a private network for whoever asks.
+  // The message has no addresses, because they would show a client the private network.
   return new DarkroomError('URL_NOT_ALLOWED', expectedMessage('a public host', 'the URL', hostname));
 }

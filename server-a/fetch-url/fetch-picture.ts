@@ -1,46 +1,44 @@
 import { pipeline, type Readable } from 'node:stream';
 import { debuglog } from 'node:util';
 import { Agent, type Dispatcher } from 'undici';
-import { DarkroomError, expectedMessage, invalid, systemCode } from '../../shared/errors.ts';
-import { keptFilename } from '../intake/filename.ts';
+import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import { guardedConnector } from './connector.ts';
 import { emptyBody, FetchedBody, payloadTooLarge } from './fetched-body.ts';
 import { PausableTimer } from './pausable-timer.ts';
 import { type Resolve, resolveInTurn, resolve as systemResolve } from './resolve.ts';
 import { sourceError } from './source-error.ts';
+import { checkUrl, filenameOf, parseUrl, withoutQuery } from './source-url.ts';
 
-/** Follows fetches: `NODE_DEBUG=darkroom-fetch`. */
+/** Traces fetches: `NODE_DEBUG=darkroom-fetch`. */
 const trace = debuglog('darkroom-fetch');
 
-/** What bounds a fetch. */
+/** The limits of a fetch. */
 export interface UrlLimits {
   readonly maxBytes: number;
-  /** For everything: name, connections, redirects, head and body. Waiting for the others' names does not count. */
+  /** Seconds for name lookup, connections, redirects, headers and body together, without waiting for other lookups. */
   readonly seconds: number;
-  /** Whether hosts that are not public may be reached. */
+  /** True when hosts that are not public are allowed. */
   readonly allowPrivate: boolean;
 }
 
-/** A picture on its way in. */
+/** A picture that is being fetched. */
 export interface FetchedPicture {
   /** Fails with SOURCE_ERROR, SOURCE_TIMEOUT, PAYLOAD_TOO_LARGE or the signal's reason; destroy it to stop. */
   readonly body: Readable;
-  /** What the server declares, or null. */
+  /** The length that the server declares; null when it declares none. */
   readonly bytes: number | null;
-  /** The last part of the URL's path, or null where it ends in a slash. */
+  /** The last part of the URL's path; null when the path ends with a slash. */
   readonly filename: string | null;
 }
 
 const MAX_REDIRECTS = 3;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const HEADERS = { 'user-agent': 'Darkroom/0.1', accept: 'image/*, */*;q=0.1', 'accept-encoding': 'identity' };
-/** Most characters of a URL; no server that answers takes more. */
-const LONGEST_URL = 16_384;
 
 /**
- * Opens the picture at an http or https URL. Connects to public hosts only, unless told otherwise, also after a
- * redirect; sends no cookies and uses no proxy; every connection is gone when the body has ended. Throws BAD_REQUEST
- * for what is no URL, URL_NOT_ALLOWED, SOURCE_ERROR, SOURCE_TIMEOUT, PAYLOAD_TOO_LARGE or the signal's reason.
+ * Opens the picture at an http or https URL. Without `allowPrivate` it connects only to public hosts, also after a
+ * redirect. It sends no cookies and uses no proxy. All connections close when the body ends. Throws BAD_REQUEST for an
+ * invalid URL, URL_NOT_ALLOWED, SOURCE_ERROR, SOURCE_TIMEOUT, PAYLOAD_TOO_LARGE or the signal's reason.
  */
 export async function fetchPicture(
   url: string,
@@ -56,44 +54,40 @@ export async function fetchPicture(
     const bytes = checkResponse(response, limits.maxBytes);
     const body = new FetchedBody(limits.maxBytes);
     response.body.once('error', (error) => body.destroy(bodyError(error, limits.maxBytes, visit.signal)));
-    // The body tells its reader of an error itself.
+    // The body passes an error on to its reader.
     pipeline(response.body, body, () => visit.end());
     return { body, bytes, filename: filenameOf(target) };
   } catch (error) {
-    const told = sourceError(error, visit.signal);
+    // Before the end, which aborts the signal.
+    const reason = sourceError(error, visit.signal);
     visit.end();
-    throw told;
+    throw reason;
   }
 }
 
-/** The connections of one fetch, and the time they have. */
+/** The connections and the deadline of one fetch. */
 class Visit {
-  readonly #outer: AbortSignal;
+  /** Aborts when the time is up or the caller's signal aborts. */
+  readonly signal: AbortSignal;
   readonly #controller = new AbortController();
-  readonly #time: PausableTimer;
+  readonly #deadline: PausableTimer;
   readonly #agent: Agent;
   /**
-   * Bytes that wait for the reader: all there can be. undici 7 fails an assertion, and the process with it, where a
-   * connection closes while it holds the body back (client-h1.js, Parser.finish).
+   * The high-water mark of the body: above its greatest size, so that undici never pauses a connection. undici 7 fails an
+   * assertion, which ends the process, when a paused connection closes (client-h1.js, Parser.finish).
    */
   readonly #highWaterMark: number;
 
   constructor({ maxBytes, seconds, allowPrivate }: UrlLimits, signal: AbortSignal, resolve: Resolve) {
-    this.#outer = signal;
-    signal.addEventListener('abort', this.#giveUp);
-    this.#time = new PausableTimer(seconds * 1000, () => this.#controller.abort(timeout(seconds)));
+    this.signal = AbortSignal.any([signal, this.#controller.signal]);
+    this.#deadline = new PausableTimer(seconds * 1000, () => this.#controller.abort(timeout(seconds)));
     const connect = guardedConnector({ allowPrivate, resolve: this.#inTurn(resolve), signal: this.signal });
-    // The deadline stands for undici's own times.
+    // The deadline replaces undici's own timeouts.
     this.#agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0, maxResponseSize: maxBytes });
     this.#highWaterMark = maxBytes + 1;
   }
 
-  /** Aborts when the time is up or the caller gives up. */
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** The first answer that is no redirect. */
+  /** Follows redirects; gives the first response that is not one. */
   async get(url: URL, redirects = 0): Promise<Dispatcher.ResponseData> {
     const path = `${url.pathname}${url.search}`;
     const request = {
@@ -109,7 +103,7 @@ class Visit {
     const { statusCode, headers, body } = response;
     const location = headers['location'];
     if (!REDIRECTS.has(statusCode) || typeof location !== 'string') return response;
-    // Its connection goes with it.
+    // This closes its connection, too.
     body.on('error', () => {}).destroy();
     if (redirects === MAX_REDIRECTS) throw unexpected(`at most ${MAX_REDIRECTS} redirects`, 'one more');
     if (!URL.canParse(location, url.href)) throw unexpected('a redirect to a URL', 'one to something else');
@@ -120,47 +114,23 @@ class Visit {
 
   /** Closes what is open. Idempotent. */
   end(): void {
-    this.#time.pause();
-    this.#outer.removeEventListener('abort', this.#giveUp);
-    // Ends a connection that undici still waits for, which its agent would leave to itself.
+    this.#deadline.pause();
+    // Ends a connection that is still being opened; the agent alone would not.
     this.#controller.abort();
-    // Resolves when the sockets are gone; nobody waits for that, and it does not reject.
+    // Resolves when the sockets are closed. Not awaited: no caller needs it, and it does not reject.
     void this.#agent.destroy();
   }
 
-  /** A name server that keeps silent costs those who wait behind it time, but not of theirs. */
+  /** Stops the deadline while other lookups run, so that a silent name server costs only its own fetch time. */
   #inTurn(resolve: Resolve): Resolve {
     return (hostname) => {
-      this.#time.pause();
-      return resolveInTurn(hostname, resolve, this.signal, () => this.#time.resume());
+      this.#deadline.pause();
+      return resolveInTurn(hostname, resolve, this.signal, () => this.#deadline.resume());
     };
   }
-
-  readonly #giveUp = (): void => this.#controller.abort(this.#outer.reason);
 }
 
-/** The URL without its query, which may hold a secret. */
-function withoutQuery({ origin, pathname }: URL): string {
-  return `${origin}${pathname}`;
-}
-
-function parseUrl(text: string): URL {
-  if (text.length > LONGEST_URL)
-    throw invalid(`an http or https URL of at most ${LONGEST_URL} characters`, 'the URL', text);
-  // WHATWG URLs have no zones (RFC 6874), and only hosts on this machine's own links need one.
-  if (/^https?:\/\/[^/?#]*\[[^\]]*%/i.test(text)) throw notAllowed('a host without a zone', text);
-  if (!URL.canParse(text)) throw invalid('an http or https URL', 'the URL', text);
-  return checkUrl(new URL(text));
-}
-
-function checkUrl(url: URL): URL {
-  if (!['http:', 'https:'].includes(url.protocol)) throw notAllowed('http or https', url.protocol);
-  // Not shown: it is a secret.
-  if (url.username !== '' || url.password !== '') throw notAllowed('no credentials', 'some');
-  return url;
-}
-
-/** The bytes that an answer declares, when it is one with a picture. */
+/** Gives the declared length of a response, or null. Throws SOURCE_ERROR when it is not a plain 200, PAYLOAD_TOO_LARGE. */
 function checkResponse({ statusCode, headers }: Dispatcher.ResponseData, maxBytes: number): number | null {
   if (statusCode !== 200) throw unexpected('status 200', `${statusCode}`);
   const encoding = `${headers['content-encoding'] ?? 'identity'}`;
@@ -174,29 +144,10 @@ function checkResponse({ statusCode, headers }: Dispatcher.ResponseData, maxByte
   return bytes;
 }
 
-/** What broke off a body: undici counts it, too. */
+/** The error for a body that failed. undici has its own limit of bytes. */
 function bodyError(error: unknown, maxBytes: number, signal: AbortSignal): Error {
   if (systemCode(error) === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return payloadTooLarge(maxBytes, 'more');
   return sourceError(error, signal);
-}
-
-function filenameOf(url: URL): string | null {
-  const path = decodeText(url.pathname).replace(/\p{Cc}/gu, '');
-  const last = path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
-  return keptFilename(last);
-}
-
-/** The text that percent signs stand for (RFC 3986), or as it is where they stand for none. */
-function decodeText(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
-function notAllowed(expected: string, received: string): DarkroomError {
-  return new DarkroomError('URL_NOT_ALLOWED', expectedMessage(expected, 'the URL', received));
 }
 
 function unexpected(expected: string, received: string): DarkroomError {

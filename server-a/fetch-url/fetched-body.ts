@@ -1,7 +1,7 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { DarkroomError } from '../../shared/errors.ts';
 
-/** Counts a fetched picture's bytes: fails with PAYLOAD_TOO_LARGE as soon as they are too many, SOURCE_ERROR for none. */
+/** Passes a picture's bytes on and counts them. Fails with PAYLOAD_TOO_LARGE above the limit, SOURCE_ERROR for no bytes. */
 export class FetchedBody extends Transform {
   readonly #maxBytes: number;
   #bytes = 0;
@@ -9,7 +9,7 @@ export class FetchedBody extends Transform {
   constructor(maxBytes: number) {
     super();
     this.#maxBytes = maxBytes;
-    // A failure before the reader has come is told when it reads.
+    // Without a listener, a failure before the first read would end the process. The read gets the error.
     this.on('error', () => {});
   }
 
@@ -24,7 +24,7 @@ export class FetchedBody extends Transform {
   }
 }
 
-/** `received`: bytes. */
+/** The error for a body above the limit; `received` is its length in words. */
 export function payloadTooLarge(maxBytes: number, received: string): DarkroomError {
   return new DarkroomError(
     'PAYLOAD_TOO_LARGE',
@@ -32,7 +32,7 @@ export function payloadTooLarge(maxBytes: number, received: string): DarkroomErr
   );
 }
 
-/** What becomes of an answer without a picture. */
+/** The error for an empty body. */
 export function emptyBody(): DarkroomError {
   return new DarkroomError('SOURCE_ERROR', 'Expected a picture from the URL, received no bytes');
 }

@@ -1,29 +1,29 @@
-/** A timer that can stand still: what it counts is only the time that runs. */
+/** A timer that can be paused; only the time between pauses counts. */
 export class PausableTimer {
-  readonly #whenUp: () => void;
-  #left: number;
-  #since = 0;
+  readonly #callback: () => void;
+  #remaining: number;
+  #startedAt = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  /** Calls `whenUp` when that many milliseconds have run, from now on; it must not be resumed after that. */
-  constructor(milliseconds: number, whenUp: () => void) {
-    this.#left = milliseconds;
-    this.#whenUp = whenUp;
+  /** Starts; calls `callback` after `milliseconds` without pauses. Must not be resumed after that. */
+  constructor(milliseconds: number, callback: () => void) {
+    this.#remaining = milliseconds;
+    this.#callback = callback;
     this.resume();
   }
 
-  /** Stands still until {@link resume}, or for good. Idempotent. */
+  /** Pauses until {@link resume}. Idempotent. */
   pause(): void {
     if (this.#timer === null) return;
     clearTimeout(this.#timer);
     this.#timer = null;
-    this.#left -= performance.now() - this.#since;
+    this.#remaining -= performance.now() - this.#startedAt;
   }
 
-  /** Runs on. */
+  /** Continues after a pause. Idempotent. */
   resume(): void {
     this.pause();
-    this.#since = performance.now();
-    this.#timer = setTimeout(this.#whenUp, Math.max(0, this.#left));
+    this.#startedAt = performance.now();
+    this.#timer = setTimeout(this.#callback, Math.max(0, this.#remaining));
   }
 }

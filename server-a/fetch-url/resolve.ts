@@ -1,78 +1,60 @@
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
+import { EventEmitter, once } from 'node:events';
 
-/** Gives all addresses of a name. Rejects as `dns.lookup` does. */
+/** Gives all addresses of a name. Rejects like `dns.lookup`. */
 export type Resolve = (hostname: string) => Promise<LookupAddress[]>;
 
 /**
- * A lookup (getaddrinfo(3)) holds one of libuv's four threads, which all files of this process need too, for as long as
- * a name server keeps silent, and cannot be ended.
+ * A lookup (getaddrinfo(3)) blocks one of libuv's four threads, which this process also needs for all its files, as long
+ * as a name server is silent. A lookup cannot be aborted.
  */
 const MAX_LOOKUPS = 2;
 
-/** Lookups under way, by name. */
-const underWay = new Map<string, { readonly resolve: Resolve; readonly answer: Promise<LookupAddress[]> }>();
-let running = 0;
-/** Wakes those who wait for their turn, when a lookup begins or ends. */
-const waiting = new Set<() => void>();
+/** The running lookups by name. */
+const running = new Map<string, { readonly resolve: Resolve; readonly answer: Promise<LookupAddress[]> }>();
+let runningCount = 0;
+/** Emits `change` when a lookup starts or ends. */
+const lookups = new EventEmitter().setMaxListeners(0);
 
-/** Asks the system's resolver, hosts file included. */
+/** Asks the system's resolver, which also reads the hosts file. */
 export const resolve: Resolve = (hostname) => lookup(hostname, { all: true });
 
 /**
- * Looks a name up when it has its turn, two names at once over the whole process; whoever asks for a name that is being
- * looked up is answered with the others. `begun` is called when it is. Rejects with the signal's reason before that.
+ * Looks a name up; the whole process runs two lookups at once, and calls for the same name share one. `started` is called
+ * when the lookup starts or a running one is joined. Rejects with the signal's reason before that.
  */
 export async function resolveInTurn(
   hostname: string,
   resolve: Resolve,
   signal: AbortSignal,
-  begun: () => void,
+  started: () => void,
 ): Promise<LookupAddress[]> {
   for (;;) {
     signal.throwIfAborted();
-    const sought = underWay.get(hostname);
-    if (sought?.resolve === resolve) {
-      begun();
-      return sought.answer;
+    const shared = running.get(hostname);
+    if (shared?.resolve === resolve) {
+      started();
+      return shared.answer;
     }
-    if (running < MAX_LOOKUPS) break;
-    await change(signal);
+    if (runningCount < MAX_LOOKUPS) break;
+    // An abort ends the wait; the next round throws its reason.
+    await once(lookups, 'change', { signal }).catch(() => undefined);
   }
-  running += 1;
-  begun();
+  started();
+  return start(hostname, resolve);
+}
+
+async function start(hostname: string, resolve: Resolve): Promise<LookupAddress[]> {
+  runningCount += 1;
   const answer = resolve(hostname);
-  underWay.set(hostname, { resolve, answer });
-  wakeAll();
+  running.set(hostname, { resolve, answer });
+  lookups.emit('change');
   try {
     return await answer;
   } finally {
-    if (underWay.get(hostname)?.answer === answer) underWay.delete(hostname);
-    running -= 1;
-    wakeAll();
+    if (running.get(hostname)?.answer === answer) running.delete(hostname);
+    runningCount -= 1;
+    lookups.emit('change');
   }
-}
-
-function wakeAll(): void {
-  for (const wake of [...waiting]) wake();
-}
-
-/** Resolves when a lookup begins or ends. Rejects with the signal's reason. */
-function change(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    function wake(): void {
-      leave();
-      resolve();
-    }
-    function giveUp(): void {
-      leave();
-      reject(signal.reason);
-    }
-    function leave(): void {
-      waiting.delete(wake);
-      signal.removeEventListener('abort', giveUp);
-    }
-    waiting.add(wake);
-    signal.addEventListener('abort', giveUp);
-  });
 }

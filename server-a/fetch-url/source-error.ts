@@ -1,6 +1,6 @@
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
 
-/** What may be told of how a connection failed: by code of the system, of OpenSSL (verify(1)), llhttp or undici. */
+/** Words for a failed connection, by the code of the system, OpenSSL (verify(1)), llhttp or undici. */
 const WORDS: readonly (readonly [code: RegExp, words: string])[] = [
   [/^(ENOTFOUND|EAI_|ENODATA)/, 'a host name that does not resolve'],
   [/^ECONNREFUSED$/, 'a refused connection'],
@@ -10,7 +10,7 @@ const WORDS: readonly (readonly [code: RegExp, words: string])[] = [
   [/^(HPE_|UND_ERR_(HEADERS_OVERFLOW|RESPONSE))/, 'no well-formed HTTP'],
 ];
 
-/** The SOURCE_ERROR, or the signal's reason, for what broke a fetch; a DarkroomError stays. The cause is for the log. */
+/** The error for a failed fetch: a DarkroomError itself, the signal's reason, or SOURCE_ERROR with the cause for the log. */
 export function sourceError(cause: unknown, signal: AbortSignal): Error {
   if (cause instanceof DarkroomError) return cause;
   if (signal.aborted) return signal.reason;

@@ -7,22 +7,22 @@ import { type FileSystem, NODE_FILES } from '../../shared/file-system.ts';
 import { orNull, orRefuse, pathNotAllowed, RootedWalk, within } from './walk.ts';
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
-/** Without O_NONBLOCK, opening a FIFO waits for a writer. */
+/** Without O_NONBLOCK, open(2) of a FIFO waits for a writer. */
 const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 const CREATE = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW;
 
 /** A file below the root. */
 export interface OpenedFile {
-  /** For reading; the caller's to close. */
+  /** Open for reading; the caller closes it. */
   readonly handle: FileHandle;
-  /** Absolute, and otherwise as it was asked for. */
+  /** The requested path, made absolute; links in it are not resolved. */
   readonly path: string;
 }
 
 /**
- * Opens `path`, absolute or from the root on, for reading, when with all links resolved it is a regular file below
- * `root`; null when nothing is there. Throws PATH_NOT_ALLOWED for everything else, and for whatever lies outside, there
- * or not.
+ * Opens a regular file below `root` for reading. `path` is absolute or relative to the root; all links are resolved and
+ * must stay below the root. Null when there is no such file. Throws PATH_NOT_ALLOWED for anything but a regular file, and
+ * for every path outside the root, whether it exists or not.
  */
 export async function openBelow(root: string | undefined, path: string): Promise<OpenedFile | null> {
   const walk = await RootedWalk.start(root, path);
@@ -41,10 +41,10 @@ export async function openBelow(root: string | undefined, path: string): Promise
 }
 
 /**
- * Writes the file `path` below `root`: what `write` puts into a temporary file beside it takes its place at once,
- * durably, with mode 0644; a link that stands there is replaced and not followed. Gives the path, absolute and otherwise
- * as it was asked for. Throws PATH_NOT_ALLOWED when its folder is not below the root or may not be written, and what
- * `write` throws; nothing is left then.
+ * Writes the file `path` below `root` atomically and durably, with mode 0644: `write` fills a temporary file in the same
+ * folder, which is then renamed. A link at `path` is replaced, not followed. Gives the requested path, made absolute.
+ * Throws PATH_NOT_ALLOWED when the folder is not below the root or is not writable, and the errors of `write`; no file is
+ * left then.
  */
 export async function writeBelow(
   root: string | undefined,

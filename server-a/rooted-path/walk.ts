@@ -3,33 +3,33 @@ import { type FileHandle, open, readlink } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { DarkroomError, expectedMessage, systemCode } from '../../shared/errors.ts';
 
-/** open(2) on Linux, not named by node:fs: opens a place without reading it, and a link as itself. */
+/** open(2) on Linux, missing in node:fs: opens a path without access to its content, and a link itself. */
 const O_PATH = 0o10000000;
-/** As many as Linux follows (path_resolution(7)). */
+/** The number of links that Linux follows (path_resolution(7)). */
 const MAX_LINKS = 40;
-/** The longest path Linux takes (PATH_MAX). */
+/** The longest path on Linux (PATH_MAX). */
 const MAX_PATH = 4096;
 
 const MISSING = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'];
 const REFUSED = ['EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ELOOP', 'ENXIO', 'ENODEV'];
 
-/** Where a walk ended: a folder, and the name of something in it, or of nothing yet. */
+/** The end of a walk: a folder, and the name of an existing or new entry in it. */
 export interface Place {
   readonly folder: FileHandle;
   readonly name: string;
 }
 
 /**
- * Resolves a path by itself, name by name, each opened from the folder before it: the walk is never outside the root,
- * not for a moment, so it neither reads nor tells what is there, whatever is swapped meanwhile. It goes through
- * /proc/self/fd (proc(5)); where there is none, as outside Linux, every path is refused.
+ * Resolves a path name by name and opens each from the folder before it. The walk never leaves the root, even when folders
+ * or links change meanwhile, so it cannot read or reveal anything outside. It needs /proc/self/fd (proc(5)); without it,
+ * as on systems other than Linux, every path is refused.
  */
 export class RootedWalk {
   readonly #path: string;
   readonly #root: FileHandle;
-  /** The root as it was named, and with all its links resolved: an absolute path may begin with either. */
+  /** The names of the root as configured and with its links resolved. An absolute path may start with either. */
   readonly #rootNames: readonly (readonly string[])[];
-  /** The folders from below the root to where the walk is, all open. */
+  /** The open folders from the root to the current one, without the root. */
   #trail: FileHandle[] = [];
 
   private constructor(path: string, root: FileHandle, rootNames: readonly (readonly string[])[]) {
@@ -39,8 +39,8 @@ export class RootedWalk {
   }
 
   /**
-   * A walk to `path` that stands at the root. Throws PATH_NOT_ALLOWED when no root is named, or it is no folder, and for
-   * a path with `..` in it; links on the way may have it.
+   * Makes a walk to `path` that starts at the root. Throws PATH_NOT_ALLOWED when the root is undefined or not a folder, and
+   * for a path that contains `..`; targets of links may contain it.
    */
   static async start(root: string | undefined, path: string): Promise<RootedWalk> {
     if (root === undefined || path.length > MAX_PATH || path.includes('\0') || namesOf(path).some(leadsUp)) {
@@ -54,8 +54,8 @@ export class RootedWalk {
   }
 
   /**
-   * Goes to the path's last folder; with `follow` also on through a link that stands at the end. Gives null where
-   * something on the way is missing. Throws PATH_NOT_ALLOWED where the way leads out, or ends in dots.
+   * Walks to the last folder of the path; with `follow` it also follows a link at the end of the path. Null when a folder
+   * on the way is missing. Throws PATH_NOT_ALLOWED when the path leads out of the root or ends with `..`.
    */
   async find({ follow }: { follow: boolean }): Promise<Place | null> {
     let ahead = this.#check(this.#path.startsWith('/') ? this.#belowRoot(this.#path) : namesOf(this.#path));
@@ -79,7 +79,7 @@ export class RootedWalk {
     throw pathNotAllowed(this.#path);
   }
 
-  /** Throws PATH_NOT_ALLOWED unless an open file lies below the root: it may have been moved since it was found. */
+  /** Throws PATH_NOT_ALLOWED when an open file is not below the root, because it was moved after the walk. */
   async checkLocation(handle: FileHandle): Promise<void> {
     const root = await readLink(within(this.#root));
     const location = await readLink(within(handle));
@@ -93,7 +93,7 @@ export class RootedWalk {
     await this.#root.close();
   }
 
-  /** The names that lead from the root to an absolute path. */
+  /** The names of an absolute path below the root. Throws PATH_NOT_ALLOWED for a path outside. */
   #belowRoot(path: string): string[] {
     const names = namesOf(path);
     const root = this.#rootNames.find((root) => root.every((name, index) => name === names[index]));
@@ -101,7 +101,7 @@ export class RootedWalk {
     return names.slice(root.length);
   }
 
-  /** The names, which do not climb above the root, whether what they go through is there or not. */
+  /** Gives the names. Throws PATH_NOT_ALLOWED when they climb above the root, whether the folders exist or not. */
   #check(names: string[]): string[] {
     let depth = this.#trail.length;
     for (const name of names) {
@@ -116,7 +116,7 @@ export class RootedWalk {
     if (next === null) return false;
     this.#trail.push(next);
     const entry = await next.stat();
-    // It was none when it was looked at.
+    // It became a link after it was checked.
     if (entry.isSymbolicLink()) throw pathNotAllowed(this.#path);
     return entry.isDirectory();
   }
@@ -127,14 +127,14 @@ export class RootedWalk {
 }
 
 /**
- * The path of an open folder, or of a name in it. The system goes on from the folder itself, wherever that is and
- * whatever its path has come to mean.
+ * The path of an open folder, or of a name in it. The system starts at the open folder itself, even when the folder was
+ * moved.
  */
 export function within(folder: FileHandle, name?: string): string {
   return `/proc/self/fd/${folder.fd}${name === undefined ? '' : `/${name}`}`;
 }
 
-/** What `work` gives, or null where the system finds nothing. Throws PATH_NOT_ALLOWED where the system refuses. */
+/** The result of `work`; null when the path does not exist. Throws PATH_NOT_ALLOWED when the system refuses access. */
 export async function orNull<Value>(path: string, work: () => Promise<Value>): Promise<Value | null> {
   try {
     return await work();
@@ -145,20 +145,20 @@ export async function orNull<Value>(path: string, work: () => Promise<Value>): P
   }
 }
 
-/** What `work` gives. Throws PATH_NOT_ALLOWED where the system refuses or finds nothing. */
+/** The result of `work`. Throws PATH_NOT_ALLOWED when the path does not exist or the system refuses access. */
 export async function orRefuse<Value>(path: string, work: () => Promise<Value>): Promise<Value> {
   const value = await orNull(path, work);
   if (value === null) throw pathNotAllowed(path);
   return value;
 }
 
-/** The same for all that is not allowed, there or not: it must not tell which. */
+/** One error for all paths that are not allowed, so that it does not reveal which of them exist. */
 export function pathNotAllowed(path: string, cause?: unknown): DarkroomError {
   const expected = 'a regular file below the folder that --path-root names';
   return new DarkroomError('PATH_NOT_ALLOWED', expectedMessage(expected, 'path', path), { cause });
 }
 
-/** The target of a link; null for what is no link, or is not there. */
+/** The target of a link; null when the path is not a link or does not exist. */
 async function readLink(path: string): Promise<string | null> {
   try {
     return await readlink(path);
@@ -173,9 +173,9 @@ function namesOf(path: string): string[] {
 }
 
 /**
- * True for the way up, which behind a link leads elsewhere than the text says, and for a name whose percent signs, decoded
- * however often, stand for it or for a NUL. Nothing here decodes them, and any other name is taken as it is; but nobody
- * means a folder called `%2e%2e`.
+ * True for `..`, which after a link leads to another folder than the text suggests, and for a name that is `..` or has a
+ * NUL after one or more rounds of percent-decoding. The walk itself decodes nothing; a name like `%2e%2e` is refused because
+ * it is an attack and not a folder.
  */
 function leadsUp(name: string): boolean {
   if (name === '..') return true;
