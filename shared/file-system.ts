@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs';
+import { createReadStream, statfsSync } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 
 /** An entry of a folder. */
@@ -11,6 +11,8 @@ export interface FolderEntry {
 export interface FileSystem {
   /** Opens a file, or a folder for its fsync (`flags` is `r`). */
   open(path: string, flags: string | number, mode?: number): Promise<FileHandle>;
+  /** Reads a file in pieces of at most `pieceBytes` bytes, and closes it. The iteration fails with the system's error. */
+  read(path: string, pieceBytes: number): AsyncIterable<Buffer>;
   rename(from: string, to: string): Promise<void>;
   link(existing: string, path: string): Promise<void>;
   unlink(path: string): Promise<void>;
@@ -24,6 +26,7 @@ export interface FileSystem {
 
 export const NODE_FILES: FileSystem = {
   open,
+  read: (path, pieceBytes) => createReadStream(path, { highWaterMark: pieceBytes }),
   rename,
   link,
   unlink,

@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import { failpointAfter } from '../../shared/failpoint.ts';
@@ -106,7 +105,7 @@ export class Spool implements SpoolFolder {
    */
   async *read(name: string, pieceBytes: number): AsyncGenerator<Buffer> {
     try {
-      yield* createReadStream(this.path(name), { highWaterMark: pieceBytes });
+      yield* this.#system.files.read(this.path(name), pieceBytes);
     } catch (error) {
       const code = systemCode(error);
       if (code !== 'ENOENT' && code !== 'EIO') throw error;

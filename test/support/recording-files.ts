@@ -43,6 +43,10 @@ export class RecordingFiles implements FileSystem {
     return this.#recorded(handle, this.#name(path));
   }
 
+  read(path: string, pieceBytes: number): AsyncIterable<Buffer> {
+    return NODE_FILES.read(path, pieceBytes);
+  }
+
   rename(from: string, to: string): Promise<void> {
     return this.#record(`rename ${this.#name(from)} to ${this.#name(to)}`, () => NODE_FILES.rename(from, to));
   }

@@ -19,7 +19,7 @@ describe('data lock', () => {
     return child;
   }
 
-  it('tells the second process who has the folder, also when the owner only forgot it', async () => {
+  it('refuses a second process and names the owner, also when the lock object is garbage', async () => {
     const child = await startHolder();
     try {
       const pattern = new RegExp(`The folder .* is in use by process ${child.pid} on .+ since 20`);
@@ -31,19 +31,19 @@ describe('data lock', () => {
     }
   });
 
-  it('is free once its owner was killed', async () => {
+  it('is free after its owner was killed', async () => {
     const child = await startHolder();
     child.kill('SIGKILL');
     await once(child, 'exit');
     DataLock.take(folder()).release();
   });
 
-  it('tells a folder that cannot be written', async () => {
+  it('refuses a folder that cannot be written', async () => {
     await mkdir(join(folder(), 'lock.db'));
     expect(() => DataLock.take(folder())).to.throw('Expected a folder that can be written for --data-dir, received');
   });
 
-  it('holds within one process too, until it is released', async () => {
+  it('also excludes the same process, until it is released', async () => {
     const lock = DataLock.take(folder());
     expect(await codeOf(() => DataLock.take(folder()))).to.equal('BAD_REQUEST');
     lock.release();

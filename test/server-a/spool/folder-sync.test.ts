@@ -7,7 +7,7 @@ import { useTemporaryFolder } from '../tasks/support.ts';
 describe('folder sync', () => {
   const folder = useTemporaryFolder();
 
-  it('shares one fsync among those who come while another runs', async () => {
+  it('shares one fsync among calls during another', async () => {
     const files = new RecordingFiles(folder());
     const folderSync = await FolderSync.open(folder(), files);
     const first = folderSync.sync();
@@ -18,7 +18,7 @@ describe('folder sync', () => {
     expect(files.calls).to.deep.equal(['fsync .', 'fsync .', 'fsync .']);
   });
 
-  it('tells everybody whose fsync failed', async () => {
+  it('rejects every call whose fsync failed', async () => {
     const folderSync = await FolderSync.open(folder(), NODE_FILES);
     await folderSync.close();
     const outcomes = await Promise.allSettled([folderSync.sync(), folderSync.sync()]);

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { inputName, outputName, parseSpoolName, Spool } from '../../../server-a/spool/spool.ts';
 import { SpoolFile } from '../../../server-a/spool/spool-file.ts';
+import { SYSTEM } from '../../../server-a/system.ts';
+import { NODE_FILES } from '../../../shared/file-system.ts';
 import { codeOf, silent, useTemporaryFolder } from '../tasks/support.ts';
 
 const ID = 'V1StGXR8_Z5jdHi6B-myT';
@@ -26,7 +28,7 @@ describe('spool', () => {
   }
 
   describe('file', () => {
-    it('gets its name and its hash when it is whole', async () => {
+    it('gets its name and its hash when it is complete', async () => {
       const file = await spool.create('input');
       await file.write(Buffer.from('half '));
       expect((await readdir(folder())).every((name) => name.endsWith('.tmp'))).to.equal(true);
@@ -40,7 +42,7 @@ describe('spool', () => {
       expect(spool.bytes).to.equal(13);
     });
 
-    it('leaves nothing when discarded, in whatever state', async () => {
+    it('leaves nothing when discarded, in every state', async () => {
       const empty = await spool.create('input');
       const written = await spool.create('input');
       await written.write(Buffer.from('bytes'));
@@ -79,7 +81,7 @@ describe('spool', () => {
       await file.discard();
     });
 
-    it('tells a full disk as STORAGE_FULL', async function () {
+    it('fails with STORAGE_FULL on a full disk', async function () {
       // A device that answers every write with ENOSPC (full(4)); not every system has it.
       const full = await open('/dev/full', 'r+').catch(() => null);
       if (full === null) return this.skip();
@@ -94,7 +96,7 @@ describe('spool', () => {
     });
   });
 
-  it('reads back the names it gives, and no others', () => {
+  it('parses the names it makes, and no others', () => {
     expect(parseSpoolName(inputName(ID))).to.deep.equal({ kind: 'input', id: ID });
     const output = { kind: 'output', id: ID, attempt: 12, output: 'my-thumb' };
     expect(parseSpoolName(outputName(ID, 12, 'my-thumb'))).to.deep.equal(output);
@@ -105,7 +107,31 @@ describe('spool', () => {
     }
   });
 
-  it('sweeps what nobody owns, counts the rest, and leaves folders alone', async () => {
+  it('reads an input in pieces', async () => {
+    (await place(inputName(ID), '12345')).keep();
+    const pieces: string[] = [];
+    for await (const piece of spool.read(inputName(ID), 2)) pieces.push(piece.toString());
+    expect(pieces).to.deep.equal(['12', '34', '5']);
+  });
+
+  for (const code of ['ENOENT', 'EIO']) {
+    it(`fails to read an input with SPOOL_CORRUPT after ${code}`, async () => {
+      const failing = async function* (): AsyncGenerator<Buffer> {
+        yield Buffer.from('1');
+        throw Object.assign(new Error('failed'), { code });
+      };
+      const other = await Spool.open(folder(), silent, { ...SYSTEM, files: { ...NODE_FILES, read: failing } });
+      const pieces: Buffer[] = [];
+      const reading = async () => {
+        for await (const piece of other.read(inputName(ID), 2)) pieces.push(piece);
+      };
+      expect(await codeOf(reading())).to.equal('SPOOL_CORRUPT');
+      expect(pieces.toString()).to.equal('1');
+      await other.close();
+    });
+  }
+
+  it('sweeps files without an owner, counts the rest, and ignores folders', async () => {
     await writeFile(join(folder(), inputName(ID)), '12345');
     await writeFile(join(folder(), outputName(ID, 1, 'resize')), '123');
     await writeFile(join(folder(), 'left.tmp'), '1');
@@ -143,7 +169,7 @@ describe('spool', () => {
     expect(spool.bytes).to.equal('bytes'.length + 'picture'.length);
   });
 
-  it('counts a file that two remove at once only once', async () => {
+  it('subtracts a file only once when it is removed twice at once', async () => {
     (await place(inputName(ID), 'bytes')).keep();
     await Promise.all([spool.remove(inputName(ID)), spool.remove(inputName(ID))]);
     expect(spool.bytes).to.equal(0);
