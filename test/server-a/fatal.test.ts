@@ -23,7 +23,7 @@ describe('a store that cannot be written any more', function () {
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'darkroom-fatal-'));
-    // A Server B that goes with its first job in hand and does not greet again: nobody knows whether it died of it.
+    // A Server B that disconnects during its first job and does not greet again, so the job stays in doubt.
     fake = await FakeServerB.open(({ wire, socket }) => ({
       HELLO: () => {
         if (!isCut) wire.send('WELCOME', welcome());
@@ -59,7 +59,7 @@ describe('a store that cannot be written any more', function () {
     return address;
   }
 
-  it('ends the process, so that it is started again, though a job is in doubt', async () => {
+  it('ends the process, so that it can be restarted, also with a job in doubt', async () => {
     const address = await start();
     const body = await makePicture();
     const upload = () => {

@@ -62,7 +62,7 @@ describe('composition of Server A', () => {
   /** libzmq closes its sockets in a thread of its own. */
   const expectSilence = () => eventually('no open port', async () => (await open()).length === 0 || undefined);
 
-  it('speaks every protocol, says where, and is silent when it is closed', async () => {
+  it('serves every protocol, gives their addresses, and serves none after close', async () => {
     const { lines, http, close } = await start();
     expect(http).to.equal(`http://127.0.0.1:${ports.port}`);
     expect(lines).to.deep.equal([
@@ -78,13 +78,13 @@ describe('composition of Server A', () => {
     await expectSilence();
   });
 
-  it('leaves out a protocol whose port is 0', async () => {
+  it('does not start a protocol with port 0', async () => {
     const { lines } = await start({ zeromqPort: 0, grpcPort: 0, websocketPort: 0 });
     expect(lines).to.deep.equal([`HTTP      http://127.0.0.1:${ports.port}`]);
     expect(await open()).to.deep.equal(['port']);
   });
 
-  it('relays on the HTTP port when it is given the same', async () => {
+  it('relays on the HTTP port when both ports are equal', async () => {
     const { lines, http, close } = await start({ websocketPort: ports.port });
     expect(lines.at(0)).to.equal(`HTTP      ${http}`);
     expect(lines.at(-1)).to.equal(`WebSocket 127.0.0.1:${ports.port}`);
@@ -119,7 +119,7 @@ describe('composition of Server A', () => {
     });
   }
 
-  it('gives the data folder free again when there cannot be a dispatcher', async () => {
+  it('releases the data folder when the dispatcher cannot be made', async () => {
     const settings = serverASettings.parse({ ...ports, dataDir });
     const backend = { address: { host: '127.0.0.1', port: 65_536 }, onChange: () => undefined };
     const options = { backend, token: undefined, log: silent, onFatal: () => undefined };
@@ -128,7 +128,7 @@ describe('composition of Server A', () => {
     await start();
   });
 
-  it('logs how many tasks wait when it starts, and nothing when none do', async () => {
+  it('logs the number of waiting tasks at start, and nothing without any', async () => {
     const lines: Record<string, unknown>[] = [];
     const log = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) });
     const { http, close } = await start({}, log);

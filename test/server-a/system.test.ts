@@ -18,7 +18,7 @@ import {
 
 const HOUR = 60 * 60 * 1000;
 
-describe('tasks take from their system', () => {
+describe('tasks use their system for', () => {
   const { open, files } = useTasks();
   let clock: ManualClock;
 
@@ -64,7 +64,7 @@ describe('tasks take from their system', () => {
     expect(await codeOf(tasks.result(kept.task_id, 'original'))).to.equal('EXPIRED');
   });
 
-  it('how long somebody waits for a task', async () => {
+  it('the time that a client waits for a task', async () => {
     const tasks = await open({}, { clock });
     const { task_id } = await submitPicture(tasks);
     const waiting = tasks.wait(task_id, 5000, forever);
@@ -78,7 +78,7 @@ describe('tasks take from their system', () => {
     expect(clock.has(5000)).to.equal(false);
   });
 
-  it('when a full disk is looked at again for a listed URL', async () => {
+  it('the time before a fetch is tried again on a full disk', async () => {
     const picture = await makePicture();
     const server = await startPictureServer(picture);
     const tasks = await open({ maxSpoolMb: 1 }, { clock });

@@ -75,7 +75,7 @@ describe('migration', () => {
     return { ended, waiting, running };
   }
 
-  it('brings a store of version 1 to this version, every task as it was', async () => {
+  it('migrates a store of version 1 without changes to its tasks', async () => {
     const before = await open();
     const { ended, waiting, running } = await fillWith(before);
     const [endedTask, waitingTask] = [before.get(ended), before.get(waiting)];
@@ -93,7 +93,7 @@ describe('migration', () => {
     expect(after.records.waiting().at(-1)?.id).to.equal(next);
   });
 
-  it('brings a store of version 2 to this version, and the boxes of snippets to their newest pictures', async () => {
+  it('migrates a store of version 2, and moves boxes to the newest pictures of their snippets', async () => {
     const before = await open();
     const [boxes, other] = [[{ X: 1, Y: 2, W: 3, H: 4 }], [{ X: 5, Y: 6, W: 7, H: 8 }]];
     const put = async () => before.putSnippet(1, { received: await receivePicture(before) });
@@ -117,7 +117,7 @@ describe('migration', () => {
     expect((await beginJob(after, task_id)).specs).to.deep.equal([{ ...CLASSIFY, top_k: 5 }]);
   });
 
-  it('brings a store of version 3 to this version, outputs with the names of their operations', async () => {
+  it('migrates a store of version 3, and names outputs by their operations', async () => {
     const before = await open();
     const { ended, waiting } = await fillWith(before);
     const endedTask = before.get(ended);
@@ -132,7 +132,7 @@ describe('migration', () => {
     expect((await beginJob(after, waiting)).specs).to.deep.equal([RESIZE]);
   });
 
-  it('leaves the store as it was when it cannot be done', async () => {
+  it('leaves the store unchanged when a migration fails', async () => {
     const before = await open();
     const { waiting } = await fillWith(before);
     await before.close();

@@ -8,7 +8,7 @@ describe('schema', () => {
   const folder = useTemporaryFolder();
   const path = () => join(folder(), 'store.db');
 
-  it('opens in WAL with synchronous=FULL, new and again', () => {
+  it('opens in WAL with synchronous=FULL, a new and an existing file', () => {
     for (const _ of ['new', 'again']) {
       const database = openForWriting(path());
       expect(database.prepare('PRAGMA journal_mode').get()).to.include({ journal_mode: 'wal' });
@@ -42,7 +42,7 @@ describe('schema', () => {
     expect(() => openForReading(path())).to.throw("Expected 4 for the store's user_version, received 7");
   });
 
-  it('refuses a file that is no database', () => {
+  it('refuses a file that is not a database', () => {
     const other = new DatabaseSync(path());
     other.close();
     expect(() => openForReading(path())).to.throw("Expected wal for the store's journal_mode");

@@ -21,7 +21,7 @@ describe('store', () => {
     return { waiting, ended };
   }
 
-  it('tells where a task stands, also where its JSON is damaged', async () => {
+  it('gives the state of a task, also when its JSON is damaged', async () => {
     const { waiting, ended } = await prepare("UPDATE tasks SET header = '{', outputs = '{'");
     const store = await Store.open(join(folder(), 'store.db'), silent, () => undefined);
     const sound = { stage: 'ready', original_kept: false } as const;
@@ -43,7 +43,7 @@ describe('store', () => {
     await store.close();
   });
 
-  it('tells a damaged state as INTERNAL, and nothing of a task that is not there', async () => {
+  it('throws INTERNAL for a damaged state, and gives undefined for a missing task', async () => {
     const { waiting } = await prepare('UPDATE tasks SET attempt = -1');
     const store = await Store.open(join(folder(), 'store.db'), silent, () => undefined);
     expect(await codeOf(() => store.stateOf(waiting))).to.equal('INTERNAL');

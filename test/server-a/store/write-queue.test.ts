@@ -26,7 +26,7 @@ describe('write queue', () => {
   };
   afterEach(() => queue.close());
 
-  it('gives each command the rows it changed, committed', async () => {
+  it('gives each command its changed rows after the commit', async () => {
     await start(WRITER);
     const rows = await queue.write(insert('a'));
     const row = { id: 'a', status: 'pending', stage: 'ready', attempt: 0, original_kept: 0, audience: null };
@@ -50,7 +50,7 @@ describe('write queue', () => {
     expect(await codeOf(queue.write(insert('c')))).to.contain('UNIQUE');
   });
 
-  it('commits what was given before it closes, and nothing after', async () => {
+  it('commits commands given before close, and refuses later ones', async () => {
     await start(WRITER);
     const ids = Array.from({ length: 100 }, (_, index) => `task-${index}`);
     const writes = ids.map((id) => queue.write(insert(id)));
@@ -60,7 +60,7 @@ describe('write queue', () => {
     expect(fatal).to.deep.equal([]);
   });
 
-  it('tells everybody who waits, and the owner once, when the thread dies', async () => {
+  it('rejects all waiting commands, and calls onFatal once, when the thread dies', async () => {
     await start(DYING);
     const outcomes = await Promise.allSettled([queue.write(insert('a')), queue.write(insert('b'))]);
     expect(outcomes.map((outcome) => outcome.status)).to.deep.equal(['rejected', 'rejected']);
@@ -68,7 +68,7 @@ describe('write queue', () => {
     expect(fatal.map((error) => error.message)).to.deep.equal(['The thread that writes the store ended: out of order']);
   });
 
-  it('rejects with the reason when the store cannot be opened', async () => {
+  it('rejects with the cause when the store cannot be opened', async () => {
     await start(WRITER);
     const refused = WriteQueue.start(WRITER, join(folder(), 'missing', 'store.db'), () => undefined);
     expect(await codeOf(refused)).to.contain('unable to open database file');

@@ -41,7 +41,7 @@ describe('circle by path', () => {
     expect((await readdir(root)).sort()).to.deep.equal(['cat.tar.jpg', 'cat.tar_processed.png']);
   });
 
-  it('keeps nothing of a task that nobody was told of, however it ends', async () => {
+  it('forgets its task, however it ends', async () => {
     const tasks = await open();
     const written = circlePath(tasks, root, { path: cat, size: 9 }, forever);
     const completed = await completeNext(tasks, Buffer.from('a circle'));
@@ -53,7 +53,7 @@ describe('circle by path', () => {
     expect([await files(), tasks.counts().spool_bytes]).to.deep.equal([[], 0]);
   });
 
-  it('takes 0 and less for 256, and refuses what is too large', async () => {
+  it('uses 256 for a size of 0 or less, and refuses a size that is too large', async () => {
     const tasks = await open();
     for (const size of [0, -7]) {
       const answer = circlePath(tasks, root, { path: cat, size }, forever);
@@ -64,13 +64,13 @@ describe('circle by path', () => {
     expect(await codeOf(circlePath(tasks, root, { path: cat, size: 16_385 }, forever))).to.equal('BAD_REQUEST');
   });
 
-  it('has status false and no path for a file that is not there', async () => {
+  it('gives status false and no path for a missing file', async () => {
     const tasks = await open();
     const answer = await circlePath(tasks, root, { path: join(root, 'dog.jpg'), size: 9 }, forever);
     expect(answer).to.deep.equal({ status: false, path: '', size: 0 });
   });
 
-  it('has status false and the path as it was asked for a file that is no picture', async () => {
+  it('gives status false and the requested path for a file that is not a picture', async () => {
     const tasks = await open();
     const picture = await makePicture();
     const cases: Readonly<Record<string, Buffer>> = {
@@ -92,7 +92,7 @@ describe('circle by path', () => {
     expect(await files()).to.deep.equal([]);
   });
 
-  it('refuses paths outside of the root, there or not, and every path without a root', async () => {
+  it('refuses paths outside the root, existing or not, and every path without a root', async () => {
     const tasks = await open();
     await symlink('/etc/hostname', join(root, 'link.jpg'));
     await mkdir(join(root, 'folder.jpg'));
@@ -104,7 +104,7 @@ describe('circle by path', () => {
     }
   });
 
-  it('fails as the task does, and as handing it in does', async () => {
+  it('fails with the error of the task or of the upload', async () => {
     const tasks = await open({ maxSide: 50 });
     const answer = codeOf(circlePath(tasks, root, { path: cat, size: 9 }, forever));
     await completeNext(tasks, null);
@@ -115,7 +115,7 @@ describe('circle by path', () => {
     expect(await readdir(root)).to.deep.equal(['cat.tar.jpg']);
   });
 
-  it('cancels and forgets its task when nobody waits any more, and lets go when the tasks close', async () => {
+  it('cancels and forgets its task when the signal aborts, and fails when the tasks close', async () => {
     const tasks = await open();
     const stop = new AbortController();
     const gone = codeOf(circlePath(tasks, root, { path: cat, size: 9 }, stop.signal));

@@ -69,7 +69,7 @@ describe('the durable steps, in their order:', () => {
     ]);
   });
 
-  it('an upload is refused when one of them fails, and nothing is left of it', async () => {
+  it('an upload is refused when a step fails, and leaves nothing', async () => {
     const tasks = await start();
     const steps = (temporary: number) => [
       `fsync spool/${id(temporary)}.tmp`,
@@ -165,7 +165,7 @@ describe('the durable steps, in their order:', () => {
     ]);
   });
 
-  it('an output is not taken when one of them fails, and nothing is left of it', async () => {
+  it('an output is refused when a step fails, and leaves nothing', async () => {
     const tasks = await start();
     const { task_id } = await submitPicture(tasks);
     const job = await beginJob(tasks, task_id);

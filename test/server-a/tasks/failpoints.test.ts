@@ -59,7 +59,7 @@ describe('a process that is killed between two durable steps', () => {
     }
   }
 
-  it('has lost no task that it accepted and no end that it wrote, and leaves no file without an owner', async function () {
+  it('loses no accepted task and no written end, and leaves no file without an owner', async function () {
     this.timeout(60_000);
     const names = [...FAILPOINTS];
     const work = async () => {

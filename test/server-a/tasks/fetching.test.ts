@@ -45,7 +45,7 @@ describe('fetching', () => {
 
   const isReady = (tasks: Tasks, id: string) => tasks.records.waiting().some((waiting) => waiting.id === id);
 
-  it('lists a task for each URL, in order, twice for one listed twice, each with its URL', async () => {
+  it('makes a task for each URL, in order, and two for a URL that is listed twice', async () => {
     const tasks = await open();
     const list = [url('/b.png'), url('/a.png'), url('/b.png'), 'nothing of the sort', 'http://é\u0000"\'\ud800'];
     const listed = await submit(tasks, list);
@@ -59,7 +59,7 @@ describe('fetching', () => {
     expect(await submit(tasks, [])).to.deep.equal([]);
   });
 
-  it('stores the picture and then lets the task run, told to the dispatcher', async () => {
+  it('stores the picture, then gives the task to the dispatcher', async () => {
     const tasks = await open();
     const queued: string[] = [];
     tasks.dispatcher.target = { enqueue: (id) => queued.push(id), cancel: () => undefined };
@@ -77,7 +77,7 @@ describe('fetching', () => {
     expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
   });
 
-  it('ends a task whose URL gives no picture, by the reason', async () => {
+  it('fails a task whose URL gives no picture, with the reason', async () => {
     const tasks = await open({ fetchSeconds: 1 });
     const text = await startPictureServer(Buffer.from('hello'));
     const cases: [string, string][] = [
@@ -110,7 +110,7 @@ describe('fetching', () => {
     expect(server.asked).to.deep.equal([]);
   });
 
-  it('ends a task whose picture or output is beyond the limits', async () => {
+  it('fails a task whose picture or output exceeds the limits', async () => {
     const tasks = await open({ maxSide: 50 });
     const [listed] = await tasks.submitUrls(
       [url('/a.png')],
@@ -126,7 +126,7 @@ describe('fetching', () => {
     expect(await files()).to.deep.equal([]);
   });
 
-  it('fetches no more than its bound at once, oldest first', async () => {
+  it('fetches no more URLs at once than allowed, oldest first', async () => {
     const tasks = await open({ fetchAtOnce: 3 });
     const listed = await submit(tasks, urls(20));
     await until('all to be ready', () => tasks.records.waiting().length === 20);
@@ -136,7 +136,7 @@ describe('fetching', () => {
     expect(tasks.records.waiting().map(({ id }) => id)).to.deep.equal(listed.map(({ task_id }) => task_id));
   });
 
-  it('waits for room in the queue, and refuses none of the list', async () => {
+  it('waits for room in the queue, and refuses no URL of the list', async () => {
     const tasks = await open({ maxQueued: 2, fetchAtOnce: 4 });
     const listed = await submit(tasks, urls(7, '/'));
     expect(await codeOf(receivePicture(tasks))).to.equal('QUEUE_FULL');
@@ -162,7 +162,7 @@ describe('fetching', () => {
     await until('the task to be ready', () => isReady(tasks, listed?.task_id ?? ''));
   });
 
-  it('refuses a list as a whole when too many would wait, and takes it when they do not', async () => {
+  it('refuses a whole list when too many URLs would wait', async () => {
     const tasks = await open({ maxListed: 5, fetchAtOnce: 1 });
     const hanging = await submit(tasks, urls(3, '/hang'));
     expect(await codeOf(submit(tasks, urls(3)))).to.equal('QUEUE_FULL');
@@ -174,14 +174,14 @@ describe('fetching', () => {
     expect(await codeOf(submit(tasks, []))).to.equal('DRAINING');
   });
 
-  it('cancels a task that waits to be fetched, is being fetched, or has been', async () => {
+  it('cancels a task before, during and after its fetch', async () => {
     const tasks = await open({ fetchAtOnce: 1 });
     const [hanging, waiting, ready] = await submit(tasks, [url('/hang'), url('/hang2'), url('/a.png')]);
     await until('the first to be asked for', () => server.asked.length === 1);
     expect((await tasks.cancel(waiting?.task_id ?? '')).status).to.equal('canceled');
     expect((await tasks.cancel(hanging?.task_id ?? '')).status).to.equal('canceled');
     await until('the third to be ready', () => isReady(tasks, ready?.task_id ?? ''));
-    await until('the first to be let go of', () => server.underWay === 0);
+    await until('the first to be aborted', () => server.underWay === 0);
     expect((await tasks.cancel(ready?.task_id ?? '')).status).to.equal('canceled');
     expect(server.asked).to.deep.equal(['/hang', '/a.png']);
     expect(await files()).to.deep.equal([]);
@@ -190,7 +190,7 @@ describe('fetching', () => {
     expect(await codeOf(() => tasks.get(hanging?.task_id ?? ''))).to.equal('TASK_NOT_FOUND');
   });
 
-  it('fetches again after a new start what had not been fetched', async () => {
+  it('fetches after a restart what was not fetched before', async () => {
     const tasks = await open({ fetchAtOnce: 1 });
     const [ready, cut, waiting] = await submit(tasks, [url('/a.png'), url('/hang'), url('/b.png')]);
     await until('the second to be asked for', () => server.asked.length === 2);
@@ -204,7 +204,7 @@ describe('fetching', () => {
     expect(again.records.waiting().map(({ id }) => id)).to.deep.equal([ready?.task_id, waiting?.task_id]);
   });
 
-  it('ends a listed task whose record is damaged, and fetches the others', async () => {
+  it('fails a listed task whose record is damaged, and fetches the others', async () => {
     const tasks = await open({ fetchAtOnce: 1 });
     const listed = await submit(tasks, urls(3, '/hang'));
     await tasks.close();
@@ -226,13 +226,13 @@ describe('fetching', () => {
     const [first] = await submit(tasks, urls(2, '/hang'));
     await until('the first to be asked for', () => server.asked.length === 1);
     tasks.drain();
-    await until('the fetch to be let go of', () => server.underWay === 0);
+    await until('the fetch to be aborted', () => server.underWay === 0);
     await sleep(20);
     expect(server.asked.length).to.equal(1);
     expect(tasks.get(first?.task_id ?? '').status).to.equal('pending');
   });
 
-  it('tells those who watch', async () => {
+  it('notifies watchers', async () => {
     const tasks = await open();
     const [listed] = await tasks.submitUrls([url('/slow')], [RESIZE]);
     const seen: [string, string | null][] = [];

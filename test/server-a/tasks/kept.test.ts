@@ -41,7 +41,7 @@ describe('kept pictures', () => {
     database.close();
   }
 
-  it('are results from the first moment, after the end and a new start', async () => {
+  it('are results before and after the end, and after a restart', async () => {
     const tasks = await open();
     const bytes = await makePicture();
     const { task_id, input, result } = await keep(tasks, bytes);
@@ -63,7 +63,7 @@ describe('kept pictures', () => {
     expect(again.counts().spool_bytes).to.equal(bytes.length);
   });
 
-  it('stand back behind a picture that was made', async () => {
+  it('are not the default result when an output is a picture', async () => {
     const tasks = await open();
     const { task_id } = await keep(tasks, undefined, [RESIZE]);
     const job = await beginJob(tasks, task_id);
@@ -76,7 +76,7 @@ describe('kept pictures', () => {
     expect(await codeOf(tasks.result(lost.task_id, 'original'))).to.equal('none');
   });
 
-  it('stay when the task fails or is canceled, and go when it is forgotten', async () => {
+  it('stay when the task fails or is canceled, until it is forgotten', async () => {
     const tasks = await open();
     for (const end of ['fail', 'cancel']) {
       const { task_id } = await keep(tasks);
@@ -89,7 +89,7 @@ describe('kept pictures', () => {
     expect(tasks.counts().spool_bytes).to.equal(0);
   });
 
-  it('expire after their hours, their records a week later, whatever became of the outputs', async () => {
+  it('expire after their hours, and their records a week later', async () => {
     const tasks = await open({ keepImageHours: 48 });
     const { task_id } = await keep(tasks);
     await complete(tasks, task_id);
@@ -109,7 +109,7 @@ describe('kept pictures', () => {
     expect(await codeOf(async () => (await open()).get(task_id))).to.equal('TASK_NOT_FOUND');
   });
 
-  it('are not kept unless that was asked for', async () => {
+  it('are kept only on request', async () => {
     const tasks = await open();
     const { task_id, input } = await submitPicture(tasks);
     expect(input.original).to.equal(null);
@@ -118,7 +118,7 @@ describe('kept pictures', () => {
     expect(await codeOf(tasks.submitKept('V1StGXR8_Z5jdHi6B-myT', [RESIZE]))).to.equal('TASK_NOT_FOUND');
   });
 
-  it('serve as the input of other tasks, which outlive them', async () => {
+  it('are inputs of other tasks, which do not need them any more', async () => {
     const tasks = await open();
     const queued: string[] = [];
     tasks.dispatcher.target = { enqueue: (id) => queued.push(id), cancel: () => undefined };
@@ -137,7 +137,7 @@ describe('kept pictures', () => {
     expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
   });
 
-  it('are bound to the limits of outputs and of the queue', async () => {
+  it('obey the limits of outputs and of the queue', async () => {
     const tasks = await open({ maxQueued: 2, maxSide: 50 });
     const { task_id } = await keep(tasks);
     expect(

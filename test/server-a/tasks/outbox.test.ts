@@ -25,7 +25,7 @@ describe('outbox', () => {
     return urls;
   }
 
-  it('tells of each end as it comes', async () => {
+  it('gives each end as it happens', async () => {
     const tasks = await open({ fetchAtOnce: 1 });
     const telling = told(tasks, 6);
     await tasks.submitUrls(BAD, [CLASSIFY], 'zeromq');
@@ -36,7 +36,7 @@ describe('outbox', () => {
     expect(await told(tasks, 3, 'another')).to.deep.equal(BAD);
   });
 
-  it('tells an end of whatever kind', async () => {
+  it('gives ends of every kind', async () => {
     const picture = await makePicture();
     const server: PictureServer = await startPictureServer(picture);
     const tasks = await open({ fetchAtOnce: 1 });
@@ -54,7 +54,7 @@ describe('outbox', () => {
     await server.close();
   });
 
-  it('tells of ends that nobody heard of before, oldest first, also after a new start', async () => {
+  it('gives earlier ends, oldest first, also after a restart', async () => {
     const tasks = await open({ fetchAtOnce: 1 });
     const listed = await tasks.submitUrls(BAD, [CLASSIFY], 'zeromq');
     for (const { task_id } of listed) await tasks.wait(task_id, 10_000, forever);
@@ -68,7 +68,7 @@ describe('outbox', () => {
     expect(await telling).to.deep.equal(['four']);
   });
 
-  it('tells again in another life what was told and not acknowledged, but not in this one', async () => {
+  it('gives unacknowledged ends again after a restart, but not before', async () => {
     const tasks = await open({ fetchAtOnce: 1 });
     await tasks.submitUrls(BAD, [CLASSIFY], 'zeromq');
     expect(await told(tasks, 2, 'zeromq', false)).to.deep.equal(['one', 'two']);

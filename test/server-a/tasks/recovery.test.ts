@@ -10,7 +10,7 @@ describe('recovery', () => {
   const { folder, open, files } = useTasks();
   const put = (name: string) => writeFile(join(folder(), 'spool', name), 'left over');
 
-  it('removes temporary files, lost outputs and inputs nobody owns, and keeps the rest', async () => {
+  it('removes temporary files, lost outputs and inputs without an owner, and keeps the rest', async () => {
     const tasks = await open();
     const waiting = (await submitPicture(tasks)).task_id;
     const running = (await submitPicture(tasks)).task_id;
@@ -67,7 +67,7 @@ describe('recovery', () => {
     else expect((await beginJob(tasks, task_id)).attempt).to.equal(2);
   });
 
-  it('counts what waits against the queue', async () => {
+  it('counts waiting tasks against the queue', async () => {
     const tasks = await open();
     await submitPicture(tasks);
     await beginJob(tasks, (await submitPicture(tasks)).task_id);

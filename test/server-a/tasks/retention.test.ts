@@ -41,7 +41,7 @@ describe('retention', () => {
     expect(await files()).to.deep.equal([`${ended}.1.resize`, `${waiting}.input`].sort());
   });
 
-  it('removes outputs after their hours and tells the result as expired for a week', async () => {
+  it('removes outputs after their hours; the result is EXPIRED for a week', async () => {
     const { ended, waiting } = await prepare();
     await retainAt(Date.now() + HOUR + WEEK - 60_000);
     expect(await files()).to.deep.equal([`${waiting}.input`]);

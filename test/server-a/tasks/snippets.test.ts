@@ -19,7 +19,7 @@ describe('snippets', () => {
     await tasks.records.complete(await beginJob(tasks, id), [LABELS], {});
   }
 
-  it('are not found until they were put', async () => {
+  it('are not found before they are put', async () => {
     const tasks = await open();
     expect(await codeOf(() => tasks.getSnippet(1))).to.equal('NOT_FOUND');
     expect(await codeOf(tasks.putSnippet(1, {}))).to.equal('BAD_REQUEST');
@@ -46,7 +46,7 @@ describe('snippets', () => {
     expect((await put(tasks, 2)).boxes).to.deep.equal([]);
   });
 
-  it('have the boxes of their newest picture, over new starts', async () => {
+  it('have the boxes of their newest picture, also after a restart', async () => {
     const tasks = await open();
     const cat = await tasks.putSnippet(1, { received: await receivePicture(tasks), boxes: BOXES });
     expect(cat.boxes).to.deep.equal(BOXES);
@@ -58,7 +58,7 @@ describe('snippets', () => {
     expect(again.getSnippet(1).boxes).to.deep.equal([]);
   });
 
-  it('keep no boxes that were drawn before their picture, or in one that is theirs no more', async () => {
+  it('lose boxes that were put before their picture, or in an older picture', async () => {
     const tasks = await open();
     await tasks.putSnippet(1, { boxes: BOXES });
     const { task } = await tasks.putSnippet(1, { received: await receivePicture(tasks), boxes: BOXES });
@@ -75,7 +75,7 @@ describe('snippets', () => {
     expect(rows.map((row) => Object(row)['boxes'])).to.deep.equal([null, '[]']);
   });
 
-  it('answer each of many puts at once with its own, and show one of them whole', async () => {
+  it('answer each of many simultaneous puts with its own change, and show one of them whole', async () => {
     const tasks = await open();
     const shades = Array.from({ length: 24 }, (_, shade) => shade);
     const puts = await Promise.all(
@@ -93,7 +93,7 @@ describe('snippets', () => {
     expect(puts.find(({ snippet }) => snippet.task?.task_id === task?.task_id)?.boxes).to.deep.equal(boxes);
   });
 
-  it('keep their newest picture only, over new starts', async () => {
+  it('keep only their newest picture, also after a restart', async () => {
     const tasks = await open();
     const first = (await put(tasks, 1, 1)).task?.task_id ?? '';
     await complete(tasks, first);
@@ -112,7 +112,7 @@ describe('snippets', () => {
     expect(await files()).to.deep.equal([`${other}.input`, `${third}.input`].sort());
   });
 
-  it('keep the newest of pictures that come at once', async () => {
+  it('keep the newest of simultaneous pictures', async () => {
     const tasks = await open();
     const puts = await Promise.all([1, 2, 3, 4, 5].map((shade) => put(tasks, 1, shade)));
     for (const { id } of tasks.records.waiting()) await complete(tasks, id);
@@ -121,7 +121,7 @@ describe('snippets', () => {
     expect(await files()).to.deep.equal([`${newest}.input`]);
   });
 
-  it('let go after a crash of what a newer picture had replaced', async () => {
+  it('remove replaced pictures after a crash', async () => {
     const tasks = await open();
     const first = (await put(tasks, 1, 1)).task?.task_id ?? '';
     await complete(tasks, first);
@@ -137,7 +137,7 @@ describe('snippets', () => {
     expect(again.get(first).status).to.equal('completed');
   });
 
-  it('keep boxes without a picture for a week, and those in a picture as long as that', async () => {
+  it('keep boxes without a picture for a week, and boxes in a picture as long as the picture', async () => {
     const tasks = await open();
     await put(tasks, 2);
     for (const name of [1, 2, 3]) await tasks.putSnippet(name, { boxes: BOXES });
@@ -153,7 +153,7 @@ describe('snippets', () => {
     expect(await codeOf(() => again.getSnippet(3))).to.equal('NOT_FOUND');
   });
 
-  it('keep their picture whatever its age, and lose it when it is forgotten', async () => {
+  it('keep their picture at any age, until it is forgotten', async () => {
     const tasks = await open();
     const id = (await put(tasks, 1)).task?.task_id ?? '';
     await complete(tasks, id);

@@ -130,7 +130,7 @@ describe('tasks', () => {
   });
 
   describe('submit', () => {
-    it('gives a pending task whose picture is in the spool, and tells the dispatcher', async () => {
+    it('gives a pending task whose picture is in the spool, and queues it', async () => {
       const tasks = await open();
       const queued: unknown[] = [];
       tasks.dispatcher.target = { enqueue: (id, suspect) => queued.push([id, suspect]), cancel: () => undefined };
@@ -145,7 +145,7 @@ describe('tasks', () => {
       expect(tasks.counts()).to.deep.equal({ pending: 1, processing: 0, spool_bytes: bytes.length });
     });
 
-    it('refuses outputs beyond the limits, and removes the picture', async () => {
+    it('refuses outputs above the limits, and removes the picture', async () => {
       const tasks = await open({ maxSide: 50 });
       expect(await codeOf(submitPicture(tasks, [{ name: 'resize', operation: 'resize', scale_factor: 10 }]))).to.equal(
         'IMAGE_TOO_LARGE',
@@ -154,7 +154,7 @@ describe('tasks', () => {
       await submitPicture(tasks);
     });
 
-    it('refuses while draining, what had come in too', async () => {
+    it('refuses while draining, also received pictures', async () => {
       const tasks = await open();
       const received = await receivePicture(tasks);
       tasks.drain();
@@ -164,7 +164,7 @@ describe('tasks', () => {
       expect(await files()).to.deep.equal([]);
     });
 
-    it('keeps what was accepted over a new start, in order', async () => {
+    it('keeps accepted tasks over a restart, in order', async () => {
       const tasks = await open();
       const ids: string[] = [];
       for (let index = 0; index < 5; index += 1) ids.push((await submitPicture(tasks)).task_id);
@@ -256,7 +256,7 @@ describe('tasks', () => {
       return tasks.get(task_id);
     }
 
-    it('is the first picture, or the output that was named', async () => {
+    it('is the first picture, or the named output', async () => {
       const tasks = await open();
       const bytes = Buffer.from('a picture');
       const task = await complete(tasks, bytes);
@@ -300,21 +300,21 @@ describe('tasks', () => {
       expect((await tasks.result(part.task_id, 'classify')).kind).to.equal('data');
     });
 
-    it('is not found where only labels were asked for and no name is given', async () => {
+    it('is not found without a name when the task has only labels', async () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks, [CLASSIFY]);
       await tasks.records.complete(await beginJob(tasks, task_id), [LABELS], {});
       expect(await codeOf(tasks.result(task_id))).to.equal('NOT_FOUND');
     });
 
-    it('is told as SPOOL_CORRUPT when its file is gone or cut', async () => {
+    it('fails with SPOOL_CORRUPT when its file is missing or truncated', async () => {
       const tasks = await open();
       const { task_id } = await complete(tasks);
       await truncate(join(folder(), 'spool', `${task_id}.1.resize`), 3);
       expect(await codeOf(tasks.result(task_id))).to.equal('SPOOL_CORRUPT');
     });
 
-    it('expires, and its file goes, while the record stays', async () => {
+    it('expires: its file is removed and the record stays', async () => {
       const clock = new ManualClock();
       const tasks = await open({ keepHours: 1 }, { clock });
       const task = await complete(tasks);
@@ -330,7 +330,7 @@ describe('tasks', () => {
   });
 
   describe('cancel and forget', () => {
-    it('cancel a task that waits or runs, and tell the dispatcher', async () => {
+    it('cancel a task that waits or runs, also in the dispatcher', async () => {
       const tasks = await open({ maxQueued: 2 });
       const canceled: string[] = [];
       tasks.dispatcher.target = { enqueue: () => undefined, cancel: (id) => canceled.push(id) };
@@ -371,7 +371,7 @@ describe('tasks', () => {
       expect(await codeOf(open({ dataDir: join(folder(), 'lock.db', 'x') }))).to.equal('BAD_REQUEST');
     });
 
-    it('gives the folder free when the store will not open', async () => {
+    it('releases the folder when the store cannot be opened', async () => {
       const tasks = await open();
       await tasks.close();
       const database = new DatabaseSync(join(folder(), 'store.db'));

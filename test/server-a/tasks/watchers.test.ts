@@ -86,7 +86,7 @@ describe('watchers', () => {
     expect(getEventListeners(signal, 'abort')).to.deep.equal([]);
   });
 
-  it('keep only the newest changes for one that does not keep up, and always the end', async () => {
+  it('keep only the newest changes for a slow watcher, and always the end', async () => {
     const watchers = new Watchers();
     const watch = watchers.watch(ID, read, new AbortController().signal);
     await watch.next();
