@@ -1,42 +1,42 @@
 import { corrupt } from './formats/image-header.ts';
 import type { RandomAccess } from './random-access.ts';
 
-/** Bytes read at once after a jump: most headers need no more. */
-const LEAST_AHEAD = 4096;
-/** Bytes read at once when one read follows another: a walk over millions of little blocks is then a few hundred reads. */
-const MOST_AHEAD = 65_536;
+/** Bytes read at once after a jump, enough for most headers. */
+const MIN_AHEAD = 4096;
+/** Most bytes read at once in sequence, so that millions of small blocks need only a few hundred reads. */
+const MAX_AHEAD = 65_536;
 
 /**
- * A window on a file. {@link need} moves it to where bytes are wanted; the getters then answer without waiting, so that
- * a walk over little blocks awaits once a window and not once a block. All offsets count from the start of the file.
+ * A window on a file. {@link need} moves it to the wanted bytes; the getters read it synchronously, so that a walk over
+ * small blocks awaits once for each window and not for each block. All offsets count from the start of the file.
  */
 export class ByteReader {
   readonly size: number;
   readonly #source: RandomAccess;
   #view: DataView = new DataView(new ArrayBuffer(0));
   #start = 0;
-  #ahead = LEAST_AHEAD;
+  #ahead = MIN_AHEAD;
 
   constructor(source: RandomAccess) {
     this.#source = source;
     this.size = source.size;
   }
 
-  /** True when the getters may be asked for these bytes. */
+  /** True when the getters can read these bytes. */
   has(offset: number, length: number): boolean {
     return offset >= this.#start && offset + length <= this.#start + this.#view.byteLength;
   }
 
   /**
-   * Makes `length` bytes at `offset` available, `length` being small and never taken unchecked from the file. Throws
-   * IMAGE_CORRUPT, naming `what` was to be read, where they lead beyond `end` (the file's own unless given).
+   * Makes `length` bytes at `offset` available. `length` must be small and checked when it comes from the file. Throws
+   * IMAGE_CORRUPT, with `what` in the message, when the bytes exceed `end` (by default the file's end).
    */
   async need(offset: number, length: number, what: string, end = this.size): Promise<void> {
     const stop = Math.min(end, this.size);
     if (offset + length > stop) throw this.#tooShort(offset, length, what, stop);
     if (this.has(offset, length)) return;
     const follows = offset >= this.#start && offset <= this.#start + this.#view.byteLength;
-    this.#ahead = follows ? Math.min(2 * this.#ahead, MOST_AHEAD) : LEAST_AHEAD;
+    this.#ahead = follows ? Math.min(2 * this.#ahead, MAX_AHEAD) : MIN_AHEAD;
     const wanted = Math.min(Math.max(length, this.#ahead), this.size - offset);
     const bytes = await this.#source.read(offset, wanted);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -64,12 +64,15 @@ export class ByteReader {
     return this.#view.getUint32(offset - this.#start, little);
   }
 
-  /** The unsigned 64-bit number at `offset`, big-endian unless `little`; inexact where no file could be that long. */
+  /**
+   * The unsigned 64-bit number at `offset`, big-endian unless `little`; inexact above 2⁵³, which is longer than any
+   * file.
+   */
   u64(offset: number, little = false): number {
     return Number(this.#view.getBigUint64(offset - this.#start, little));
   }
 
-  /** The bytes as text, one character a byte: for type codes and signatures. */
+  /** The bytes as text, one character for each byte: for type codes and signatures. */
   latin1(offset: number, length: number): string {
     return String.fromCharCode(...this.bytes(offset, length));
   }

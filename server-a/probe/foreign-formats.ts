@@ -1,4 +1,4 @@
-/** Signatures of what people send that is no picture Darkroom reads: a name, the bytes, and where they stand. */
+/** Signatures of common formats that Darkroom does not read: the name, the bytes, and their offset. */
 const SIGNATURES: readonly (readonly [name: string, bytes: string, offset?: number])[] = [
   ['BMP', 'BM'],
   ['PDF', '%PDF-'],
@@ -32,7 +32,7 @@ const HEIC_BRANDS: ReadonlySet<string> = new Set([
   'msf1',
 ]);
 
-/** What the first bytes of a file show it to be, in words for a client: "SVG", "HEIC (brand 'heic')", "text". */
+/** The format of a file by its first bytes, in words for a client: "SVG", "HEIC (brand 'heic')", "text". */
 export function describeForeign(start: Uint8Array): string {
   if (start.length === 0) return 'an empty file';
   const text = latin1(start);
@@ -58,7 +58,7 @@ function describeText(text: string): string | undefined {
   return isText(trimmed) ? 'text' : undefined;
 }
 
-/** True when all bytes are such as UTF-8 text has, and none a control character other than white space. */
+/** True when all bytes occur in UTF-8 text and none is a control character except white space. */
 function isText(text: string): boolean {
   return !/[^\t\n\v\f\r -~\x80-\xbf\xc2-\xf4]/.test(text);
 }

@@ -11,10 +11,10 @@ import { readTiff } from './formats/tiff.ts';
 import { readWebp } from './formats/webp.ts';
 import type { RandomAccess } from './random-access.ts';
 
-/** Bytes from a file's start that {@link sniff} looks at; of a shorter file, all. */
+/** Bytes from a file's start that {@link sniff} needs; of a shorter file, all. */
 export const SNIFF_BYTES = 256;
 
-/** Magic bytes at the very start. WebP and AVIF have theirs inside of a container's header. */
+/** Magic bytes at the start of a file. Those of WebP and AVIF are inside a container's header. */
 const MAGIC: readonly (readonly [format: Format, bytes: string])[] = [
   ['jpeg', '\xff\xd8\xff'],
   ['png', '\x89PNG\r\n\x1a\n'],
@@ -36,8 +36,8 @@ const READERS: Readonly<Record<Format, (reader: ByteReader) => Promise<ImageHead
 };
 
 /**
- * The format of a file by its magic bytes, given its first {@link SNIFF_BYTES}. Throws UNSUPPORTED_IMAGE, saying what
- * was found where that can be told, for all else and for a file too short to tell.
+ * The format of a file by the magic bytes in its first {@link SNIFF_BYTES}. Throws UNSUPPORTED_IMAGE for another
+ * format, which the message names if it is known, and for a file that is too short.
  */
 export function sniff(start: Uint8Array): Format {
   const text = Buffer.from(start.subarray(0, SNIFF_BYTES)).toString('latin1');
@@ -54,10 +54,10 @@ export function sniff(start: Uint8Array): Format {
 }
 
 /**
- * Reads a picture's header without decoding it: its dimensions upright, its frames, and channels and depth as libvips
- * decodes them, so that limits hold before anything is allocated. Of the file it reads what it must: a few blocks of a
- * few kilobytes, but all of a GIF, whose frames can only be counted by walking them. Throws UNSUPPORTED_IMAGE as
- * {@link sniff} does, and IMAGE_CORRUPT for a header that cannot be read. Whether the rest can be decoded, decoding finds.
+ * Reads a picture's header without decoding: its upright dimensions, its frames, and the channels and depth that
+ * libvips decodes to, so that limits are checked before anything is allocated. It reads only a few blocks of a few
+ * kilobytes, but all of a GIF, whose frames must be walked to be counted. Throws UNSUPPORTED_IMAGE like {@link sniff},
+ * and IMAGE_CORRUPT for an invalid header. It does not find damage after the header; decoding does.
  */
 export async function probe(source: RandomAccess): Promise<ImageHeader> {
   const reader = new ByteReader(source);
@@ -70,7 +70,7 @@ function capitalize(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
-/** True when a file type box (ISO/IEC 14496-12, section 4.3) names AVIF as its brand, or beside HEIF's general one. */
+/** True when a file type box (ISO/IEC 14496-12, section 4.3) has the brand AVIF, or HEIF's general brand and AVIF. */
 function isAvif(text: string): boolean {
   const brand = text.slice(8, 12);
   if (brand === 'avif') return true;

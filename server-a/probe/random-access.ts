@@ -1,16 +1,16 @@
 import type { FileHandle } from 'node:fs/promises';
 
-/** Bytes that can be read from anywhere: a file, or a picture in memory. */
+/** Bytes that can be read at any offset: a file, or a picture in memory. */
 export interface RandomAccess {
   /** Length in bytes. */
   readonly size: number;
-  /** The bytes from `offset` on: `length` of them, fewer only where the end comes first. */
+  /** Reads `length` bytes at `offset`; fewer only at the end. */
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
 /**
- * Random access over an open file, as long as it is now. The handle stays the caller's, to close after the last read.
- * Each `read` goes to the system: {@link ByteReader} is what reads ahead.
+ * Random access to an open file with its current size. The caller closes the handle after the last read. Each `read` is
+ * a system call; {@link ByteReader} reads ahead.
  */
 export async function openRandomAccess(handle: FileHandle): Promise<RandomAccess> {
   const { size } = await handle.stat();

@@ -4,16 +4,16 @@ import type { ByteReader } from '../byte-reader.ts';
 import { corrupt, imageHeader, unsupported } from './image-header.ts';
 import { type Box, findBox, openFullBox, readBoxes } from './isobmff.ts';
 
-/** Auxiliary pictures looked at in search of the alpha channel. */
-const MOST_AUXILIARIES = 16;
-/** What an auxC property calls an alpha channel (MIAF, and HEIF for files that reuse its name). */
+/** The most auxiliary pictures that are searched for an alpha channel. */
+const MAX_AUXILIARIES = 16;
+/** The types of an alpha channel in an auxC property (MIAF, and HEIF for files that reuse its type). */
 const ALPHA_TYPES: ReadonlySet<string> = new Set([
   'urn:mpeg:mpegB:cicp:systems:auxiliary:alpha',
   'urn:mpeg:hevc:2015:auxid:1',
 ]);
-const LONGEST_ALPHA_TYPE = 43;
-/** Items of one file, and references between them; libheif's own limit is 1000 items. */
-const MOST_ITEMS = 10_000;
+const MAX_ALPHA_TYPE_BYTES = 43;
+/** The most items of one file, and references between them; libheif's own limit is 1000 items. */
+const MAX_ITEMS = 10_000;
 
 /** The boxes of `meta` that describe items (ISO/IEC 23008-12, section 6 and 9; 14496-12, section 8.11). */
 interface Items {
@@ -21,17 +21,16 @@ interface Items {
   readonly primary: number;
   /** The properties, numbered from 1. */
   readonly properties: Box;
-  /** Which item has which properties. */
+  /** The properties of each item. */
   readonly associations: Box;
   /** References between items; undefined where the file has none. */
   readonly references: Box | undefined;
 }
 
 /**
- * Reads an AVIF's primary item (AVIF 1.1; HEIF, ISO/IEC 23008-12): its size as cropped, rotated and mirrored by its
- * properties, its bit depth, and whether another item is its alpha channel. `orientation` is 1, since libheif turns
- * the picture upright itself and EXIF counts for nothing. Throws IMAGE_CORRUPT when boxes are missing or lead out of
- * the file.
+ * Reads an AVIF's primary item (AVIF 1.1; HEIF, ISO/IEC 23008-12): its size after the crop and rotation of its
+ * properties, its bit depth, and whether another item is its alpha channel. `orientation` is 1, because libheif rotates
+ * the picture by its properties and ignores EXIF. Throws IMAGE_CORRUPT when boxes are missing or exceed the file.
  */
 export async function readAvif(reader: ByteReader): Promise<ImageHeader> {
   const items = await openItems(reader);
@@ -39,7 +38,7 @@ export async function readAvif(reader: ByteReader): Promise<ImageHeader> {
   const size = await readSize(reader, properties);
   const depth = (await readBits(items, properties)) > 8 ? 16 : 8;
   const alpha = await hasAlpha(items);
-  // libheif decodes to RGB, monochrome too.
+  // libheif decodes to RGB, also from monochrome.
   return imageHeader({ format: 'avif', ...size, channels: alpha ? 4 : 3, depth, alpha });
 }
 
@@ -63,7 +62,7 @@ async function requireBox(reader: ByteReader, within: Omit<Box, 'type'>, type: s
   return box;
 }
 
-/** The properties of an item in the order they apply. */
+/** The properties of an item, in the order in which they apply. */
 async function propertiesOf({ reader, properties, associations }: Items, item: number): Promise<Box[]> {
   const wanted = await propertyNumbersOf(reader, associations, item);
   const found = new Map<number, Box>();
@@ -77,14 +76,14 @@ async function propertiesOf({ reader, properties, associations }: Items, item: n
   return wanted.flatMap((one) => found.get(one) ?? []);
 }
 
-/** The numbers of an item's properties: at most 255, as the count is one byte. */
+/** The numbers of an item's properties: at most 255, because the count is one byte. */
 async function propertyNumbersOf(reader: ByteReader, associations: Box, item: number): Promise<number[]> {
   const box = await openFullBox(reader, associations);
   const idBytes = box.version === 0 ? 2 : 4;
   const numberBytes = box.flags & 1 ? 2 : 1;
   await reader.need(box.start, 4, 'the ipma box', box.end);
   const entries = reader.u32(box.start);
-  if (entries > MOST_ITEMS) throw corrupt(`at most ${MOST_ITEMS} items`, 'the ipma box', entries);
+  if (entries > MAX_ITEMS) throw corrupt(`at most ${MAX_ITEMS} items`, 'the ipma box', entries);
   let offset = box.start + 4;
   for (let entry = 0; entry < entries; entry++) {
     const id = await readId(reader, offset, idBytes, box.end);
@@ -100,12 +99,12 @@ async function propertyNumbersOf(reader: ByteReader, associations: Box, item: nu
   return [];
 }
 
-/** A property's number without its top bit, which says whether it is essential. */
+/** A property's number without its top bit, the flag for essential properties. */
 function propertyNumberAt(reader: ByteReader, start: number, bytes: 1 | 2, index: number): number {
   return bytes === 1 ? reader.u8(start + index) & 0x7f : reader.u16(start + 2 * index) & 0x7fff;
 }
 
-/** The size in ispe, then cropped by clap and turned by irot in the order in which they stand. */
+/** The size in ispe, then cropped by clap and rotated by irot, in the file's order. */
 async function readSize(reader: ByteReader, properties: readonly Box[]): Promise<Size> {
   let size: Size | undefined;
   for (const { type, start, end } of properties) {
@@ -127,8 +126,8 @@ async function readSize(reader: ByteReader, properties: readonly Box[]): Promise
 }
 
 /**
- * The clean aperture of a picture. It must leave at least half: what it hides is decoded all the same, so the header
- * would else claim far less memory than decoding takes.
+ * The size after the crop to the clean aperture. The crop must leave at least half of the pixels, because decoding
+ * needs memory for the whole picture, and the limits see only the cropped size.
  */
 function crop(whole: Size, clean: Size): Size {
   const fits = clean.width >= 1 && clean.height >= 1 && clean.width <= whole.width && clean.height <= whole.height;
@@ -145,7 +144,7 @@ function readFraction(reader: ByteReader, offset: number): number {
   return Math.round(reader.u32(offset) / reader.u32(offset + 4));
 }
 
-/** Bits a sample: of the item's own codec configuration, or of the first tile of a grid, or as pixi says; else 8. */
+/** Bits per sample: from the item's codec configuration, else from a grid's first tile, else from pixi, else 8. */
 async function readBits(items: Items, properties: readonly Box[]): Promise<number> {
   const { reader, primary } = items;
   const own = await configuredBits(reader, properties);
@@ -170,7 +169,7 @@ async function configuredBits(reader: ByteReader, properties: readonly Box[]): P
 }
 
 async function hasAlpha(items: Items): Promise<boolean> {
-  const auxiliaries = await referencesOf(items, 'auxl', (_, to) => to === items.primary, MOST_AUXILIARIES);
+  const auxiliaries = await referencesOf(items, 'auxl', (_, to) => to === items.primary, MAX_AUXILIARIES);
   for (const { from } of auxiliaries) {
     const properties = await propertiesOf(items, from);
     const auxC = properties.find((box) => box.type === 'auxC');
@@ -179,9 +178,9 @@ async function hasAlpha(items: Items): Promise<boolean> {
   return false;
 }
 
-/** The text of an auxC box up to its final NUL, as far as an alpha channel's name is long. */
+/** The type in an auxC box up to its NUL, cut at the length of the longest alpha type. */
 async function readAuxiliaryType(reader: ByteReader, { start, end }: Box): Promise<string> {
-  const length = Math.max(0, Math.min(LONGEST_ALPHA_TYPE + 1, end - start - 4));
+  const length = Math.max(0, Math.min(MAX_ALPHA_TYPE_BYTES + 1, end - start - 4));
   await reader.need(start + 4, length, 'the auxC box', end);
   return reader.latin1(start + 4, length).split('\0', 1)[0] ?? '';
 }
@@ -191,22 +190,22 @@ interface Reference {
   readonly to: number;
 }
 
-/** The first `most` references of a type that `matches`. */
+/** At most `limit` references of a type for which `matches` is true. */
 async function referencesOf(
   items: Items,
   type: string,
   matches: (from: number, to: number) => boolean,
-  most: number,
+  limit: number,
 ): Promise<Reference[]> {
   const found: Reference[] = [];
   for await (const { from, to } of readReferences(items, type)) {
     if (matches(from, to)) found.push({ from, to });
-    if (found.length === most) break;
+    if (found.length === limit) break;
   }
   return found;
 }
 
-/** The references of one type. Throws IMAGE_CORRUPT when there are more than items allowed. */
+/** The references of one type. Throws IMAGE_CORRUPT when there are too many. */
 async function* readReferences({ reader, references }: Items, type: string): AsyncGenerator<Reference> {
   if (references === undefined) return;
   const { version, start, end } = await openFullBox(reader, references);
@@ -218,7 +217,7 @@ async function* readReferences({ reader, references }: Items, type: string): Asy
     await reader.need(box.start + idBytes, 2, 'the iref box', box.end);
     const count = reader.u16(box.start + idBytes);
     total += count;
-    if (total > MOST_ITEMS) throw corrupt(`at most ${MOST_ITEMS} references`, 'the iref box', total);
+    if (total > MAX_ITEMS) throw corrupt(`at most ${MAX_ITEMS} references`, 'the iref box', total);
     const first = box.start + idBytes + 2;
     for (let index = 0; index < count; index++) {
       yield { from, to: await readId(reader, first + index * idBytes, idBytes, box.end) };

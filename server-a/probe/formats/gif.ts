@@ -10,30 +10,30 @@ const COMMENT = 0xfe;
 
 const SCREEN_BYTES = 13;
 const DESCRIPTOR_BYTES = 10;
-/** Bytes of the longest block up to its sub-blocks: a descriptor, 256 colours, the LZW code size. */
-const MOST_HEAD_BYTES = DESCRIPTOR_BYTES + 3 * 256 + 1;
+/** The most bytes of a block before its sub-blocks: a descriptor, 256 colours, the LZW code size. */
+const MAX_HEAD_BYTES = DESCRIPTOR_BYTES + 3 * 256 + 1;
 /** The longest LZW code, in bits. */
-const MOST_CODE_BITS = 12;
+const MAX_CODE_BITS = 12;
 
 /**
- * Canvas sizes that libnsgif takes for the author's screen and not the picture's size; like those with a side of 0 or
- * above 2048 they give way to the first frame's (libnsgif, `nsgif_data_scan`).
+ * Canvas sizes that libnsgif takes for the author's screen. It uses the size of the first frame instead, as for a
+ * canvas with a side of 0 or above 2048 (libnsgif, `nsgif_data_scan`).
  */
 const SCREENS: ReadonlySet<string> = new Set(['640×480', '640×512', '800×600', '1024×768', '1280×1024', '1600×1200']);
-const MOST_CANVAS = 2048;
+const MAX_CANVAS = 2048;
 
-/** An image or an extension, up to its sub-blocks. */
+/** The part of an image or an extension before its sub-blocks. */
 interface Block {
-  /** Where its sub-blocks begin. */
+  /** Offset of its sub-blocks. */
   readonly next: number;
   /** Undefined for an extension. */
   readonly frame: Frame | undefined;
-  /** A graphic control extension that makes a colour of the next frame transparent. */
+  /** True for a graphic control extension that makes a colour of the next frame transparent. */
   readonly transparent: boolean;
 }
 
 interface Frame {
-  /** Pixels from the canvas's left and top edge to the frame's right and bottom one. */
+  /** Pixels from the canvas's left and top edges to the frame's right and bottom edges. */
   readonly right: number;
   readonly bottom: number;
   readonly interlaced: boolean;
@@ -47,9 +47,9 @@ interface Animation {
 }
 
 /**
- * Walks a GIF's blocks and counts the frames that are there (GIF89a, appendix B), by libnsgif's rules, since libvips
- * reads GIF with it: the first frame may enlarge the canvas, and a last frame that is cut short counts when a byte of
- * its data has come. Throws IMAGE_CORRUPT when there is no frame.
+ * Walks a GIF's blocks and counts its frames (GIF89a, appendix B) by the rules of libnsgif, which libvips uses: the
+ * first frame may enlarge the canvas, and a truncated last frame counts when one byte of its data exists. Throws
+ * IMAGE_CORRUPT when there is no frame.
  */
 export async function readGif(reader: ByteReader): Promise<ImageHeader> {
   await reader.need(0, SCREEN_BYTES, 'the GIF header');
@@ -63,15 +63,15 @@ export async function readGif(reader: ByteReader): Promise<ImageHeader> {
 }
 
 /**
- * Counts the frames from `start` on; undefined when there is none. Written to await once a window and not once a block,
- * as tens of millions of blocks fit into one upload.
+ * Counts the frames from `start` on; undefined when there is none. Awaits once for each window and not for each block,
+ * because an upload can have tens of millions of blocks.
  */
 async function readAnimation(reader: ByteReader, start: number): Promise<Animation | undefined> {
   let animation: Animation | undefined;
   let transparent = false;
   let offset: number | undefined = start;
   while (offset !== undefined) {
-    if (!reader.has(offset, MOST_HEAD_BYTES)) await load(reader, offset);
+    if (!reader.has(offset, MAX_HEAD_BYTES)) await load(reader, offset);
     const block = readBlock(reader, offset);
     if (block === null) break;
     offset = skipInWindow(reader, block.next) ?? (await skipSubBlocks(reader, block.next));
@@ -110,7 +110,7 @@ async function skipSubBlocks(reader: ByteReader, start: number): Promise<number 
 }
 
 function addFrame(before: Animation | undefined, frame: Frame, transparent: boolean, isCut: boolean): Animation {
-  // What a cut first frame leaves undrawn is transparent.
+  // The missing part of a truncated first frame is transparent.
   if (!before) return { first: frame, frames: 1, alpha: transparent || isCut, interlaced: frame.interlaced };
   const { first, frames, alpha, interlaced } = before;
   return { first, frames: frames + 1, alpha: alpha || transparent, interlaced: interlaced || frame.interlaced };
@@ -119,22 +119,22 @@ function addFrame(before: Animation | undefined, frame: Frame, transparent: bool
 function readCanvas(reader: ByteReader): { width: number; height: number } {
   const width = reader.u16(6, true);
   const height = reader.u16(8, true);
-  const believed = Math.min(width, height) > 0 && Math.max(width, height) <= MOST_CANVAS;
-  return believed && !SCREENS.has(`${width}×${height}`) ? { width, height } : { width: 1, height: 1 };
+  const isPlausible = Math.min(width, height) > 0 && Math.max(width, height) <= MAX_CANVAS;
+  return isPlausible && !SCREENS.has(`${width}×${height}`) ? { width, height } : { width: 1, height: 1 };
 }
 
-/** Bytes of the colour table that a packed field announces; none without its flag. */
+/** Bytes of the colour table in a packed field; 0 without its flag. */
 function colourTableBytes(packed: number): number {
   return packed & 0x80 ? 3 * (2 << (packed & 0x07)) : 0;
 }
 
-/** Makes the next block's head available as far as the file has it: a GIF that ends early is read as far as it goes. */
+/** Makes the next block's head available, or its first part when the file is truncated. */
 async function load(reader: ByteReader, offset: number): Promise<void> {
-  const length = Math.min(MOST_HEAD_BYTES, reader.size - offset);
+  const length = Math.min(MAX_HEAD_BYTES, reader.size - offset);
   if (length > 0) await reader.need(offset, length, 'a GIF block');
 }
 
-/** The block at `offset`; null for the trailer, for what is no block, and where too little of one is there. */
+/** The block at `offset`; null for the trailer, an unknown block, and a truncated one. */
 function readBlock(reader: ByteReader, offset: number): Block | null {
   if (!reader.has(offset, 2)) return null;
   if (reader.u8(offset) === EXTENSION) return readExtension(reader, offset);
@@ -155,6 +155,6 @@ function readDescriptor(reader: ByteReader, offset: number): Block | null {
   const bottom = reader.u16(offset + 3, true) + reader.u16(offset + 7, true);
   const packed = reader.u8(offset + 9);
   const codeBits = offset + DESCRIPTOR_BYTES + colourTableBytes(packed);
-  if (!reader.has(codeBits, 1) || reader.u8(codeBits) >= MOST_CODE_BITS) return null;
+  if (!reader.has(codeBits, 1) || reader.u8(codeBits) >= MAX_CODE_BITS) return null;
   return { next: codeBits + 1, frame: { right, bottom, interlaced: (packed & 0x40) !== 0 }, transparent: false };
 }

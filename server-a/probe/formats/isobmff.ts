@@ -1,13 +1,13 @@
 import type { ByteReader } from '../byte-reader.ts';
 import { corrupt } from './image-header.ts';
 
-/** Boxes side by side. Far above what libheif reads, it keeps a file of nothing but empty boxes from costing seconds. */
-const MOST_BOXES = 10_000;
+/** The most boxes side by side, far above libheif's limit. Without it a file of empty boxes would take seconds. */
+const MAX_BOXES = 10_000;
 
 /** A box of the ISO base media file format (ISO/IEC 14496-12, section 4.2). */
 export interface Box {
   readonly type: string;
-  /** Offset of its content. */
+  /** Offset of the content. */
   readonly start: number;
   readonly end: number;
 }
@@ -19,13 +19,13 @@ export interface FullBox extends Box {
 }
 
 /**
- * The boxes between `start` and `end`, one after another. Throws IMAGE_CORRUPT when one leads out of them, or when there
- * are too many.
+ * The boxes between `start` and `end`, in the file's order. Throws IMAGE_CORRUPT when a box exceeds `end` or there are
+ * too many.
  */
 export async function* readBoxes(reader: ByteReader, start: number, end: number): AsyncGenerator<Box> {
   let offset = start;
   for (let count = 0; offset < end; count++) {
-    if (count === MOST_BOXES) throw corrupt(`at most ${MOST_BOXES} boxes side by side`, 'the file', 'more');
+    if (count === MAX_BOXES) throw corrupt(`at most ${MAX_BOXES} boxes side by side`, 'the file', 'more');
     const box = await readBox(reader, offset, end);
     yield box;
     offset = box.end;
@@ -57,7 +57,7 @@ async function readBox(reader: ByteReader, offset: number, end: number): Promise
     await reader.need(offset, head, `the ${type} box`, end);
     length = reader.u64(offset + 8);
   }
-  // A length of 0 means that the box ends with what holds it.
+  // A length of 0 means that the box ends where its container ends.
   const stop = length === 0 ? end : offset + length;
   if (stop < offset + head || stop > end) {
     throw corrupt(`a length of ${head} to ${end - offset}`, `the ${type} box`, length);

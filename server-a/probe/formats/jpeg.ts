@@ -8,25 +8,25 @@ const START_OF_IMAGE = 0xd8;
 const START_OF_SCAN = 0xda;
 const END_OF_IMAGE = 0xd9;
 const APPLICATION_1 = 0xe1;
-/** Codes in the range of the start-of-frame markers that are something else: DHT, JPG, DAC. */
+/** Codes in the range of start-of-frame markers that have another meaning: DHT, JPG, DAC. */
 const NOT_FRAMES: ReadonlySet<number> = new Set([0xc4, 0xc8, 0xcc]);
 /** Frames coded in one pass over the picture: baseline, extended, differential, arithmetic, both. */
 const SEQUENTIAL: ReadonlySet<number> = new Set([0xc0, 0xc1, 0xc5, 0xc9, 0xcd]);
 
-/** Segments before the frame header: an ICC profile of 16 MiB takes 256. */
-const MOST_SEGMENTS = 65_536;
+/** The most segments before the frame header; an ICC profile of 16 MiB takes 256. */
+const MAX_SEGMENTS = 65_536;
 
 interface Segment {
   readonly code: number;
-  /** Offset of what follows the length. */
+  /** Offset of the content, after the length. */
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * Reads a JPEG's header as far as its frame header (ITU-T T.81, annex B), and the first EXIF block before it; of a
- * sequential picture in colour also its first scan header. Throws IMAGE_CORRUPT when there is no frame header, or it
- * leaves the height to a later DNL segment.
+ * Reads a JPEG's frame header (ITU-T T.81, annex B) and the first EXIF block before it; for a sequential colour picture
+ * also the first scan header. Throws IMAGE_CORRUPT without a frame header, and when the height comes in a later DNL
+ * segment.
  */
 export async function readJpeg(reader: ByteReader): Promise<ImageHeader> {
   let orientation: number | undefined;
@@ -50,7 +50,7 @@ export async function readJpeg(reader: ByteReader): Promise<ImageHeader> {
 
 async function* segments(reader: ByteReader): AsyncGenerator<Segment> {
   let offset = 2;
-  for (let count = 0; count < MOST_SEGMENTS; count++) {
+  for (let count = 0; count < MAX_SEGMENTS; count++) {
     offset = await findMarker(reader, offset);
     const code = reader.u8(offset);
     if (code === END_OF_IMAGE) return;
@@ -66,7 +66,7 @@ async function* segments(reader: ByteReader): AsyncGenerator<Segment> {
     if (code === START_OF_SCAN) return;
     offset += 1 + length;
   }
-  throw corrupt(`at most ${MOST_SEGMENTS} segments before the frame header`, 'the JPEG', 'more');
+  throw corrupt(`at most ${MAX_SEGMENTS} segments before the frame header`, 'the JPEG', 'more');
 }
 
 /** The offset of the next marker's code, past its 0xFF and any fill bytes (0xFF as well) before it. */
@@ -93,15 +93,15 @@ async function readFrame(reader: ByteReader, { code, start, end }: Segment, orie
 }
 
 /**
- * True when a scan has not all components of the picture, so that others follow: libjpeg then holds the coefficients of
- * the whole picture, as for a progressive one (its jdinput.c, `initial_setup`).
+ * True when a scan does not have all components, so that more scans follow: libjpeg then keeps the coefficients of the
+ * whole picture in memory, as for a progressive one (its jdinput.c, `initial_setup`).
  */
 async function isOneOfSeveralScans(reader: ByteReader, { start, end }: Segment, { channels }: ImageHeader) {
   await reader.need(start, 1, 'the JPEG scan header', end);
   return reader.u8(start) < channels;
 }
 
-/** The orientation in an EXIF segment; undefined when APP1 carries something else, such as XMP. */
+/** The orientation in an EXIF segment; undefined when APP1 has other content, such as XMP. */
 async function readOrientation(reader: ByteReader, { start, end }: Segment): Promise<number | undefined> {
   if (!(await hasExifPrefix(reader, start, end))) return undefined;
   return readExifOrientation(reader, start + EXIF_PREFIX.length, end);

@@ -5,8 +5,8 @@ import { corrupt, imageHeader } from './image-header.ts';
 
 const SIGNATURE_BYTES = 8;
 const CHECKSUM_BYTES = 4;
-/** Chunks before the picture data. */
-const MOST_CHUNKS = 65_536;
+/** The most chunks before the picture data. */
+const MAX_CHUNKS = 65_536;
 
 /** Channels without alpha, and the depths allowed, by colour type (PNG third edition, table 8). */
 const COLOUR_TYPES: ReadonlyMap<number, { channels: number; alpha: boolean; depths: readonly number[] }> = new Map([
@@ -18,9 +18,9 @@ const COLOUR_TYPES: ReadonlyMap<number, { channels: number; alpha: boolean; dept
 ]);
 
 /**
- * Reads a PNG's chunks as far as its picture data (PNG third edition, section 5). A palette counts as the RGB it is
- * decoded to, a tRNS chunk as an alpha channel. Of an animated PNG only the default picture counts, as for libvips.
- * Throws IMAGE_CORRUPT when IHDR is not first or not valid, or no picture data follows.
+ * Reads a PNG's chunks before its picture data (PNG third edition, section 5). A palette counts as RGB, to which it is
+ * decoded, and a tRNS chunk as an alpha channel. Of an animated PNG libvips decodes only the default picture, so only
+ * that counts. Throws IMAGE_CORRUPT when IHDR is not first or is invalid, or no picture data follows.
  */
 export async function readPng(reader: ByteReader): Promise<ImageHeader> {
   const { colourType, ...header } = await readImageHeader(reader);
@@ -40,7 +40,7 @@ export async function readPng(reader: ByteReader): Promise<ImageHeader> {
   throw corrupt('an IDAT chunk', 'the PNG', 'none');
 }
 
-/** True for a tRNS chunk of the right length for its colour type; libpng overlooks any other. */
+/** True for a tRNS chunk of the right length for its colour type; libpng ignores others. */
 function isTransparency(colourType: number, length: number, colours: number): boolean {
   if (colourType === 3) return length >= 1 && length <= colours;
   return (colourType === 0 && length === 2) || (colourType === 2 && length === 6);
@@ -48,14 +48,14 @@ function isTransparency(colourType: number, length: number, colours: number): bo
 
 async function* chunks(reader: ByteReader): AsyncGenerator<{ type: string; start: number; end: number }> {
   let offset = SIGNATURE_BYTES;
-  for (let count = 0; count < MOST_CHUNKS; count++) {
+  for (let count = 0; count < MAX_CHUNKS; count++) {
     await reader.need(offset, 8, 'a PNG chunk');
     const start = offset + 8;
     const end = start + reader.u32(offset);
     yield { type: reader.latin1(offset + 4, 4), start, end };
     offset = end + CHECKSUM_BYTES;
   }
-  throw corrupt(`at most ${MOST_CHUNKS} chunks before the picture data`, 'the PNG', 'more');
+  throw corrupt(`at most ${MAX_CHUNKS} chunks before the picture data`, 'the PNG', 'more');
 }
 
 async function readImageHeader(reader: ByteReader) {

@@ -1,29 +1,29 @@
 import type { ByteReader } from '../byte-reader.ts';
 import { corrupt } from './image-header.ts';
 
-/** Bytes of one value by TIFF field type (TIFF 6.0, section 2; BigTIFF adds 16 to 18); only whole numbers are read. */
+/** Bytes of one value by TIFF field type (TIFF 6.0, section 2; BigTIFF adds 16 to 18), for whole numbers only. */
 const VALUE_BYTES: ReadonlyMap<number, 1 | 2 | 4 | 8> = new Map([
   [1, 1],
   [3, 2],
   [4, 4],
   [16, 8],
 ]);
-/** Entries of one directory, as libtiff allows. */
-const MOST_ENTRIES = 65_535;
+/** The most entries of one directory, libtiff's limit. */
+const MAX_ENTRIES = 65_535;
 
 /** One field of a TIFF directory. */
 export interface TiffField {
   readonly tag: number;
   readonly type: number;
   readonly count: number;
-  /** Where its values lie, counted from the start of the file. */
+  /** Offset of its values from the start of the file. */
   readonly offset: number;
 }
 
-/** Where a TIFF structure lies in the file, and how its numbers are written. */
+/** The place of a TIFF structure in the file, and its byte order. */
 export interface TiffStructure {
   readonly reader: ByteReader;
-  /** Offset of the TIFF header, which all offsets inside count from. */
+  /** Offset of the TIFF header, to which all offsets in the structure are relative. */
   readonly base: number;
   readonly end: number;
   readonly little: boolean;
@@ -43,8 +43,8 @@ export async function openTiff(reader: ByteReader, base: number, end: number): P
 }
 
 /**
- * The fields of the first directory, in the file's order; no other directory is followed, so none can lead in a circle.
- * Throws IMAGE_CORRUPT when it leads out of the structure.
+ * The fields of the first directory, in the file's order. Other directories are not read, so there can be no loop.
+ * Throws IMAGE_CORRUPT when the directory exceeds the structure.
  */
 export async function* firstDirectory(tiff: TiffStructure): AsyncGenerator<TiffField> {
   const { reader, base, end, little, big } = tiff;
@@ -54,7 +54,7 @@ export async function* firstDirectory(tiff: TiffStructure): AsyncGenerator<TiffF
   const countBytes = big ? 8 : 2;
   await reader.need(start, countBytes, what, end);
   const count = big ? reader.u64(start, little) : reader.u16(start, little);
-  if (count > MOST_ENTRIES) throw corrupt(`at most ${MOST_ENTRIES} entries`, what, count);
+  if (count > MAX_ENTRIES) throw corrupt(`at most ${MAX_ENTRIES} entries`, what, count);
   const entryBytes = big ? 20 : 12;
   for (let index = 0; index < count; index++) {
     const entry = start + countBytes + index * entryBytes;
@@ -63,7 +63,7 @@ export async function* firstDirectory(tiff: TiffStructure): AsyncGenerator<TiffF
   }
 }
 
-/** The first whole number of a field; undefined when its type holds none, or it holds no value at all. */
+/** The first whole number of a field; undefined when the field has another type or no value. */
 export async function readNumber(tiff: TiffStructure, field: TiffField): Promise<number | undefined> {
   const bytes = VALUE_BYTES.get(field.type);
   if (bytes === undefined || field.count === 0) return undefined;

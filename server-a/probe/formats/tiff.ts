@@ -4,7 +4,7 @@ import { validOrientation } from './exif.ts';
 import { corrupt, imageHeader, unsupported } from './image-header.ts';
 import { firstDirectory, openTiff, readNumber, type TiffField, type TiffStructure } from './tiff-directory.ts';
 
-/** Tags of the fields that matter here (TIFF 6.0, appendix A). */
+/** Tags of the fields that are read (TIFF 6.0, appendix A). */
 const TAGS = {
   width: 256,
   height: 257,
@@ -33,31 +33,31 @@ const LOG_LUV = 32_845;
 
 const JPEG_COMPRESSION = 7;
 const CMYK_INKS = 1;
-/** PlanarConfiguration: each channel for itself. */
+/** PlanarConfiguration: each channel in a plane of its own. */
 const SEPARATE_PLANES = 2;
 /** SampleFormat: unsigned, signed, floating point, unspecified. */
 const FLOATING_POINT = 3;
-const MOST_SAMPLE_FORMAT = 4;
-const MOST_CHANNELS = 5;
+const MAX_SAMPLE_FORMAT = 4;
+const MAX_CHANNELS = 5;
 
-/** The values that decide how libtiff and libvips decode the picture. */
+/** The values that determine how libtiff and libvips decode the picture. */
 interface Layout {
   readonly bits: number;
   readonly samples: number;
   readonly photometric: number;
   readonly isFloat: boolean;
-  /** A palette whose every colour is a grey. */
+  /** True for a palette that has only greys. */
   readonly isGreyPalette: boolean;
-  /** Chrominance stored at a lower resolution, and not by JPEG. */
+  /** True for chrominance at a lower resolution without JPEG compression. */
   readonly isSubsampled: boolean;
 }
 
 type Decoded = Pick<ImageHeader, 'channels' | 'depth' | 'alpha'>;
 
 /**
- * Reads the first directory of a TIFF or BigTIFF (TIFF 6.0, section 2), which is the one page that sharp reads. Throws
- * IMAGE_CORRUPT when it leads out of the file or lacks a field it must have, UNSUPPORTED_IMAGE when libvips has no
- * decoder for such samples.
+ * Reads the first directory of a TIFF or BigTIFF (TIFF 6.0, section 2), the only page that sharp reads. Throws
+ * IMAGE_CORRUPT when the directory exceeds the file or lacks a required field, and UNSUPPORTED_IMAGE when libvips
+ * cannot decode the samples.
  */
 export async function readTiff(reader: ByteReader): Promise<ImageHeader> {
   const tiff = await openTiff(reader, 0, reader.size);
@@ -69,7 +69,7 @@ export async function readTiff(reader: ByteReader): Promise<ImageHeader> {
   const height = await required(tiff, fields, TAGS.height);
   const decoded = describeSamples(await readLayout(tiff, fields));
   const orientation = validOrientation(await optional(tiff, fields, TAGS.orientation, 1));
-  // libvips reads such a picture by strips, not by rows, and one strip may hold all of a plane.
+  // libvips reads such a picture by strips, not by rows, and one strip may be a whole plane.
   const progressive = (await optional(tiff, fields, TAGS.planes, 1)) === SEPARATE_PLANES;
   return imageHeader({ format: 'tiff', width, height, ...decoded, progressive, orientation });
 }
@@ -79,7 +79,7 @@ async function readLayout(tiff: TiffStructure, fields: ReadonlyMap<number, TiffF
   const bits = await optional(tiff, fields, TAGS.bits, 1);
   const samples = await optional(tiff, fields, TAGS.samples, 1);
   const format = await optional(tiff, fields, TAGS.sampleFormat, 1);
-  if (format > MOST_SAMPLE_FORMAT) throw unsupported('whole or floating-point samples', 'the TIFF', format);
+  if (format > MAX_SAMPLE_FORMAT) throw unsupported('whole or floating-point samples', 'the TIFF', format);
   const inks = await optional(tiff, fields, TAGS.inkSet, CMYK_INKS);
   if (photometric === SEPARATED && inks !== CMYK_INKS) throw unsupported('CMYK', "the TIFF's inks", inks);
   const compression = await optional(tiff, fields, TAGS.compression, 1);
@@ -93,23 +93,23 @@ async function readLayout(tiff: TiffStructure, fields: ReadonlyMap<number, TiffF
   };
 }
 
-/** What libvips makes of the samples (its tiff2vips.c). */
+/** The samples after decoding by libvips (its tiff2vips.c). */
 function describeSamples(layout: Layout): Decoded {
   const { samples } = layout;
   const channels = countChannels(layout);
-  if (samples < 1 || channels > MOST_CHANNELS) {
-    throw unsupported(`1 to ${MOST_CHANNELS} channels`, 'the TIFF', channels);
+  if (samples < 1 || channels > MAX_CHANNELS) {
+    throw unsupported(`1 to ${MAX_CHANNELS} channels`, 'the TIFF', channels);
   }
   return { channels, depth: depthOf(layout), alpha: channels > countColours(layout) };
 }
 
 function countChannels({ photometric, samples, isGreyPalette, isSubsampled }: Layout): number {
   if (photometric === PALETTE && !isGreyPalette) return samples + 2;
-  // Subsampled chrominance goes through libtiff's own conversion, which always gives RGBA.
+  // libtiff converts subsampled chrominance itself, always to RGBA.
   return photometric === YCBCR && isSubsampled ? 4 : samples;
 }
 
-/** Channels that are no alpha. */
+/** Channels without alpha. */
 function countColours({ photometric, samples, isGreyPalette }: Layout): number {
   if (photometric === WHITE_IS_ZERO || photometric === BLACK_IS_ZERO) return 1;
   if (photometric === PALETTE) return isGreyPalette ? 1 : 3;
@@ -121,7 +121,7 @@ function countColours({ photometric, samples, isGreyPalette }: Layout): number {
 
 function depthOf({ bits, samples, photometric, isFloat }: Layout): 8 | 16 | 32 {
   if (photometric === LOG_LUV) return 32;
-  // libvips packs Lab of three bytes in a way that its own loader then refuses.
+  // libvips packs three-byte Lab in a form that its own loader refuses.
   if (photometric === CIELAB && bits === 8 && samples > 3) return 16;
   const isPlainGrey = (photometric === WHITE_IS_ZERO || photometric === BLACK_IS_ZERO) && samples === 1;
   if ((isPlainGrey || photometric === PALETTE) && [1, 2, 4].includes(bits)) return 8;
@@ -131,7 +131,7 @@ function depthOf({ bits, samples, photometric, isFloat }: Layout): 8 | 16 | 32 {
   throw unsupported('8, 16 or 32 bits a sample', 'the TIFF', `${bits}`);
 }
 
-/** True when red, green and blue are the same throughout. Palettes of more than 8 bits are taken for coloured. */
+/** True when red, green and blue are equal in every entry. A palette above 8 bits counts as coloured. */
 async function isGreyPalette(tiff: TiffStructure, fields: ReadonlyMap<number, TiffField>, bits: number) {
   const map = fields.get(TAGS.colourMap);
   if (map === undefined) throw corrupt('a ColorMap', 'the TIFF with a palette', 'none');
@@ -146,7 +146,7 @@ async function isGreyPalette(tiff: TiffStructure, fields: ReadonlyMap<number, Ti
   return true;
 }
 
-/** True unless chrominance has the picture's own resolution; 2 × 2 where nothing is said (TIFF 6.0, section 21). */
+/** True when chrominance has a lower resolution than the picture; 2 × 2 is the default (TIFF 6.0, section 21). */
 async function isSubsampled(tiff: TiffStructure, field: TiffField | undefined): Promise<boolean> {
   if (field === undefined) return true;
   await tiff.reader.need(field.offset, 4, 'YCbCrSubSampling', tiff.end);
@@ -164,8 +164,8 @@ async function optional(
   tiff: TiffStructure,
   fields: ReadonlyMap<number, TiffField>,
   tag: number,
-  preset: number,
+  fallback: number,
 ): Promise<number> {
   const field = fields.get(tag);
-  return (field && (await readNumber(tiff, field))) ?? preset;
+  return (field && (await readNumber(tiff, field))) ?? fallback;
 }

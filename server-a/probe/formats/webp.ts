@@ -10,7 +10,7 @@ const ANIMATION_FLAG = 0x02;
 const EXIF_FLAG = 0x08;
 const ALPHA_FLAG = 0x10;
 
-/** Chunk types as numbers, since an animation can have millions of chunks. */
+/** Chunk types as numbers, for speed: an animation can have millions of chunks. */
 const ANMF = fourCharacters('ANMF');
 const EXIF = fourCharacters('EXIF');
 const LOSSLESS = fourCharacters('VP8L');
@@ -22,9 +22,10 @@ interface Chunk {
 }
 
 /**
- * Reads a WebP's header (RFC 9649) in all three layouts, simple lossy, simple lossless and extended; the last is walked
- * to its end for its frames and its EXIF block. A lossless one counts as progressive: however small it is to become, its
- * decoder holds all of it. Throws IMAGE_CORRUPT when the dimensions cannot be read, or an animation has no frames.
+ * Reads a WebP's header (RFC 9649) in its three layouts: simple lossy, simple lossless and extended. An extended file
+ * is walked to its end for its frames and its EXIF block. A lossless picture counts as progressive, because its decoder
+ * always keeps the whole picture in memory. Throws IMAGE_CORRUPT when the dimensions are invalid or an animation has no
+ * frames.
  */
 export async function readWebp(reader: ByteReader): Promise<ImageHeader> {
   await reader.need(RIFF_HEADER_BYTES, CHUNK_HEADER_BYTES, "the WebP's first chunk");
@@ -35,7 +36,7 @@ export async function readWebp(reader: ByteReader): Promise<ImageHeader> {
   throw corrupt("'VP8 ', 'VP8L' or 'VP8X'", "the WebP's first chunk", first.type);
 }
 
-/** RFC 6386, section 9.1: three bytes of frame tag, a start code, two sides of 14 bits and their scale. */
+/** RFC 6386, section 9.1: a frame tag of three bytes, a start code, two sides of 14 bits with their scale. */
 async function readLossy(reader: ByteReader, { start, end }: Chunk): Promise<ImageHeader> {
   await reader.need(start, 10, 'the VP8 frame header', end);
   const isKeyFrame = (reader.u8(start) & 1) === 0;
@@ -47,7 +48,7 @@ async function readLossy(reader: ByteReader, { start, end }: Chunk): Promise<Ima
   return imageHeader({ format: 'webp', width, height, channels: 3 });
 }
 
-/** RFC 9649, section 3.4: a signature byte, two sides less one of 14 bits each, the alpha bit. */
+/** RFC 9649, section 3.4: a signature byte, two sides minus one of 14 bits each, the alpha bit. */
 async function readLossless(reader: ByteReader, { start, end }: Chunk): Promise<ImageHeader> {
   await reader.need(start, 5, 'the VP8L header', end);
   if (reader.u8(start) !== 0x2f) throw corrupt(`${0x2f}`, 'the VP8L signature', reader.u8(start));
@@ -79,9 +80,9 @@ interface Chunks {
   readonly lossless: boolean;
 }
 
-/** Counts the frames after `start`, finds the first EXIF block, and tells whether a still picture is lossless. */
+/** Counts the frames after `start`, finds the first EXIF block, and finds out whether a still picture is lossless. */
 async function readChunks(reader: ByteReader, start: number): Promise<Chunks> {
-  // The RIFF header's length counts neither itself nor the type before it.
+  // The RIFF length excludes itself and the type before it, eight bytes.
   await reader.need(4, 4, 'the RIFF header');
   const stop = Math.min(reader.size, 8 + reader.u32(4, true));
   let frames = 0;
