@@ -47,8 +47,8 @@ interface ProtocolContext {
 
 /**
  * Opens the data folder, the lanes and the protocols, in that order. A protocol with port 0 is off, except HTTP. Throws
- * BAD_REQUEST when a preset is invalid or another process has the folder, and the system's error, with code and port, when
- * a port is taken; closes what it opened then.
+ * BAD_REQUEST when a preset is invalid or another process has the folder, and the system's error, with code and port,
+ * when a port is taken; closes what it opened then.
  */
 export async function startServerA(settings: ServerASettings, options: ServerAOptions): Promise<ServerA> {
   const { backend, token, log } = options;

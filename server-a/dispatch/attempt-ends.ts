@@ -49,8 +49,8 @@ export class AttemptEnds {
   }
 
   /**
-   * Settles the attempts in doubt when an instance answers. If the attempt ran on this instance, only its lane was lost;
-   * if it ran on another instance, that one crashed. Rejects like {@link settle}.
+   * Settles the attempts in doubt when an instance answers. If the attempt ran on this instance, only its lane was
+   * lost; if it ran on another instance, that one crashed. Rejects like {@link settle}.
    */
   async settleDoubts(instance: string): Promise<void> {
     const doubts = [...this.#doubts.values()];

@@ -24,8 +24,8 @@ interface UnwrittenJob {
 }
 
 /**
- * Pauses dispatch when Server A itself fails, for example on a full disk. Exponential back-off: each pause is twice as long
- * until a task completes. Keeps jobs whose outcome could not be written, and releases them after the pause.
+ * Pauses dispatch when Server A itself fails, for example on a full disk. Exponential back-off: each pause is twice as
+ * long until a task completes. Keeps jobs whose outcome could not be written, and releases them after the pause.
  */
 export class BackOff {
   readonly #options: BackOffOptions;
@@ -59,7 +59,10 @@ export class BackOff {
     this.#pauseMs = FIRST_PAUSE_MS;
   }
 
-  /** Writes a job's outcome by `write`. Rejects if `write` rejects; the job is then released in `mode` after the next pause. */
+  /**
+   * Writes a job's outcome by `write`. Rejects if `write` rejects; the job is then released in `mode` after the next
+   * pause.
+   */
   async record(job: Job, mode: Mode, write: () => Promise<void>): Promise<void> {
     try {
       await write();

@@ -39,9 +39,13 @@ export interface Dispatch {
  * these find that the attempt is no longer current.
  */
 export interface OutputFile {
-  /** Appends a chunk; resolves when the next may be written (backpressure). Rejects with STORAGE_FULL on a full disk. */
+  /**
+   * Appends a chunk; resolves when the next may be written (backpressure). Rejects with STORAGE_FULL on a full disk.
+   */
   write(chunk: Uint8Array): Promise<void>;
-  /** Runs fsync and rename; resolves with the picture's SHA-256 in hexadecimal. No rename after the attempt has ended. */
+  /**
+   * Runs fsync and rename; resolves with the picture's SHA-256 in hexadecimal. No rename after the attempt has ended.
+   */
   commit(): Promise<string>;
   /** Removes the file. Safe after any failure. */
   discard(): Promise<void>;

@@ -39,8 +39,8 @@ export interface BackendStatus {
 }
 
 /**
- * Runs waiting tasks on lanes. {@link Schedule} decides which task may run, {@link AttemptEnds} what an attempt's outcome
- * means for its task, and {@link BackOff} when dispatch pauses because Server A itself failed.
+ * Runs waiting tasks on lanes. {@link Schedule} decides which task may run, {@link AttemptEnds} what an attempt's
+ * outcome means for its task, and {@link BackOff} when dispatch pauses because Server A itself failed.
  */
 export class Dispatcher implements Dispatch {
   readonly #options: DispatcherOptions;

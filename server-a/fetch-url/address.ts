@@ -21,8 +21,8 @@ const SPECIAL_IPV4 = [
 ];
 
 /**
- * The only IPv6 addresses of public hosts (RFC 4291 section 2.4, IANA). Not among them: loopback, unspecified, IPv4-mapped
- * and -compatible, NAT64 (64:ff9b::/96, 64:ff9b:1::/48), ULA, link- and site-local, multicast.
+ * The only IPv6 addresses of public hosts (RFC 4291 section 2.4, IANA). Not among them: loopback, unspecified,
+ * IPv4-mapped and -compatible, NAT64 (64:ff9b::/96, 64:ff9b:1::/48), ULA, link- and site-local, multicast.
  */
 const GLOBAL_UNICAST_IPV6 = ['2000::/3'];
 

@@ -73,8 +73,8 @@ class Visit {
   readonly #deadline: PausableTimer;
   readonly #agent: Agent;
   /**
-   * The high-water mark of the body: above its greatest size, so that undici never pauses a connection. undici 7 fails an
-   * assertion, which ends the process, when a paused connection closes (client-h1.js, Parser.finish).
+   * The high-water mark of the body: above its greatest size, so that undici never pauses a connection. undici 7 fails
+   * an assertion, which ends the process, when a paused connection closes (client-h1.js, Parser.finish).
    */
   readonly #highWaterMark: number;
 
@@ -130,7 +130,9 @@ class Visit {
   }
 }
 
-/** Gives the declared length of a response, or null. Throws SOURCE_ERROR when it is not a plain 200, PAYLOAD_TOO_LARGE. */
+/**
+ * Gives the declared length of a response, or null. Throws SOURCE_ERROR when it is not a plain 200, PAYLOAD_TOO_LARGE.
+ */
 function checkResponse({ statusCode, headers }: Dispatcher.ResponseData, maxBytes: number): number | null {
   if (statusCode !== 200) throw unexpected('status 200', `${statusCode}`);
   const encoding = `${headers['content-encoding'] ?? 'identity'}`;

@@ -1,7 +1,9 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { DarkroomError } from '../../shared/errors.ts';
 
-/** Passes a picture's bytes on and counts them. Fails with PAYLOAD_TOO_LARGE above the limit, SOURCE_ERROR for no bytes. */
+/**
+ * Passes a picture's bytes on and counts them. Fails with PAYLOAD_TOO_LARGE above the limit, SOURCE_ERROR for no bytes.
+ */
 export class FetchedBody extends Transform {
   readonly #maxBytes: number;
   #bytes = 0;

@@ -6,8 +6,8 @@ import { EventEmitter, once } from 'node:events';
 export type Resolve = (hostname: string) => Promise<LookupAddress[]>;
 
 /**
- * A lookup (getaddrinfo(3)) blocks one of libuv's four threads, which this process also needs for all its files, as long
- * as a name server is silent. A lookup cannot be aborted.
+ * A lookup (getaddrinfo(3)) blocks one of libuv's four threads, which this process also needs for all its files, as
+ * long as a name server is silent. A lookup cannot be aborted.
  */
 const MAX_LOOKUPS = 2;
 
@@ -21,8 +21,8 @@ const lookups = new EventEmitter().setMaxListeners(0);
 export const resolve: Resolve = (hostname) => lookup(hostname, { all: true });
 
 /**
- * Looks a name up; the whole process runs two lookups at once, and calls for the same name share one. `started` is called
- * when the lookup starts or a running one is joined. Rejects with the signal's reason before that.
+ * Looks a name up; the whole process runs two lookups at once, and calls for the same name share one. `started` is
+ * called when the lookup starts or a running one is joined. Rejects with the signal's reason before that.
  */
 export async function resolveInTurn(
   hostname: string,

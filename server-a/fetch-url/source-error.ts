@@ -10,7 +10,10 @@ const WORDS: readonly (readonly [code: RegExp, words: string])[] = [
   [/^(HPE_|UND_ERR_(HEADERS_OVERFLOW|RESPONSE))/, 'no well-formed HTTP'],
 ];
 
-/** The error for a failed fetch: a DarkroomError itself, the signal's reason, or SOURCE_ERROR with the cause for the log. */
+/**
+ * The error for a failed fetch: a DarkroomError itself, the signal's reason, or SOURCE_ERROR with the cause for the
+ * log.
+ */
 export function sourceError(cause: unknown, signal: AbortSignal): Error {
   if (cause instanceof DarkroomError) return cause;
   if (signal.aborted) return signal.reason;

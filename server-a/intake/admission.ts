@@ -1,8 +1,8 @@
 import { DarkroomError, shuttingDown } from '../../shared/errors.ts';
 
 /**
- * Bytes of disk that uploads must leave free, so that accepted tasks can still end: room for the write-ahead log (SQLite
- * checkpoints it at 4 MiB) and for the outputs of running jobs, a few MiB each.
+ * Bytes of disk that uploads must leave free, so that accepted tasks can still end: room for the write-ahead log
+ * (SQLite checkpoints it at 4 MiB) and for the outputs of running jobs, a few MiB each.
  */
 const RESERVE_BYTES = 64 * 1024 * 1024;
 
@@ -38,8 +38,8 @@ export class Admission {
   readonly #onFreed: () => void;
 
   /**
-   * `queued` and `listed` are the tasks that have not ended, with and without their picture. `onFreed` is called each time
-   * a place in the queue becomes free.
+   * `queued` and `listed` are the tasks that have not ended, with and without their picture. `onFreed` is called each
+   * time a place in the queue becomes free.
    */
   constructor(
     limits: AdmissionLimits,
@@ -79,8 +79,8 @@ export class Admission {
   }
 
   /**
-   * Takes a place in the queue, and room on disk for the declared bytes, or for the largest upload when `bytes` is null.
-   * Throws like {@link check}.
+   * Takes a place in the queue, and room on disk for the declared bytes, or for the largest upload when `bytes` is
+   * null. Throws like {@link check}.
    */
   reserve(bytes: number | null): Reservation {
     this.check(bytes);
@@ -157,8 +157,8 @@ export class Reservation {
   }
 
   /**
-   * Subtracts received bytes from the promise, because the spool counts them now. Throws STORAGE_FULL when they exceed the
-   * promise and have no room.
+   * Subtracts received bytes from the promise, because the spool counts them now. Throws STORAGE_FULL when they exceed
+   * the promise and have no room.
    */
   consume(bytes: number): void {
     const beyond = Math.max(0, bytes - this.#remaining);

@@ -43,10 +43,10 @@ const ignoreError = () => undefined;
 
 /**
  * Receives a picture, from its first byte to a file in the spool, with a place that was reserved for it. Throws
- * PAYLOAD_TOO_LARGE when the count of bytes passes the limit, UNSUPPORTED_IMAGE when the first bytes show another format,
- * BAD_REQUEST for an empty body, IMAGE_CORRUPT, IMAGE_TOO_LARGE, STORAGE_FULL, and the errors of the source and the
- * signal. A failure releases the place and removes the file. A refusal leaves the source paused, for its owner to drain
- * or destroy; an abort destroys it.
+ * PAYLOAD_TOO_LARGE when the count of bytes passes the limit, UNSUPPORTED_IMAGE when the first bytes show another
+ * format, BAD_REQUEST for an empty body, IMAGE_CORRUPT, IMAGE_TOO_LARGE, STORAGE_FULL, and the errors of the source and
+ * the signal. A failure releases the place and removes the file. A refusal leaves the source paused, for its owner to
+ * drain or destroy; an abort destroys it.
  */
 export async function receivePicture(
   source: Readable,

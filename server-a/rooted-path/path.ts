@@ -21,8 +21,8 @@ export interface OpenedFile {
 
 /**
  * Opens a regular file below `root` for reading. `path` is absolute or relative to the root; all links are resolved and
- * must stay below the root. Null when there is no such file. Throws PATH_NOT_ALLOWED for anything but a regular file, and
- * for every path outside the root, whether it exists or not.
+ * must stay below the root. Null when there is no such file. Throws PATH_NOT_ALLOWED for anything but a regular file,
+ * and for every path outside the root, whether it exists or not.
  */
 export async function openBelow(root: string | undefined, path: string): Promise<OpenedFile | null> {
   const walk = await RootedWalk.start(root, path);
@@ -41,10 +41,10 @@ export async function openBelow(root: string | undefined, path: string): Promise
 }
 
 /**
- * Writes the file `path` below `root` atomically and durably, with mode 0644: `write` fills a temporary file in the same
- * folder, which is then renamed. A link at `path` is replaced, not followed. Gives the requested path, made absolute.
- * Throws PATH_NOT_ALLOWED when the folder is not below the root or is not writable, and the errors of `write`; no file is
- * left then.
+ * Writes the file `path` below `root` atomically and durably, with mode 0644: `write` fills a temporary file in the
+ * same folder, which is then renamed. A link at `path` is replaced, not followed. Gives the requested path, made
+ * absolute. Throws PATH_NOT_ALLOWED when the folder is not below the root or is not writable, and the errors of
+ * `write`; no file is left then.
  */
 export async function writeBelow(
   root: string | undefined,

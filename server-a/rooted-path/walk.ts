@@ -20,9 +20,9 @@ export interface Place {
 }
 
 /**
- * Resolves a path name by name and opens each from the folder before it. The walk never leaves the root, even when folders
- * or links change meanwhile, so it cannot read or reveal anything outside. It needs /proc/self/fd (proc(5)); without it,
- * as on systems other than Linux, every path is refused.
+ * Resolves a path name by name and opens each from the folder before it. The walk never leaves the root, even when
+ * folders or links change meanwhile, so it cannot read or reveal anything outside. It needs /proc/self/fd (proc(5));
+ * without it, as on systems other than Linux, every path is refused.
  */
 export class RootedWalk {
   readonly #path: string;
@@ -39,8 +39,8 @@ export class RootedWalk {
   }
 
   /**
-   * Makes a walk to `path` that starts at the root. Throws PATH_NOT_ALLOWED when the root is undefined or not a folder, and
-   * for a path that contains `..`; targets of links may contain it.
+   * Makes a walk to `path` that starts at the root. Throws PATH_NOT_ALLOWED when the root is undefined or not a folder,
+   * and for a path that contains `..`; targets of links may contain it.
    */
   static async start(root: string | undefined, path: string): Promise<RootedWalk> {
     if (root === undefined || path.length > MAX_PATH || path.includes('\0') || namesOf(path).some(leadsUp)) {
@@ -54,8 +54,8 @@ export class RootedWalk {
   }
 
   /**
-   * Walks to the last folder of the path; with `follow` it also follows a link at the end of the path. Null when a folder
-   * on the way is missing. Throws PATH_NOT_ALLOWED when the path leads out of the root or ends with `..`.
+   * Walks to the last folder of the path; with `follow` it also follows a link at the end of the path. Null when a
+   * folder on the way is missing. Throws PATH_NOT_ALLOWED when the path leads out of the root or ends with `..`.
    */
   async find({ follow }: { follow: boolean }): Promise<Place | null> {
     let ahead = this.#check(this.#path.startsWith('/') ? this.#belowRoot(this.#path) : namesOf(this.#path));
@@ -173,9 +173,9 @@ function namesOf(path: string): string[] {
 }
 
 /**
- * True for `..`, which after a link leads to another folder than the text suggests, and for a name that is `..` or has a
- * NUL after one or more rounds of percent-decoding. The walk itself decodes nothing; a name like `%2e%2e` is refused because
- * it is an attack and not a folder.
+ * True for `..`, which after a link leads to another folder than the text suggests, and for a name that is `..` or has
+ * a NUL after one or more rounds of percent-decoding. The walk itself decodes nothing; a name like `%2e%2e` is refused
+ * because it is an attack and not a folder.
  */
 function leadsUp(name: string): boolean {
   if (name === '..') return true;

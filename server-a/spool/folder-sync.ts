@@ -2,8 +2,8 @@ import type { FileHandle } from 'node:fs/promises';
 import type { FileSystem } from '../../shared/file-system.ts';
 
 /**
- * Makes names in a folder durable (fsync of the directory after a rename, see fsync(2)). Calls that arrive during an fsync
- * share the next one, which starts after their renames.
+ * Makes names in a folder durable (fsync of the directory after a rename, see fsync(2)). Calls that arrive during an
+ * fsync share the next one, which starts after their renames.
  */
 export class FolderSync {
   readonly #handle: FileHandle;

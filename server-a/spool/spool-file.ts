@@ -43,8 +43,8 @@ export type SpoolFileKind = keyof typeof FAILPOINTS;
 type State = 'open' | 'sealed' | 'placed' | 'kept' | 'discarded';
 
 /**
- * A file that is being written to the spool. It has a temporary name until {@link moveTo}. {@link discard} removes it at
- * any time before its owner calls {@link keep}.
+ * A file that is being written to the spool. It has a temporary name until {@link moveTo}. {@link discard} removes it
+ * at any time before its owner calls {@link keep}.
  */
 export class SpoolFile {
   readonly #spool: SpoolFolder;

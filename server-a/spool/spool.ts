@@ -115,8 +115,8 @@ export class Spool implements SpoolFolder {
   }
 
   /**
-   * Gives a file a second name, durably, and counts its bytes again. Throws SPOOL_CORRUPT when there is no such file, and
-   * STORAGE_FULL when the disk is full.
+   * Gives a file a second name, durably, and counts its bytes again. Throws SPOOL_CORRUPT when there is no such file,
+   * and STORAGE_FULL when the disk is full.
    */
   async link(name: string, second: string): Promise<void> {
     try {

@@ -68,8 +68,8 @@ export class Store {
   }
 
   /**
-   * Opens or creates the database file at `path`. Throws when its version is unknown or its writes would not be durable.
-   * `onFatal` is called once if the writer thread dies; nothing can be written after that.
+   * Opens or creates the database file at `path`. Throws when its version is unknown or its writes would not be
+   * durable. `onFatal` is called once if the writer thread dies; nothing can be written after that.
    */
   static async open(path: string, log: Logger, onFatal: (error: Error) => void): Promise<Store> {
     const writer = await WriteQueue.start(new URL('./writer-thread.js', import.meta.url), path, onFatal);

@@ -2,9 +2,9 @@
 export const SCHEMA_VERSION = 4;
 
 /**
- * One row for each task. `sequence` is the order of submission. Times are milliseconds since 1970. header, specs, outputs,
- * error and timings are JSON with the schemas of row.ts; so is source_url, because a client may list a string that SQLite
- * cannot store as text.
+ * One row for each task. `sequence` is the order of submission. Times are milliseconds since 1970. header, specs,
+ * outputs, error and timings are JSON with the schemas of row.ts; so is source_url, because a client may list a string
+ * that SQLite cannot store as text.
  * `stage`: a `listed` task is a URL that has not been fetched; a `ready` task has its picture.
  * `outputs_kept` and `original_kept` are 1 while the task owns these files. An original without an expiry belongs to
  * `snippet`.

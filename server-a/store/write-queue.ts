@@ -10,8 +10,8 @@ interface Waiting {
 }
 
 /**
- * The main thread's side of the writer thread. Group commit: commands that arrive during a commit form the next group, so
- * groups grow with the load and a single command is sent at once.
+ * The main thread's side of the writer thread. Group commit: commands that arrive during a commit form the next group,
+ * so groups grow with the load and a single command is sent at once.
  */
 export class WriteQueue {
   readonly #worker: Worker;
@@ -52,8 +52,8 @@ export class WriteQueue {
   }
 
   /**
-   * Resolves with the changed rows when the group of the command is committed. Rejects with STORAGE_FULL when the disk is
-   * full, and with an Error when SQLite refuses the command, the queue is closed or the thread has died.
+   * Resolves with the changed rows when the group of the command is committed. Rejects with STORAGE_FULL when the disk
+   * is full, and with an Error when SQLite refuses the command, the queue is closed or the thread has died.
    */
   write(command: Command): Promise<ChangedRow[]> {
     const end = this.#end;

@@ -7,7 +7,9 @@ import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructur
 import { openForWriting } from './schema.ts';
 import { type Command, type Outcome, STATEMENTS, type WriterMessage, type WriterOrder } from './statements.ts';
 
-/** SQLite's result codes (https://sqlite.org/rescode.html) after which the file is intact and a later group may succeed. */
+/**
+ * SQLite's result codes (https://sqlite.org/rescode.html) after which the file is intact and a later group may succeed.
+ */
 const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
 
@@ -38,8 +40,8 @@ function serve(database: DatabaseSyncInstance): void {
 }
 
 /**
- * Runs a group in one transaction. A command is one statement, and SQLite rolls back only the statement that fails, so no
- * savepoints are needed. When an error rolls back the whole transaction, every command of the group has failed.
+ * Runs a group in one transaction. A command is one statement, and SQLite rolls back only the statement that fails, so
+ * no savepoints are needed. When an error rolls back the whole transaction, every command of the group has failed.
  */
 function commit(database: DatabaseSyncInstance, statements: Statements, commands: readonly Command[]): Outcome[] {
   try {

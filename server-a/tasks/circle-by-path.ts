@@ -27,10 +27,10 @@ export interface CirclePathAnswer {
 }
 
 /**
- * Cuts a circle out of a file below `pathRoot` and writes it to the same folder as `<stem>_processed.png`. Gives the path
- * of that file and the size. `status` is false when the file is missing, with an empty `path`, and when it is not a
- * picture, with the requested path. Throws PATH_NOT_ALLOWED, BAD_REQUEST for a size above 16384, and the errors of the
- * task API and of the task. An abort of the signal cancels the task. The task is forgotten when it has ended.
+ * Cuts a circle out of a file below `pathRoot` and writes it to the same folder as `<stem>_processed.png`. Gives the
+ * path of that file and the size. `status` is false when the file is missing, with an empty `path`, and when it is not
+ * a picture, with the requested path. Throws PATH_NOT_ALLOWED, BAD_REQUEST for a size above 16384, and the errors of
+ * the task API and of the task. An abort of the signal cancels the task. The task is forgotten when it has ended.
  */
 export async function circlePath(
   tasks: Tasks,

@@ -45,9 +45,9 @@ export interface NewTask {
 export type Keep = { readonly until: number } | { readonly snippet: number; readonly boxes: readonly Box[] };
 
 /**
- * The state changes of a task, and what follows from each: files are removed, a place in the queue becomes free, watchers
- * are notified. The store decides each change by compare-and-set; the rest happens only when the change was made.
- * {@link Attempts} makes the changes of the dispatcher.
+ * The state changes of a task, and what follows from each: files are removed, a place in the queue becomes free,
+ * watchers are notified. The store decides each change by compare-and-set; the rest happens only when the change was
+ * made. {@link Attempts} makes the changes of the dispatcher.
  */
 export class Lifecycle {
   readonly #parts: LifecycleParts;

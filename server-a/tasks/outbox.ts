@@ -20,7 +20,9 @@ export class Outbox {
     this.#audiences.get(audience)?.add(id);
   }
 
-  /** Ended tasks that are not acknowledged, oldest end first, then each task as it ends, until abort or {@link close}. */
+  /**
+   * Ended tasks that are not acknowledged, oldest end first, then each task as it ends, until abort or {@link close}.
+   */
   async *endings(name: string, signal: AbortSignal): AsyncGenerator<Task> {
     const audience = this.#audienceOf(name);
     const wake = () => audience.wake();

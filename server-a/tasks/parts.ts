@@ -44,7 +44,10 @@ export interface TasksOptions
     | 'maxFetchMb'
     | 'allowPrivateUrls'
   > {
-  /** Called once when the store cannot be written any more, so that the process can end. The error is logged in any case. */
+  /**
+   * Called once when the store cannot be written any more, so that the process can end. The error is logged in any
+   * case.
+   */
   readonly onFatal?: (error: Error) => void;
 }
 

@@ -17,8 +17,8 @@ export class Presets {
   }
 
   /**
-   * Reads a file of the form `{ "avatar": [outputs…], … }`; without a path there are no presets. Throws BAD_REQUEST for an
-   * invalid file; the message names the preset, the output and the field.
+   * Reads a file of the form `{ "avatar": [outputs…], … }`; without a path there are no presets. Throws BAD_REQUEST for
+   * an invalid file; the message names the preset, the output and the field.
    */
   static async load(path: string | undefined): Promise<Presets> {
     if (path === undefined) return new Presets(new Map());
@@ -39,8 +39,8 @@ export class Presets {
   }
 
   /**
-   * The outputs of the presets `names`, in that order, then `outputs`. `names` is one name or several, separated by commas.
-   * Throws BAD_REQUEST for an unknown name, two outputs with the same name, or more than 16 outputs.
+   * The outputs of the presets `names`, in that order, then `outputs`. `names` is one name or several, separated by
+   * commas. Throws BAD_REQUEST for an unknown name, two outputs with the same name, or more than 16 outputs.
    */
   resolve(names: string | undefined, outputs: readonly OutputSpec[] = []): OutputSpec[] {
     const presets = names === undefined ? [] : names.split(',').map((name) => this.#find(name.trim()));

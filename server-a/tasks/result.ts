@@ -35,9 +35,9 @@ export async function openPicture({ path }: PictureResult): Promise<FileHandle> 
 }
 
 /**
- * The output `name`; without a name the first picture, or the kept original of a task without pictures. `original` exists
- * before the task has ended. `now` is in milliseconds since 1970. Throws NOT_READY, EXPIRED, NOT_FOUND, SPOOL_CORRUPT,
- * CANCELED, or the output's or task's own error.
+ * The output `name`; without a name the first picture, or the kept original of a task without pictures. `original`
+ * exists before the task has ended. `now` is in milliseconds since 1970. Throws NOT_READY, EXPIRED, NOT_FOUND,
+ * SPOOL_CORRUPT, CANCELED, or the output's or task's own error.
  */
 export async function findResult(row: TaskRow, name: string | undefined, spool: Spool, now: number): Promise<Result> {
   if (name === ORIGINAL) return findOriginal(row, spool);

@@ -22,7 +22,9 @@ export interface SnippetChange {
   readonly boxes?: readonly Box[] | undefined;
 }
 
-/** Snippets. A snippet's newest picture is a task, whose row also has the boxes, so that both always belong together. */
+/**
+ * Snippets. A snippet's newest picture is a task, whose row also has the boxes, so that both always belong together.
+ */
 export class Snippets {
   readonly #store: Store;
   readonly #admission: Admission;

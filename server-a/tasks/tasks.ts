@@ -128,8 +128,8 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
   }
 
   /**
-   * Ended tasks of the audience that are not acknowledged, oldest end first, then each task as it ends, until the signal
-   * aborts or {@link close}. At-least-once across restarts, once per process.
+   * Ended tasks of the audience that are not acknowledged, oldest end first, then each task as it ends, until the
+   * signal aborts or {@link close}. At-least-once across restarts, once per process.
    */
   endings(audience: string, signal: AbortSignal): AsyncGenerator<Task> {
     return this.#parts.outbox.endings(audience, signal);
@@ -141,8 +141,8 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
   }
 
   /**
-   * Gives a snippet a new picture with boxes (none by default), which is classified and kept until a newer one comes; or
-   * gives its newest picture new boxes. Resolves with this change, also when another came meanwhile. Boxes without a
+   * Gives a snippet a new picture with boxes (none by default), which is classified and kept until a newer one comes;
+   * or gives its newest picture new boxes. Resolves with this change, also when another came meanwhile. Boxes without a
    * picture are kept for a week. Throws like {@link submit}, and BAD_REQUEST without a picture and boxes.
    */
   async putSnippet(name: number, { received, boxes }: SnippetChange): Promise<Snippet> {
@@ -166,7 +166,10 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
     return toTask(this.#find(id));
   }
 
-  /** The record now and after each change, until the task's end, the signal's abort or {@link close}. Throws TASK_NOT_FOUND. */
+  /**
+   * The record now and after each change, until the task's end, the signal's abort or {@link close}. Throws
+   * TASK_NOT_FOUND.
+   */
   watch(id: string, signal: AbortSignal): AsyncGenerator<Task> {
     return this.#parts.watchers.watch(id, () => this.get(id), signal);
   }

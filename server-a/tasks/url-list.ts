@@ -9,8 +9,10 @@ const MAX_ENTRY_CHARACTERS = 65_536;
 const listSchema = z.array(z.unknown()).max(MAX_URLS);
 const entrySchema = z.string().max(MAX_ENTRY_CHARACTERS);
 
-/** Reads a client's list of URLs; a missing list and null are empty. Entries are not checked to be URLs: the task of such an
- * entry fails later. Throws BAD_REQUEST. */
+/**
+ * Reads a client's list of URLs; a missing list and null are empty. Entries are not checked to be URLs: the task of
+ * such an entry fails later. Throws BAD_REQUEST.
+ */
 export function readUrlList(urls: unknown): string[] {
   const list = listSchema.safeParse(urls ?? []);
   if (!list.success) {

@@ -23,8 +23,8 @@ export class Watchers {
   }
 
   /**
-   * Gives the result of `read` at the first step, then each task of {@link notify}, until the task's end, the signal's abort
-   * or {@link close}. A slow reader gets only the newest changes.
+   * Gives the result of `read` at the first step, then each task of {@link notify}, until the task's end, the signal's
+   * abort or {@link close}. A slow reader gets only the newest changes.
    */
   async *watch(id: string, read: () => Task, signal: AbortSignal): AsyncGenerator<Task> {
     const watcher = new Watcher(read());
