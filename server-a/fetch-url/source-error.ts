@@ -5,7 +5,7 @@ const WORDS: readonly (readonly [code: RegExp, words: string])[] = [
   [/^(ENOTFOUND|EAI_|ENODATA)/, 'a host name that does not resolve'],
   [/^ECONNREFUSED$/, 'a refused connection'],
   [/^(ECONNRESET|EPIPE|UND_ERR_SOCKET)$/, 'a connection that was cut'],
-  [/CERT|SELF_SIGNED|UNABLE_TO_|CRL/, 'a certificate that does not hold'],
+  [/CERT|SELF_SIGNED|UNABLE_TO_|CRL/, 'an invalid certificate'],
   [/^(ERR_SSL_|EPROTO$)/, 'no TLS'],
   [/^(HPE_|UND_ERR_(HEADERS_OVERFLOW|RESPONSE))/, 'no well-formed HTTP'],
 ];

@@ -9,8 +9,9 @@ import { type RunningProgram, startProgram } from '../support/run-program.ts';
 import { makePicture } from './tasks/support.ts';
 
 /**
- * The most a file of the process may grow to, in POSIX blocks of 512 bytes: enough for the store's tables and some tasks.
- * What is written beyond it fails with EFBIG, of which SQLite, unlike of ENOSPC, does not know what is on disk then.
+ * The most a file of the process may grow to, in POSIX blocks of 512 bytes: enough for the store's tables and some
+ * tasks. What is written beyond it fails with EFBIG, of which SQLite, unlike of ENOSPC, does not know what is on disk
+ * then.
  */
 const LARGEST_FILE = 512;
 

@@ -344,7 +344,9 @@ describe('dispatcher', () => {
   });
 
   describe('suspects', () => {
-    /** A Server B that dies with all its lanes when `isFatal` says so of what it has in hand, and comes back as another. */
+    /**
+     * A Server B that loses all its lanes when `isFatal` is true for its jobs, and restarts as another instance.
+     */
     function mortal(slots: number, isFatal: (jobs: readonly string[]) => boolean): Behaviour {
       let life = 1;
       let inHand: { lane: FakeLane; id: string }[] = [];

@@ -44,7 +44,9 @@ describe('lane client', () => {
     await fake.close();
   });
 
-  /** A lane to a Server B that greets, says GO, and answers CANCEL, unless it is told otherwise; resolves when greeted. */
+  /**
+   * A lane to a Server B that greets, sends GO and answers CANCEL by default; resolves after the greeting.
+   */
   async function connect(differences: Behaviour = () => ({})): Promise<void> {
     const behaviour: Behaviour = (one) => ({
       HELLO: () => one.wire.send('WELCOME', welcome()),

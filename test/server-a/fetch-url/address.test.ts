@@ -128,7 +128,7 @@ describe('isPublicAddress', () => {
     }
   });
 
-  it('is false for addresses with a zone and for what is no address', () => {
+  it('is false for addresses with a zone and for other text', () => {
     for (const text of ['fe80::1%lo', '2606:4700::1111%1', '', 'example.com', '[::1]', '1.2.3']) {
       expect(isPublicAddress(text), text).to.equal(false);
     }
@@ -136,7 +136,7 @@ describe('isPublicAddress', () => {
 });
 
 describe('isLocalName', () => {
-  it('knows localhost, what is below it, in any case, with a dot at its end', () => {
+  it('knows localhost and its subdomains, in any case, with a dot at the end', () => {
     for (const name of ['localhost', 'LOCALHOST', 'localhost.', 'a.b.localhost', 'a.localhost.']) {
       expect(isLocalName(name), name).to.equal(true);
     }

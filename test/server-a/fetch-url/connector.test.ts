@@ -92,13 +92,13 @@ describe('guardedConnector', () => {
       await rm(folder, { recursive: true });
     });
 
-    it('asks for the host by its name, although it connects to an address', async () => {
+    it('sends the name of the host, although it connects to an address', async () => {
       expect(await fetch('source.example', { NODE_EXTRA_CA_CERTS: certificate })).to.equal('picture');
       expect(names).to.deep.equal(['source.example']);
       expect(request).to.include(`host: source.example:${port}\r\n`);
     });
 
-    it('refuses a certificate that nobody vouches for', async () => {
+    it('refuses a certificate without a trusted issuer', async () => {
       expect(await fetch('source.example')).to.match(/^SOURCE_ERROR: .* certificate/);
     });
 

@@ -50,13 +50,13 @@ describe('fetchPicture', () => {
       expect((await buffer(body)).toString()).to.equal(PICTURE);
     });
 
-    it('gives no number for a chunked body, and no name where the path has none', async () => {
+    it('gives no length for a chunked body, and no name for a path without one', async () => {
       const { body, bytes, filename } = await fetch('/');
       expect([bytes, filename]).to.deep.equal([null, null]);
       expect((await buffer(body)).toString()).to.equal(PICTURE);
     });
 
-    it('takes a body that ends with the connection', async () => {
+    it('accepts a body that ends with the connection', async () => {
       expect(await read('/until-close')).to.equal(PICTURE);
     });
 
@@ -77,7 +77,7 @@ describe('fetchPicture', () => {
       }
     });
 
-    it('asks for it as it is, once, by a fixed name, and lets the connection go', async () => {
+    it('sends one request with a fixed user agent and no encoding, and closes the connection', async () => {
       const before = source.requests.length;
       await read('/whole/cat.jpg?a=b');
       const [request, ...more] = source.requests.slice(before);
@@ -89,7 +89,7 @@ describe('fetchPicture', () => {
       expect(request).to.match(/connection: close\r\n/i);
     });
 
-    it('does not go through a proxy that the environment names', async () => {
+    it('ignores a proxy in the environment', async () => {
       const names = ['http_proxy', 'HTTP_PROXY', 'all_proxy', 'NODE_USE_ENV_PROXY'];
       for (const name of names) process.env[name] = name === 'NODE_USE_ENV_PROXY' ? '1' : 'http://127.0.0.1:9';
       try {
@@ -127,7 +127,7 @@ describe('fetchPicture', () => {
     });
 
     for (const status of [201, 204, 206, 300, 304, 400, 403, 404, 410, 429, 500, 503]) {
-      it(`tells status ${status}`, async () => {
+      it(`fails with status ${status} in the message`, async () => {
         const message = await expectCode('SOURCE_ERROR', read(`/status/${status}`));
         expect(message).to.include(`${status}`);
       });
@@ -166,11 +166,11 @@ describe('fetchPicture', () => {
       });
     }
 
-    it('takes no more than was declared', async () => {
+    it('accepts no more bytes than declared', async () => {
       expect(await read('/broken/long')).to.equal(PICTURE);
     });
 
-    it('says that a connection was refused, and not where to', async () => {
+    it('reports a refused connection without its address', async () => {
       const gone = await openSource(() => {});
       await gone.close();
       const refused = fetchPicture(`http://source.example:${gone.port}/`, LIMITS, controller.signal, async () => [
@@ -182,14 +182,14 @@ describe('fetchPicture', () => {
         .and.not.match(/127|ECONN/);
     });
 
-    it('says that a name does not resolve', async () => {
+    it('reports a name that does not resolve', async () => {
       const lost = fetchPicture('http://source.invalid/', LIMITS, controller.signal, async () => {
         throw Object.assign(new Error('getaddrinfo ENOTFOUND source.invalid'), { code: 'ENOTFOUND' });
       });
       expect(await expectCode('SOURCE_ERROR', lost)).to.include('does not resolve');
     });
 
-    it('tells a reader that comes late of a body that has failed meanwhile', async () => {
+    it('reports a failed body also to a reader that starts later', async () => {
       const { body } = await fetch('/broken/short');
       body.read(0);
       await closed(body);
@@ -206,12 +206,12 @@ describe('fetchPicture', () => {
       await expectCode('PAYLOAD_TOO_LARGE', read('/size/endless'));
     });
 
-    it('takes exactly as many as are allowed', async () => {
+    it('accepts exactly the allowed number', async () => {
       expect(await read('/size/100000')).to.have.length(100_000);
       await expectCode('PAYLOAD_TOO_LARGE', read('/size/100001'));
     });
 
-    it('holds them all for a reader that comes after the connection has closed', async () => {
+    it('buffers all bytes for a reader that starts after the connection has closed', async () => {
       const { body } = await fetch('/size/1000000', { ...LIMITS, maxBytes: 1_000_000 });
       await source.quiet();
       expect(await buffer(body)).to.have.length(1_000_000);
@@ -219,19 +219,19 @@ describe('fetchPicture', () => {
   });
 
   describe('in bounded time', () => {
-    it('gives up on a server that says nothing', async () => {
+    it('ends for a silent server', async () => {
       expect(await expectCode('SOURCE_TIMEOUT', fetch('/silent', SHORT))).to.include('0.3 seconds');
     });
 
-    it('gives up on one that sends a byte now and then', async () => {
+    it('ends for a server that sends single bytes slowly', async () => {
       await expectCode('SOURCE_TIMEOUT', read('/drip', SHORT));
     });
 
-    it('gives up on one that sends a head without end', async () => {
+    it('ends for a server that sends endless headers', async () => {
       await expectCode('SOURCE_TIMEOUT', fetch('/drip-head', SHORT));
     });
 
-    it('gives up on a body that stops, although nobody reads', async () => {
+    it('ends for a body that stops, also without a reader', async () => {
       const { body } = await fetch('/stalled', SHORT);
       await closed(body);
       await expectCode('SOURCE_TIMEOUT', buffer(body));
@@ -241,13 +241,13 @@ describe('fetchPicture', () => {
       await expectCode('SOURCE_TIMEOUT', fetch('/redirect/slow', SHORT));
     });
 
-    it('gives up on a name server that says nothing', async () => {
+    it('ends for a silent name server', async () => {
       const { silent, answer } = silentNameServer();
       await expectCode('SOURCE_TIMEOUT', fetchPicture('http://a.example/', SHORT, controller.signal, silent));
       answer();
     });
 
-    it('does not count the time for which silent name servers keep others waiting', async () => {
+    it('does not count the time of waiting for other lookups', async () => {
       const { silent, answer } = silentNameServer();
       const lost = ['http://a.example/', 'http://b.example/'].map((url) =>
         expectCode('SOURCE_TIMEOUT', fetchPicture(url, SHORT, controller.signal, silent)),
@@ -260,7 +260,7 @@ describe('fetchPicture', () => {
       expect((await buffer((await behind).body)).length).to.be.above(0);
     });
 
-    it('gives up on a host that does not take the connection', async () => {
+    it('ends for a host that does not accept the connection', async () => {
       // TLS begins with bytes from the client; this server has none for it.
       const mute = await openSource(() => {});
       try {
@@ -279,7 +279,7 @@ describe('fetchPicture', () => {
       expect(await promise.catch((error: unknown) => error)).to.equal(reason);
     };
 
-    it('does not begin', async () => {
+    it('does not start', async () => {
       controller.abort(reason);
       const before = source.requests.length;
       await expectReason(fetch('/whole/cat.jpg'));
@@ -314,7 +314,7 @@ describe('fetchPicture', () => {
       });
     }
 
-    it('follows three, with paths that go on from the one before, and keeps the first name', async () => {
+    it('follows three redirects with relative paths, and keeps the first name', async () => {
       const { body, filename } = await fetch('/redirect/three');
       expect((await buffer(body)).toString()).to.equal(PICTURE);
       expect(filename).to.equal('three');
@@ -345,7 +345,7 @@ describe('fetchPicture', () => {
       });
     }
 
-    it('looks every host up anew', async () => {
+    it('looks up every host', async () => {
       const names: string[] = [];
       const url = `http://one.example:${source.port}/redirect/name`;
       const { body } = await fetchPicture(url, LIMITS, controller.signal, async (hostname) => {
@@ -360,7 +360,7 @@ describe('fetchPicture', () => {
   describe('of a host that is not public', () => {
     const publicOnly = { ...LIMITS, allowPrivate: false };
 
-    it('refuses a name for its address, without a connection, and does not tell the address', async () => {
+    it('refuses a name by its address, without a connection, and does not reveal the address', async () => {
       const before = source.requests.length;
       const url = `http://intranet.example:${source.port}/whole/cat.jpg`;
       const refused = fetchPicture(url, publicOnly, controller.signal, async () => [
@@ -381,7 +381,7 @@ describe('fetchPicture', () => {
       );
     });
 
-    it('asks for the addresses once, and connects to what was checked', async () => {
+    it('looks up the addresses once, and connects to the checked ones', async () => {
       let asked = 0;
       const rebinding: Resolve = async () => {
         asked += 1;
@@ -422,7 +422,7 @@ function silentNameServer(): { silent: Resolve; answer: () => void } {
   return { silent, answer };
 }
 
-/** Resolves when the stream is gone, for whatever reason. */
+/** Resolves when the stream is closed, for any reason. */
 function closed(stream: Readable): Promise<void> {
   return new Promise((resolve) => stream.once('close', () => resolve()));
 }

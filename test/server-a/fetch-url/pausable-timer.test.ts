@@ -14,13 +14,13 @@ describe('pausable timer', () => {
       ups += 1;
     });
 
-  it('is up once', async () => {
+  it('fires once', async () => {
     start(5);
     await sleep(60);
     expect(ups).to.equal(1);
   });
 
-  it('is not up while it stands still, and is when it has run on', async () => {
+  it('does not fire during a pause, and fires after it is resumed', async () => {
     const timer = start(30);
     timer.pause();
     timer.pause();

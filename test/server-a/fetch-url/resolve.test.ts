@@ -8,7 +8,7 @@ describe('resolve', () => {
   const nothing = () => undefined;
   const lookup = (hostname: string) => resolveInTurn(hostname, resolve, signal, nothing);
 
-  /** A resolver that answers, without an address, when it is told to, and keeps what it was asked. */
+  /** A resolver that records names, and answers without an address when the test says so. */
   function silent(): { ask: Resolve; asked: string[]; answer: () => void } {
     const asked: string[] = [];
     const ends: (() => void)[] = [];
@@ -22,20 +22,20 @@ describe('resolve', () => {
     return { ask, asked, answer };
   }
 
-  it('gives every address that the system knows, to all who ask', async () => {
+  it('gives all addresses of the system to every caller', async () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => lookup('localhost')));
     for (const addresses of answers) expect(addresses.map(({ address }) => address)).to.include('127.0.0.1');
     expect(getEventListeners(signal, 'abort')).to.have.length(0);
   });
 
-  it('rejects as the system does, and lets the next one in', async () => {
+  it('rejects like the system, and starts the next lookup', async () => {
     const names = Array.from({ length: 5 }, (_, index) => `no.such.name-${index}.invalid`);
     const codes = await Promise.all(names.map((name) => lookup(name).catch((error) => error.code)));
     for (const code of codes) expect(code).to.be.oneOf(['ENOTFOUND', 'EAI_AGAIN']);
     expect(await lookup('localhost')).not.to.have.length(0);
   });
 
-  it('looks two names up at once, and a name that many ask for once', async () => {
+  it('runs two lookups at once, and one lookup for many calls of the same name', async () => {
     const { ask, asked, answer } = silent();
     let begun = 0;
     const seek = (name: string) => resolveInTurn(name, ask, signal, () => (begun += 1));
@@ -49,7 +49,7 @@ describe('resolve', () => {
     await Promise.all(answers);
   });
 
-  it('lets those that wait give up', async () => {
+  it('rejects waiting calls when their signal aborts', async () => {
     const { ask, asked, answer } = silent();
     const controller = new AbortController();
     const first = ['a', 'b'].map((name) => resolveInTurn(name, ask, controller.signal, nothing));

@@ -65,12 +65,12 @@ describe('below a root', () => {
     const expectRefused = (path: string, below: string | undefined = root) =>
       expectCode('PATH_NOT_ALLOWED', read(below, path));
 
-    it('opens a file by its absolute path, or by one from the root on', async () => {
+    it('opens a file by its absolute path, or by its path from the root', async () => {
       expect(await read(root, join(root, 'cat.jpg'))).to.equal('cat');
       expect(await read(root, 'album/dog.jpg')).to.equal('dog');
     });
 
-    it('tells the absolute path as it was asked for', async () => {
+    it('gives the requested path, made absolute', async () => {
       for (const path of [`${root}/album/./dog.jpg`, 'cat.jpg']) {
         const opened = await openBelow(root, path);
         await opened?.handle.close();
@@ -78,7 +78,7 @@ describe('below a root', () => {
       }
     });
 
-    it('takes a dot, doubled slashes and links that stay inside', async () => {
+    it('accepts a dot, doubled slashes and links that stay inside', async () => {
       await symlink('album', join(root, 'link'));
       await symlink(join(root, 'album', 'dog.jpg'), join(root, 'absolute'));
       await symlink('../link/../cat.jpg', join(root, 'album', 'up'));
@@ -88,7 +88,7 @@ describe('below a root', () => {
       expect(await read(root, `${root}/link/up`)).to.equal('cat');
     });
 
-    it('refuses the way up, also to what is inside', async () => {
+    it('refuses `..`, also to a file inside', async () => {
       await symlink('album', join(root, 'link'));
       for (const path of [
         `${root}/album/../cat.jpg`,
@@ -100,7 +100,7 @@ describe('below a root', () => {
       }
     });
 
-    it('takes a root that is a link, by either name', async () => {
+    it('accepts a root that is a link, by either name', async () => {
       const alias = join(folder, 'alias');
       await symlink(root, alias);
       await symlink(join(alias, 'cat.jpg'), join(root, 'by-alias'));
@@ -108,13 +108,13 @@ describe('below a root', () => {
         expect(await read(alias, path)).to.equal('cat');
     });
 
-    it('takes percent signs in names as they are', async () => {
+    it('does not decode percent signs in names', async () => {
       await writeFile(join(root, '100%2e5.jpg'), 'percent');
       expect(await read(root, '100%2e5.jpg')).to.equal('percent');
       expect(await read(root, 'cat%2ejpg')).to.equal(null);
     });
 
-    it('gives null for what is missing inside', async () => {
+    it('gives null for a missing file inside', async () => {
       const longest = 'x'.repeat(300);
       for (const path of ['none.jpg', 'none/cat.jpg', 'album/none.jpg', 'cat.jpg/none', longest]) {
         expect(await read(root, join(root, path)), path).to.equal(null);
@@ -123,13 +123,13 @@ describe('below a root', () => {
       expect(await read(root, `${root}/dangling`)).to.equal(null);
     });
 
-    it('allows nothing without a root, or with one that is not there', async () => {
+    it('refuses everything without a root, or with a missing one', async () => {
       await expectRefused(join(root, 'cat.jpg'), join(folder, 'none'));
       await expectRefused(join(root, 'cat.jpg'), join(root, 'cat.jpg'));
       await expectCode('PATH_NOT_ALLOWED', read(undefined, join(root, 'cat.jpg')));
     });
 
-    it('refuses what lies outside, there or not, in the same words', async () => {
+    it('refuses paths outside, existing or not, with the same message', async () => {
       const words = new Set<string>();
       for (const name of ['secret', 'absent', 'absent/more', 'secret/more']) {
         for (const path of [
@@ -144,7 +144,7 @@ describe('below a root', () => {
       expect(words.size).to.equal(1);
     });
 
-    it('refuses a way that leads out and back in, whether what it passes is there or not', async () => {
+    it('refuses a path that leads out and back in, existing or not', async () => {
       for (const path of ['../root/cat.jpg', '../none/../root/cat.jpg', 'none/../../root/cat.jpg']) {
         await expectRefused(`${root}/${path}`);
       }
@@ -152,7 +152,7 @@ describe('below a root', () => {
       await expectRefused(`${folder}/none/../root/cat.jpg`);
     });
 
-    it('refuses links out, to what is there and to what is not', async () => {
+    it('refuses links to paths outside, existing or not', async () => {
       await symlink(join(outside, 'secret'), join(root, 'file'));
       await symlink(join(outside, 'absent'), join(root, 'dangling'));
       await symlink('../outside', join(root, 'folder'));
@@ -171,14 +171,14 @@ describe('below a root', () => {
       }
     });
 
-    it('refuses links that go round', async () => {
+    it('refuses circular links', async () => {
       await symlink('round', join(root, 'round'));
       await symlink('there', join(root, 'back'));
       await symlink('back', join(root, 'there'));
       for (const path of ['round', 'back', 'there/cat.jpg']) await expectRefused(path);
     });
 
-    it('refuses dots and slashes behind percent signs, however often encoded, and NULs', async () => {
+    it('refuses percent-encoded dots and slashes, at any level, and NULs', async () => {
       const paths = [
         '%2e%2e/outside/secret',
         '..%2foutside%2fsecret',
@@ -204,11 +204,11 @@ describe('below a root', () => {
       }
     });
 
-    it('refuses a path longer than the system takes', async () => {
+    it('refuses a path longer than the system allows', async () => {
       await expectRefused(`${root}/${'./'.repeat(3000)}cat.jpg`);
     });
 
-    it('never leaves the root, whatever the path', async () => {
+    it('never leaves the root, for any path', async () => {
       await symlink('../outside', join(root, 'link'));
       await symlink('..', join(root, 'album', 'up'));
       const part = fc.constantFrom(
@@ -274,7 +274,7 @@ describe('below a root', () => {
   describe('writeBelow', () => {
     const text = (content: string) => (handle: { writeFile(text: string): Promise<void> }) => handle.writeFile(content);
 
-    it('writes a file for all to read, and gives its path', async () => {
+    it('writes a file with mode 0644, and gives its path', async () => {
       const path = join(root, 'album', 'cat_processed.png');
       expect(await writeBelow(root, path, text('circle'))).to.equal(path);
       expect(await readFile(path, 'utf8')).to.equal('circle');
@@ -295,7 +295,7 @@ describe('below a root', () => {
       ]);
     });
 
-    it('replaces a file at once, and leaves one that is linked elsewhere as it was', async () => {
+    it('replaces a file atomically, and does not change its other hard links', async () => {
       const path = join(root, 'cat.jpg');
       await link(path, join(root, 'same.jpg'));
       await writeBelow(root, path, async (handle) => {
@@ -314,7 +314,7 @@ describe('below a root', () => {
       expect(await readFile(path, 'utf8')).to.equal('circle');
     });
 
-    it('leaves nothing of what fails', async () => {
+    it('leaves no file after a failure', async () => {
       const before = await readdir(root);
       const reason = new Error('no picture');
       const failing = writeBelow(root, join(root, 'cat.jpg'), async (handle) => {
@@ -326,7 +326,7 @@ describe('below a root', () => {
       expect(await readFile(join(root, 'cat.jpg'), 'utf8')).to.equal('cat');
     });
 
-    it('refuses what lies outside, folders, and missing folders, and writes nothing', async () => {
+    it('refuses paths outside, folders and missing folders, and writes nothing', async () => {
       await symlink('../outside', join(root, 'link'));
       const paths = [
         join(outside, 'new'),
@@ -346,7 +346,7 @@ describe('below a root', () => {
       expect(await readdir(join(root, 'album'))).to.have.members(['dog.jpg', 'old']);
     });
 
-    it('writes into the folder it found, when a link out takes its place meanwhile', async () => {
+    it('writes to the folder that it found, also when a link replaces the folder meanwhile', async () => {
       await writeBelow(root, 'album/new.png', async (handle) => {
         await handle.writeFile('circle');
         await rename(join(root, 'album'), join(root, 'moved'));

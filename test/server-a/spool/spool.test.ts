@@ -147,7 +147,7 @@ describe('spool', () => {
     for (const name of names) await writeFile(join(folder(), name), '123');
     const stuck = join(folder(), outputName(ID, 2, 'resize'));
     const removed = await spool.sweep((name) => {
-      // A folder that has taken the file's name cannot be unlinked, whoever tries.
+      // A folder that has taken the file's name cannot be unlinked, not even by root.
       if (name.kind === 'output' && name.attempt === 2) {
         rmSync(stuck);
         mkdirSync(stuck);

@@ -32,7 +32,7 @@ const STEPS = [
 ] as const;
 type Step = { readonly kind: (typeof STEPS)[number]; readonly pick: number };
 
-/** A life of the service: what was done to it, and what must be true of it whatever that was. */
+/** A run of the service: the commands it got, and what must be true after any of them. */
 class Life {
   readonly #folder: string;
   readonly #picture: Buffer;

@@ -5,14 +5,14 @@ import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { type PictureServer, startPictureServer } from '../../support/picture-server.ts';
 import { beginJob, CLASSIFY, codeOf, forever, LABELS, makePicture, useTasks } from './support.ts';
 
-const CHILD = new URL('./fixtures/told-and-killed.js', import.meta.url);
+const CHILD = new URL('./fixtures/subscribed-and-killed.js', import.meta.url);
 /** No URLs: their tasks end as soon as they are looked at. */
 const BAD = ['one', 'two', 'three'];
 
 describe('outbox', () => {
   const { folder, open } = useTasks();
 
-  /** The next `count` URLs that the audience is told of. */
+  /** The URLs of the next `count` ends that the audience gets. */
   async function told(tasks: Tasks, count: number, audience = 'zeromq', acknowledge = true): Promise<unknown[]> {
     const stop = new AbortController();
     const urls: unknown[] = [];
@@ -96,7 +96,7 @@ describe('outbox', () => {
     expect(await last).to.deep.equal({ done: true, value: undefined });
   });
 
-  it('tells every end at least once over lives that end with kill -9, and at most once in each', async function () {
+  it('gives every end at least once across restarts after kill -9, and at most once per process', async function () {
     this.timeout(120_000);
     const listed = new Set<string>();
     const heard = new Set<string>();
@@ -114,8 +114,8 @@ describe('outbox', () => {
       child.kill('SIGKILL');
       await closed;
       const lines = said.split('\n').slice(0, -1);
-      const now = lines.filter((line) => line.startsWith('told ')).map((line) => line.slice(5));
-      expect(new Set(now).size, 'once in one life').to.equal(now.length);
+      const now = lines.filter((line) => line.startsWith('ended ')).map((line) => line.slice(6));
+      expect(new Set(now).size, 'once per process').to.equal(now.length);
       for (const id of now) heard.add(id);
       for (const line of lines) if (line.startsWith('listed ')) listed.add(line.slice(7));
     }

@@ -60,7 +60,7 @@ describe('retention', () => {
       ids.push(task_id);
     }
     await tasks.close();
-    // A folder that has taken the file's name cannot be unlinked, whoever tries.
+    // A folder that has taken the file's name cannot be unlinked, not even by root.
     const stuck = `${ids[0]}.1.resize`;
     await rm(join(folder(), 'spool', stuck));
     await mkdir(join(folder(), 'spool', stuck));

@@ -46,8 +46,8 @@ export const RESIZE: OutputSpec = { name: 'resize', operation: 'resize', scale_f
 export const CLASSIFY: OutputSpec = { name: 'classify', operation: 'classify', top_k: 1 };
 
 /**
- * A folder for each test of the surrounding suite. They are removed after the last one, when every test's own hooks have
- * closed what they had open there.
+ * A folder for each test of the surrounding suite. They are removed after the last one, when every test's own hooks
+ * have closed what they had open there.
  */
 export function useTemporaryFolder(): () => string {
   const folders: string[] = [];
