@@ -2,11 +2,11 @@
 export interface Timer {
   /** Lets the process end while the timer runs. */
   unref(): Timer;
-  /** Starts the timer's time again, also after it has fired. A timer that was cleared stays cleared. */
+  /** Restarts the timer, also after it has fired. A cleared timer stays cleared. */
   refresh(): Timer;
 }
 
-/** The time and the timers, named as Node's; a simulation has a clock of its own. A timer belongs to the clock that made it. */
+/** Time and timers with Node's names, so that a simulation can replace them. A timer belongs to the clock that made it. */
 export interface Clock {
   /** Milliseconds since 1970, UTC. */
   now(): number;

@@ -30,13 +30,13 @@ export interface Setting {
 const metaSchema = z.object({
   group: z.string().default('Other'),
   short: z.string().optional(),
-  /** What a value must be, in words, where the schema's own checks do not say it well. */
+  /** The expected value in words, where the schema's own checks give a poor text. */
   expected: z.string().optional(),
   variable: z.string().optional(),
   shown: z.string().optional(),
 });
 
-/** A port a server listens on, 1 to 65535; 0 as the description says. */
+/** A TCP port, 1 to 65535; the setting's description says what 0 means. */
 export const port = z.coerce.number().int().min(0).max(65_535);
 /** A whole number of at least one. */
 export const positive = z.coerce.number().int().positive();
@@ -46,13 +46,13 @@ export const toggle = z.union([z.boolean(), z.stringbool()]).meta({ expected: 't
 export const ipAddress = z
   .union([z.ipv4(), z.ipv6()])
   .meta({ expected: 'an IPv4 or IPv6 address, such as 127.0.0.1 or ::1,' });
-/** An optional text in which the empty text is the same as none. */
+/** An optional text; the empty text counts as none. */
 export const optionalText = z
   .string()
   .transform((text) => (text === '' ? undefined : text))
   .optional();
 
-/** What both tiers must agree on: where files lie, what bounds a picture, how they greet each other. */
+/** Settings that both tiers have: folder, work, token, picture limits, log level. */
 export const commonSettings = {
   dataDir: z
     .string()
@@ -65,7 +65,7 @@ export const commonSettings = {
     .default(availableParallelism())
     .meta({ group: 'Work', shown: 'the number of cores' })
     .describe('Piscina threads of Server B'),
-  jobsPerThread: positive.max(16).default(2).meta({ group: 'Work' }).describe('jobs one thread has in hand at once'),
+  jobsPerThread: positive.max(16).default(2).meta({ group: 'Work' }).describe('jobs that one thread runs at once'),
   memoryMb: positive
     .min(64)
     .default(512)
@@ -75,10 +75,10 @@ export const commonSettings = {
     .meta({ group: 'Work' })
     .describe('classifier: an .onnx file with synset.txt beside it; otherwise fetched once to the data folder'),
   modelFetch: toggle.default(true).meta({ group: 'Work' }).describe('fetch the classifier when none is there'),
-  /** One name on both sides: they must hold the same. */
+  /** One variable for both tiers, because their values must be equal. */
   token: optionalText
     .meta({ group: 'Access', variable: 'DARKROOM_TOKEN' })
-    .describe('secret that Server A shows Server B; made up at start when one command starts both'),
+    .describe('secret that Server A sends to Server B; generated at start when one command starts both'),
   maxPixels: positive
     .default(100_000_000)
     .meta({ group: 'Limits' })
@@ -96,7 +96,7 @@ export const commonSettings = {
     .describe('least severe log lines written to standard error'),
 } as const;
 
-/** What bounds a picture; both tiers check it. */
+/** The limits of a picture; both tiers check them. */
 export interface PictureLimits {
   readonly maxPixels: number;
   readonly maxSide: number;
@@ -124,8 +124,8 @@ export function describeSettings(schema: SettingsSchema, prefix: string): Settin
 }
 
 /**
- * The settings from flags, then the environment, then the defaults; the caller has put `.env` under the environment.
- * Throws BAD_REQUEST naming the flag or variable whose value is not what it should be.
+ * The settings from flags, then the environment, then the defaults; the caller has already merged `.env` into the
+ * environment. Throws BAD_REQUEST that names each flag or variable with an invalid value.
  */
 export function resolveSettings<Schema extends SettingsSchema>(
   schema: Schema,
@@ -153,12 +153,12 @@ export function resolveSettings<Schema extends SettingsSchema>(
   throw new DarkroomError('BAD_REQUEST', lines.join('; '));
 }
 
-/** What was wrong with a value: zod's issue, or a message of our own. */
+/** Why a value is invalid: zod's issue, or a message of our own. */
 type Fault =
   | z.core.$ZodIssue
   | { readonly code: 'blank'; readonly path: readonly PropertyKey[]; readonly message: string };
 
-/** What a value should have been, in words. */
+/** The expected value, in words. */
 function expectationOf(fault: Fault, field: z.ZodType | undefined): string {
   const stated = field === undefined ? undefined : metaOf(field).expected;
   if (stated !== undefined) return stated;
@@ -176,7 +176,7 @@ function expectationOf(fault: Fault, field: z.ZodType | undefined): string {
   }
 }
 
-/** A field's meta, with that of what it wraps: `.default()` and `.optional()` do not hand it on. */
+/** A field's meta merged with that of its inner field: `.default()` and `.optional()` do not pass it on. */
 function metaOf(field: z.ZodType): z.infer<typeof metaSchema> {
   const inner = 'innerType' in field.def && field.def.innerType instanceof z.ZodType ? field.def.innerType : undefined;
   return metaSchema.parse({ ...inner?.meta(), ...field.meta() });
@@ -189,7 +189,7 @@ function blankNumbers(raw: Readonly<Record<string, unknown>>, values: Readonly<R
   return keys.map((key) => ({ code: 'blank', path: [key], message: 'a number' }));
 }
 
-/** The settings as environment variables, to hand to a process that reads the same schema. */
+/** The settings as environment variables, for a process that reads the same schema. */
 export function toEnvironment(
   schema: SettingsSchema,
   prefix: string,

@@ -1,11 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
-/** A secret as it is compared: digests have one length, whatever the secret has. */
+/** The SHA-256 of a secret. All digests have one length, which a comparison in constant time needs. */
 export function digestOf(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();
 }
 
-/** True when a received secret has this digest; takes the same time for every wrong one. */
+/** True when the received secret has this digest; compared in constant time. */
 export function matchesDigest(digest: Buffer, received: string): boolean {
   return timingSafeEqual(digest, digestOf(received));
 }

@@ -12,14 +12,14 @@ export async function syncFolder(folder: string, files: FileSystem): Promise<voi
   }
 }
 
-/** Makes a folder and those above it where they are missing, and their names durable. */
+/** Creates a folder and its missing parents, and makes their names durable. */
 export async function makeFolder(path: string, mode: number, files: FileSystem): Promise<void> {
   const folder = resolve(path);
   const first = await failpointAfter(files.mkdir(folder, mode), 'folder-made');
   if (first !== undefined) await syncParents(folder, first, files);
 }
 
-/** Syncs the parent of `folder` and those above, up to the parent of `first`, the uppermost new folder. */
+/** Syncs the parent of `folder` and every folder above it, up to the parent of `first`, the uppermost new folder. */
 async function syncParents(folder: string, first: string, files: FileSystem): Promise<void> {
   await syncFolder(dirname(folder), files);
   if (folder !== first) await syncParents(dirname(folder), first, files);

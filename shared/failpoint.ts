@@ -1,11 +1,11 @@
-/** Each failpoint is named for the durable step before it. The names stand in the order of the steps. */
+/** Each failpoint has the name of the durable step before it. The list follows the order of the steps. */
 export const FAILPOINTS = [
   // The data folder is made and opened.
   'folder-made',
   'store-opened',
   'folder-synced',
   'recovery-committed',
-  // An upload becomes a task, which is then answered. A picture that another task keeps is linked, not written.
+  // An upload becomes a task; the answer follows. A picture that another task keeps is linked, not written.
   'input-written',
   'input-synced',
   'input-renamed',
@@ -19,7 +19,7 @@ export const FAILPOINTS = [
   'attempt-committed',
   'release-committed',
   'strike-committed',
-  // An attempt ends, its end is published, and its audience has read that.
+  // An attempt ends, its end is published, and the subscriber has acknowledged it.
   'output-written',
   'output-synced',
   'output-renamed',
@@ -27,7 +27,7 @@ export const FAILPOINTS = [
   'end-committed',
   'end-published',
   'acknowledgement-committed',
-  // Records give up their files, and go; boxes come and go.
+  // Outputs expire, records are removed, boxes are stored or removed.
   'expiry-committed',
   'removal-committed',
   'boxes-committed',
@@ -45,7 +45,7 @@ export function setFailpoints(next: FailpointAction | null): void {
   action = next;
 }
 
-/** Marks that a durable step is done. Gives a promise to wait for only where a test holds the caller here. */
+/** Marks that a durable step is done. Returns a promise only where a test holds the caller here. */
 export function failpoint(name: FailpointName): Promise<void> | undefined {
   return action === null ? undefined : action(name);
 }

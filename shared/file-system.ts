@@ -18,9 +18,9 @@ export interface FileSystem {
   unlink(path: string): Promise<void>;
   stat(path: string): Promise<{ readonly size: number }>;
   readdir(folder: string): Promise<FolderEntry[]>;
-  /** Makes the folder and those above it; gives the uppermost new one, undefined where there is none. */
+  /** Creates the folder and its missing parents; gives the uppermost new folder, or undefined when all existed. */
   mkdir(folder: string, mode: number): Promise<string | undefined>;
-  /** Bytes that can still be written to the folder's disk. The kernel answers from memory (statfs(2)), so it need not wait. */
+  /** Free bytes on the folder's disk. Synchronous, because the kernel answers from memory (statfs(2)). */
   freeBytes(folder: string): number;
 }
 

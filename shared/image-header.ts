@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { formatSchema } from './operations/format.ts';
 
 /**
- * What a picture's header says, found without decoding. `width` and `height` are upright pixels, after EXIF
+ * What a picture's header says, read without decoding. `width` and `height` are upright pixels, after EXIF
  * orientation. Decoding gives frames × width × height × channels × depth / 8 bytes.
  */
 export const imageHeaderSchema = z.object({

@@ -1,4 +1,4 @@
-/** The value of a JSON text (RFC 8259); undefined, which no JSON text means, for any other text. */
+/** The value of a JSON text (RFC 8259), or undefined for a text that is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

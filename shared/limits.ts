@@ -20,7 +20,7 @@ export function decodedBytes(header: ImageHeader): number {
   return countPixels(header) * header.channels * (header.depth / 8);
 }
 
-/** Throws IMAGE_TOO_LARGE when the header claims more side, pixels or decoded bytes than allowed. */
+/** Throws IMAGE_TOO_LARGE when the header has a longer side, more pixels or more decoded bytes than allowed. */
 export function checkInputLimits(header: ImageHeader, limits: PictureLimits): void {
   checkSides('the picture', header, limits);
   const decoded = decodedBytes(header);
@@ -29,8 +29,8 @@ export function checkInputLimits(header: ImageHeader, limits: PictureLimits): vo
 }
 
 /**
- * Throws IMAGE_TOO_LARGE, with the output's name, when an output would be a picture beyond the limits that hold for
- * inputs, or when the outputs up to that one would be together.
+ * Throws IMAGE_TOO_LARGE, with the output's name, when an output exceeds the limits for input pictures, or when the sum
+ * over the outputs up to that one does.
  */
 export function checkOutputLimits(header: ImageHeader, specs: readonly OutputSpec[], limits: PictureLimits): void {
   const most = limits.maxDecodedMb * MEBIBYTE;

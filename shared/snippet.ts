@@ -9,14 +9,14 @@ export const MAX_SNIPPET = 2 ** 31 - 1;
 /** A snippet's name: a whole number. */
 export const snippetNameSchema = z.int().min(1).max(MAX_SNIPPET);
 
-/** A rectangle in a picture, in the picture's own units; whatever else the client says of it is left out. */
+/** A rectangle in a picture, in the picture's own units. Other fields that a client sends are dropped. */
 export const boxSchema = z.object({ X: z.number(), Y: z.number(), W: z.number(), H: z.number() });
 export type Box = z.infer<typeof boxSchema>;
 
 /** The boxes of a snippet. */
 export const boxesSchema = z.array(boxSchema).max(MAX_BOXES);
 
-/** A place that keeps its newest picture, and the boxes somebody drew in it. */
+/** A numbered place that keeps its newest picture, and the boxes drawn in it. */
 export const snippetSchema = z.object({
   name: snippetNameSchema,
   /** The newest picture's task; null until there is one. */

@@ -20,7 +20,7 @@ const count = z.int().nonnegative();
 
 const outputBase = { name: outputNameSchema, operation: operationNameSchema };
 
-/** One output as Server B gives it: `bytes` of picture follow it on the socket (0 for data and failures). */
+/** One output as Server B sends it: `bytes` of picture follow it on the socket (0 for data and failures). */
 export const outputHeaderSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('picture'),
@@ -42,10 +42,10 @@ export type OutputHeader = z.infer<typeof outputHeaderSchema>;
 export const timingsSchema = z.record(z.string().max(40), z.number().nonnegative());
 export type Timings = z.infer<typeof timingsSchema>;
 
-/** What a task is made from. Of a URL that has not been fetched, only the URL is known. */
+/** The input of a task. Until a listed URL has been fetched, only the URL is known. */
 export const taskInputSchema = z.object({
   filename: z.string().nullable(),
-  /** Where the picture comes from; null for one that was sent. */
+  /** The URL that the picture is fetched from; null for an uploaded picture. */
   source_url: z.string().nullable(),
   format: formatSchema.nullable(),
   width: count.nullable(),
@@ -55,12 +55,12 @@ export const taskInputSchema = z.object({
     .string()
     .regex(/^[0-9a-f]{64}$/)
     .nullable(),
-  /** Path of the picture itself, for as long as it is kept; null for one that is not. */
+  /** Path of the input picture while the service keeps it; else null. */
   original: z.string().nullable(),
 });
 export type TaskInput = z.infer<typeof taskInputSchema>;
 
-/** An output as clients see it; what a `data` operation found stands beside these fields. */
+/** An output as clients see it; the fields of a `data` operation stand beside these. */
 export const taskOutputSchema = z.looseObject({
   ...outputBase,
   status: z.enum(['completed', 'failed']),
@@ -74,7 +74,7 @@ export const taskOutputSchema = z.looseObject({
 });
 export type TaskOutput = z.infer<typeof taskOutputSchema>;
 
-/** The record every protocol shows: what a client asked for, and how it went. Times are RFC 3339 in UTC. */
+/** A task as every protocol shows it. Times are RFC 3339 in UTC. */
 export const taskSchema = z.object({
   task_id: taskIdSchema,
   status: z.enum(TASK_STATUSES),
@@ -87,7 +87,7 @@ export const taskSchema = z.object({
   created_at: z.string(),
   started_at: z.string().nullable(),
   finished_at: z.string().nullable(),
-  /** When the outputs are thrown away; null until the task has ended. */
+  /** When the outputs are removed; null until the task has ended. */
   expires_at: z.string().nullable(),
   timings: timingsSchema,
 });

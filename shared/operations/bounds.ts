@@ -1,12 +1,12 @@
-// Words and numbers that help and schemas share; nothing here loads a library.
+// Constants that the command line's help and the schemas share. This file imports no library.
 
 /** The longest side that may be asked for, in pixels. */
 export const MAX_SIDE = 16_384;
 /** The largest scale factor. */
 export const MAX_SCALE_FACTOR = 10;
-/** How a picture is laid into a box of another shape, in CSS object-fit's words and sharp's. */
+/** How a picture fits a box of another shape; the names are those of CSS object-fit and sharp. */
 export const FITS = ['cover', 'contain', 'fill', 'inside', 'outside'] as const;
-/** What of the picture `cover` keeps: a side, a corner, or what sharp finds most interesting. */
+/** The part of the picture that `cover` keeps: a side, a corner, or the region that sharp finds most interesting. */
 export const GRAVITIES = [
   'north',
   'northeast',

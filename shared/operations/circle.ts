@@ -5,7 +5,7 @@ import { encodingContradiction, encodingParameters } from './encoding.ts';
 import type { Format } from './format.ts';
 import { oneOf, side } from './parameters.ts';
 
-/** Formats with a place for a circle's transparent corners and its smooth edge. */
+/** Formats that hold a circle's transparent corners and its smooth edge. */
 export const CIRCLE_FORMATS = ['png', 'webp', 'avif'] as const;
 /** Bytes of a pixel while the circle is cut: RGBA, 8 bits each. */
 const RASTER_PIXEL_BYTES = 4;
@@ -29,7 +29,7 @@ export const circle = {
   plan: planCircle,
 } as const satisfies OperationDefinition<CircleSpec> & { readonly schema: typeof circleSchema };
 
-/** The format of a circle where `asked` is the format of other pictures, too: PNG unless WebP or AVIF. */
+/** The circle's format when `asked` applies to other pictures, too: `asked` when it is WebP or AVIF, else PNG. */
 export function circleFormat(asked: Format | undefined): (typeof CIRCLE_FORMATS)[number] {
   return CIRCLE_FORMATS.find((format) => format === asked) ?? 'png';
 }

@@ -3,9 +3,9 @@ import type { ImageHeader } from '../image-header.ts';
 import { type OperationDefinition, outputSchema, type Plan } from './definition.ts';
 import { wholeNumber } from './parameters.ts';
 
-/** Classes that are named where a client does not say how many. */
+/** How many classes are named when the client gives no top_k. */
 export const DEFAULT_TOP_K = 5;
-/** Pixels the shorter side is scaled to before the centre is cut out (the model's page in the onnx/models zoo). */
+/** The shorter side is scaled to this many pixels before the centre is cut out (the model's page in onnx/models). */
 export const CLASSIFY_SIDE = 256;
 
 const parameters = { top_k: wholeNumber(1, 100).default(DEFAULT_TOP_K) };

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import type { ImageHeader } from '../image-header.ts';
 import type { Format, Size } from './format.ts';
 
-/** An output's name: the client chooses it, and fetches the output by it. */
+/** An output's name; the client chooses it and fetches the output by it. */
 export const outputNameSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/);
 
-/** A picture that an operation gives. */
+/** A picture that an operation makes. */
 export interface Drawing extends Size {
   readonly frames: number;
   readonly format: Format;
@@ -13,45 +13,45 @@ export interface Drawing extends Size {
   readonly transparent: boolean;
 }
 
-/** What is known of an output before a pixel is decoded. */
+/** What is known about an output before decoding. */
 export interface Plan {
-  /** The picture that comes out; null for an operation that gives data. */
+  /** The picture that the operation makes; null for an operation that gives data. */
   readonly drawing: Drawing | null;
-  /** How many times its own size the input is needed, the larger of both directions. */
+  /** Scale at which the input's pixels are needed, 1 for full size; the larger of the horizontal and vertical scale. */
   readonly scale: number;
   /** True when every frame of the input is read, false when only the first one is. */
   readonly animated: boolean;
   /**
-   * The size, where the output's pixels are the whole input scaled to it and nothing else, so that other outputs may
-   * be made from them; null for a picture that is cropped, padded, turned, toned or filtered, and for data.
+   * The output's size when its pixels are the whole input, only scaled; other outputs may then be made from them. Null
+   * for a picture that is cropped, padded, turned, toned or filtered, and for data.
    */
   readonly whole: Size | null;
-  /** Memory that the operation holds beside decoder and encoder, in bytes. */
+  /** Memory of the operation itself, without decoder and encoder, in bytes. */
   readonly workBytes: number;
 }
 
-/** Two parameters that do not go together, as "Expected …, received …" tells them. */
+/** Two parameters that exclude each other, as two parts of the message "Expected …, received …". */
 export interface Contradiction {
   readonly expected: string;
   readonly received: string;
 }
 
 /**
- * One operation: all that is known of it outside of `server-b/operations`. The parameters' schema is the only source
- * of their bounds: forms, JSON, gRPC, the command line and the docs follow it.
+ * One operation: everything that code outside of `server-b/operations` knows about it. The schema is the only source of
+ * the parameters' bounds: forms, JSON, gRPC, the command line and the docs use it.
  */
 export interface OperationDefinition<Parameters> {
   readonly name: string;
-  /** `picture` for an operation that draws, `data` for one that answers with JSON. */
+  /** `picture` for an operation that makes a picture, `data` for one that gives JSON. */
   readonly gives: 'picture' | 'data';
-  /** What the JSON of a `data` operation looks like; nothing for one that draws. */
+  /** Schema of the JSON that a `data` operation gives; {@link NO_DATA} for an operation that makes a picture. */
   readonly data: z.ZodType<Readonly<Record<string, unknown>>>;
-  /** Null when the parameters go together. */
+  /** The first contradiction among the parameters, or null. */
   contradiction(parameters: Parameters): Contradiction | null;
   plan(header: ImageHeader, parameters: Parameters): Plan;
 }
 
-/** The `data` of an operation that draws. */
+/** The `data` of an operation that makes a picture. */
 export const NO_DATA = z.strictObject({});
 
 /** The schema of an output: its name, its operation, and the operation's parameters. */

@@ -2,14 +2,14 @@ import type { Contradiction } from './definition.ts';
 import { choosesLoss, type Format } from './format.ts';
 import { wholeNumber, yesOrNo } from './parameters.ts';
 
-/** What every operation that draws takes beside its format. */
+/** Parameters of every operation that makes a picture, beside `format`. */
 export const encodingParameters = {
   quality: wholeNumber(1, 100).optional(),
   grayscale: yesOrNo.optional(),
   lossless: yesOrNo.optional(),
 };
 
-/** Lossless is a choice in WebP and AVIF alone; a format that is left out may be one of them. */
+/** Only WebP and AVIF have a lossless mode. An omitted format may be one of them, so it is no contradiction. */
 export function encodingContradiction({
   format,
   lossless,

@@ -7,9 +7,9 @@ import type { OutputSpec } from './index.ts';
 import { side, yesOrNo } from './parameters.ts';
 import { resizeContradiction, resizeParameters } from './resize.ts';
 
-// The short form of a request: fields without a list, which stand for at most one output of each of three operations.
+// The short form of a request: single fields instead of a list. They describe at most one output of each operation.
 
-/** The fields that say what is to be done, beside `outputs`. */
+/** The fields that describe outputs when a request has no `outputs`. */
 export const flatFieldsSchema = z.strictObject({
   ...resizeParameters.shape,
   circle: side.optional(),
@@ -18,9 +18,9 @@ export const flatFieldsSchema = z.strictObject({
 });
 export type FlatFields = z.infer<typeof flatFieldsSchema>;
 
-/** What all pictures of one request share: it does not ask for one. */
+/** Fields that apply to every picture of a request; alone they ask for none. */
 const ENCODING = ['format', 'quality', 'grayscale'] as const;
-/** Changes to a picture that need a size beside them. */
+/** Fields that change a resized picture, and so need a size beside them. */
 const CHANGES = ['background', 'rotate', 'flip', 'flop', 'blur', 'sharpen', 'lossless'] as const;
 
 /** The first field that describes a picture or its labels; `classify=false` describes neither. */
@@ -32,8 +32,8 @@ export function findFlatField(fields: FlatFields): string | undefined {
 }
 
 /**
- * The outputs that flat fields ask for: `resize`, `circle` and `classify`, in this order. Throws BAD_REQUEST when they
- * ask for none, or for what contradicts itself or would have no effect.
+ * The outputs that flat fields describe: `resize`, `circle` and `classify`, in this order. Throws BAD_REQUEST when they
+ * describe none, when they contradict each other, and when one of them would have no effect.
  */
 export function readFlatFields(fields: FlatFields): OutputSpec[] {
   const contradiction = flatContradiction(fields);
@@ -45,7 +45,7 @@ export function readFlatFields(fields: FlatFields): OutputSpec[] {
   const specs: OutputSpec[] = [];
   if (asksResize(fields)) specs.push({ name: 'resize', operation: 'resize', ...resize });
   if (circle !== undefined) {
-    // The format may be meant for the resize of the same request; it does not break the circle.
+    // `format` may be meant for the resize of the same request, so the circle accepts every format and may use PNG.
     const encoding = { format: circleFormat(format), quality, grayscale, lossless };
     specs.push({ name: 'circle', operation: 'circle', size: circle, ...encoding });
   }

@@ -6,12 +6,12 @@ import type { OperationDefinition, Plan } from './definition.ts';
 import { placeholder } from './placeholder.ts';
 import { resize } from './resize.ts';
 
-/** Every operation there is: a new one is a line here and in server-b/operations/index.ts, and a file beside each. */
+/** All operations. A new one is a line here and in server-b/operations/index.ts, and a file beside each. */
 const DEFINITIONS = [resize, circle, classify, placeholder] as const;
 
 const [first, ...others] = DEFINITIONS;
 
-/** One output as a client asks for it: a name of the client's own, an operation, its parameters. */
+/** One output as a client asks for it: a name that the client chooses, an operation, its parameters. */
 export const outputSpecSchema = z.discriminatedUnion('operation', [
   first.schema,
   ...others.map(({ schema }) => schema),
@@ -24,7 +24,7 @@ export const OPERATION_NAMES: readonly OperationName[] = DEFINITIONS.map(({ name
 /** Schema of an operation's name. */
 export const operationNameSchema = z.enum([first.name, ...others.map(({ name }) => name)]);
 
-/** A definition whose parameters are told by the output's own `operation`. */
+/** A definition that takes any output; the output's `operation` says which parameters it has. */
 type Definition = OperationDefinition<OutputSpec> & { readonly schema: z.ZodObject };
 
 const BY_NAME: ReadonlyMap<string, Definition> = new Map(
@@ -43,7 +43,7 @@ export function operationOf(name: OperationName): Definition {
   return definition;
 }
 
-/** What is known of an output before a pixel is decoded. */
+/** What is known about an output before decoding. */
 export function planOf(header: ImageHeader, spec: OutputSpec): Plan {
   return operationOf(spec.operation).plan(header, spec);
 }

@@ -1,31 +1,33 @@
 import { z } from 'zod';
 import { DarkroomError, invalid } from '../errors.ts';
+import { parseJson } from '../json.ts';
 import { outputNameSchema } from './definition.ts';
 import { findOperation, OPERATION_NAMES, type OutputSpec, outputSpecSchema } from './index.ts';
 import { fromTexts, readParameters } from './parameters.ts';
 
 /** The most outputs of one task. */
 export const MAX_OUTPUTS = 16;
-/** The name of a kept picture's own bytes, so that no output may have it. */
+/** The name by which a kept input picture is fetched; reserved, so no output may have it. */
 export const ORIGINAL = 'original';
 
 const entrySchema = z.looseObject({ name: z.unknown().optional(), operation: z.unknown().optional() });
 
-/** The outputs of one task: 1 to 16, each with a name of its own. */
+/** The outputs of one task: 1 to 16, each with a different name. */
 export const outputSpecsSchema = z
   .array(outputSpecSchema)
   .min(1)
   .max(MAX_OUTPUTS)
   .refine((list) => findRepeated(list.map(({ name }) => name)) === undefined, 'each name once');
 
-/** The JSON text of a form's or a query's field `outputs`. Throws BAD_REQUEST. */
+/** Reads the field `outputs` of a form or a query, a JSON text. Throws like {@link readOutputs}. */
 export function parseOutputs(text: string): OutputSpec[] {
   return readOutputs(parseJson(text), text);
 }
 
 /**
- * A list of outputs as clients write it, in which `operation` is `resize` when left out. Throws BAD_REQUEST that names
- * the output and the field; `within` ends that name, such as " of the preset avatar".
+ * Reads a list of outputs as clients write it; `operation` defaults to `resize`. Throws BAD_REQUEST that names the
+ * output and the field. In the message, `shown` stands for a list that is none, and `within`, such as " of the preset
+ * avatar", follows each name.
  */
 export function readOutputs(given: unknown, shown: unknown = given, within = ''): OutputSpec[] {
   if (!Array.isArray(given)) throw invalid('a JSON list of outputs', `outputs${within}`, shown);
@@ -34,7 +36,7 @@ export function readOutputs(given: unknown, shown: unknown = given, within = '')
   return specs;
 }
 
-/** Throws BAD_REQUEST for a list with none, more than 16, or two outputs of one name. */
+/** Throws BAD_REQUEST for an empty list, for more than 16 outputs, and for two outputs of one name. */
 export function checkOutputs(specs: readonly OutputSpec[], within = ''): void {
   if (specs.length === 0 || specs.length > MAX_OUTPUTS) {
     throw invalid(`1 to ${MAX_OUTPUTS} outputs`, `outputs${within}`, specs.length);
@@ -44,7 +46,7 @@ export function checkOutputs(specs: readonly OutputSpec[], within = ''): void {
   throw new DarkroomError('BAD_REQUEST', `Expected each output's name once${within}, received '${repeated}' twice`);
 }
 
-/** One output whose parameters are texts, as a command line and a form write them. Throws as {@link readOutputs}. */
+/** Reads one output whose parameters are texts, as on a command line. Throws like {@link readOutputs}. */
 export function readTextOutput(name: string, texts: Readonly<Record<string, unknown>>): OutputSpec {
   const operation = findOperation(String(texts['operation'] ?? 'resize'));
   return readOutput({ name, ...(operation === undefined ? texts : fromTexts(operation.schema, texts)) }, 1, '', texts);
@@ -78,12 +80,4 @@ function readOutput(
 
 function findRepeated(names: readonly string[]): string | undefined {
   return names.find((name, index) => names.indexOf(name) !== index);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type DarkroomError, invalid } from '../errors.ts';
 import { MAX_SIDE } from './bounds.ts';
 
-/** A number as people write it: no sign, no hexadecimal, no words. */
+/** A decimal number without a sign. Number() would also take hexadecimal, Infinity and the empty text. */
 const DECIMAL = /^(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 const WHOLE = /^\d{1,9}$/;
 
@@ -36,7 +36,7 @@ export const yesOrNo = z.boolean().meta({ expected: 'true or false' });
 /** A side in pixels. */
 export const side = wholeNumber(1, MAX_SIDE);
 
-/** A CSS colour, given back as `#rrggbb` or `#rrggbbaa`; the `#` may be left out, as in a URL. */
+/** A CSS colour, read as `#rrggbb` or `#rrggbbaa`; the `#` is optional, because a URL would have to escape it. */
 export const colour = z
   .string()
   .max(100)
@@ -48,15 +48,15 @@ export const colour = z
   })
   .meta({ expected: 'a colour such as white, #ffcc00 or ffcc00' });
 
-/** How a fault among parameters is told. */
+/** How the message about an invalid parameter is phrased. */
 export interface ReadOptions {
   /** What follows the field's name in the message, such as " of the output thumb". */
   readonly where?: string;
-  /** The values as the client wrote them, where those that are read were made from texts. */
+  /** The values as the client wrote them, when {@link fromTexts} has converted them. */
   readonly shown?: Readonly<Record<string, unknown>>;
 }
 
-/** Parameters as `schema` reads them. Throws BAD_REQUEST for the first that is unknown or not what it should be. */
+/** Reads parameters by `schema`. Throws BAD_REQUEST for the first one that is unknown or invalid. */
 export function readParameters<Schema extends z.ZodObject>(
   schema: Schema,
   given: Readonly<Record<string, unknown>>,
@@ -71,8 +71,8 @@ export function readParameters<Schema extends z.ZodObject>(
 }
 
 /**
- * Text fields as values of the types that `schema` has, without the space around them. What cannot be one stays as it
- * came, for {@link readParameters} to refuse.
+ * Converts text fields to the types that `schema` has, without the space around them. A text that does not convert stays
+ * as it is, and {@link readParameters} refuses it.
  */
 export function fromTexts(
   schema: z.ZodObject,
@@ -86,7 +86,7 @@ export function fromTexts(
   return Object.fromEntries(entries);
 }
 
-/** What a parameter should be, in words. */
+/** The expected value of a parameter, in words. */
 export function expectationOf(field: unknown): string {
   if (!(field instanceof z.ZodType)) return 'a known parameter';
   const { expected } = { ...unwrap(field).meta(), ...field.meta() };
@@ -97,7 +97,7 @@ function unknownField(schema: z.ZodObject, name: string, where: string): Darkroo
   return invalid(`one of ${Object.keys(schema.shape).join(', ')}`, `a field's name${where}`, name);
 }
 
-/** The value a text stands for, or undefined. */
+/** The value that the text means for this field, or undefined. */
 function fromText(field: z.ZodType, text: string): unknown {
   if (field instanceof z.ZodUnion) {
     const values = field.options.map((option) => (option instanceof z.ZodType ? fromText(option, text) : undefined));
@@ -115,7 +115,7 @@ function booleanOf(text: string): boolean | undefined {
   return /^(false|0)$/i.test(text) ? false : undefined;
 }
 
-/** The schema within `.optional()` and `.default()`. */
+/** The schema inside `.optional()` and `.default()`. */
 function unwrap(field: z.ZodType): z.ZodType {
   return 'innerType' in field.def && field.def.innerType instanceof z.ZodType ? unwrap(field.def.innerType) : field;
 }

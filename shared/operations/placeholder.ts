@@ -2,10 +2,10 @@ import { z } from 'zod';
 import type { ImageHeader } from '../image-header.ts';
 import { type OperationDefinition, outputSchema, type Plan } from './definition.ts';
 
-/** Pixels of the longer side of what a ThumbHash is made from, its most (https://evanw.github.io/thumbhash/). */
+/** Longer side in pixels of the picture that is hashed; ThumbHash takes at most 100 (https://evanw.github.io/thumbhash/). */
 export const PLACEHOLDER_SIDE = 100;
 
-/** An output that stands for the picture until that is loaded. */
+/** An output that a client can show until the picture is loaded. */
 export const placeholderSchema = outputSchema('placeholder', {});
 export type PlaceholderSpec = z.infer<typeof placeholderSchema>;
 /** The parameters alone: there are none. */
@@ -23,7 +23,7 @@ export const placeholderDataSchema = z.object({
 });
 export type PlaceholderData = z.infer<typeof placeholderDataSchema>;
 
-/** A few bytes to show before the picture is there. */
+/** A few bytes that describe the picture roughly. */
 export const placeholder = {
   name: 'placeholder',
   gives: 'data',

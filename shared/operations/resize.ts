@@ -8,7 +8,7 @@ import { colour, numberIn, oneOf, side, yesOrNo } from './parameters.ts';
 
 /** Bytes of a pixel that is neither decoded nor encoded: RGBA, 8 bits each. */
 const RASTER_PIXEL_BYTES = 4;
-/** Rows of its blurred neighbours that a pixel depends on, for each unit of sigma: three up, three down. */
+/** Rows that a blur reads for one pixel, for each unit of sigma: three above and three below. */
 const BLUR_ROWS = 6;
 
 const parameters = {
@@ -42,7 +42,7 @@ export type ResizeSpec = z.infer<typeof resizeSchema>;
 export const resizeParameters = z.strictObject(parameters);
 export type ResizeParameters = z.infer<typeof resizeParameters>;
 
-/** Resize, with what goes with it: turning, cropping, filtering, another format. */
+/** Resize, with turning, cropping, filters and another format. */
 export const resize = {
   name: 'resize',
   gives: 'picture',
@@ -57,7 +57,7 @@ export const resize = {
   plan: planResize,
 } as const satisfies OperationDefinition<ResizeSpec> & { readonly schema: typeof resizeSchema };
 
-/** Parameters that exclude each other, or one that would have no effect: that is a mistake the client wants to know. */
+/** Finds parameters that exclude each other, or one without effect: in both cases the client has made a mistake. */
 export function resizeContradiction(given: ResizeParameters): Contradiction | null {
   const { scale_factor, width, height, fit, gravity, background, format } = given;
   const boxed = width !== undefined || height !== undefined;
@@ -92,13 +92,13 @@ export function resizedSize(input: Size, given: ResizeParameters): Size {
   return scaledSize(turned, fit === 'inside' ? Math.min(byWidth, byHeight) : Math.max(byWidth, byHeight));
 }
 
-/** How the scaled picture meets its box: only a whole box can crop or pad, everything else is drawn to its size. */
+/** sharp's fit for the output: only a box with both sides crops or pads; otherwise the picture is scaled to its size. */
 export function boxFit({ width, height, fit }: ResizeParameters): 'cover' | 'contain' | 'fill' {
   const boxed = width !== undefined && height !== undefined;
   return boxed && (fit === 'cover' || fit === 'contain') ? fit : 'fill';
 }
 
-/** True when the picture's sides change places. */
+/** True when width and height change places. */
 export function isQuarterTurn({ rotate }: ResizeParameters): boolean {
   return rotate === 90 || rotate === 270;
 }
@@ -108,7 +108,7 @@ export function transpose({ width, height }: Size): Size {
   return { width: height, height: width };
 }
 
-/** How many times its own size the picture is drawn, the larger of both directions unless it is padded. */
+/** Scale of the picture in the output: the larger of the horizontal and vertical scale, or the smaller when it is padded. */
 export function scaleOfResize(input: Size, given: ResizeParameters): number {
   const { width, height } = resizedSize(input, given);
   const turned = isQuarterTurn(given) ? transpose(input) : input;
@@ -138,7 +138,7 @@ function planResize(header: ImageHeader, given: ResizeSpec): Plan {
   };
 }
 
-/** True when a picture's frames cannot be left as one strip: they are turned or filtered one by one. */
+/** True when each frame of an animation must be made alone, because turning or filtering one tall strip mixes frames. */
 export function worksByFrame(given: ResizeParameters): boolean {
   const { blur, sharpen = false, gravity } = given;
   return isTurned(given) || blur !== undefined || sharpen !== false || gravity === 'attention' || gravity === 'entropy';
@@ -149,7 +149,7 @@ function isTurned({ rotate = 0, flip = false }: ResizeParameters): boolean {
   return rotate !== 0 || flip;
 }
 
-/** Flattening and toning come before the resampling, so pixels that had them are no picture of the input any more. */
+/** True when the output's pixels are the input's, only scaled. sharp flattens and tones before it resamples. */
 function isWhole({ alpha }: ImageHeader, given: ResizeParameters): boolean {
   const { format, flop = false, grayscale = false } = given;
   const flattened = alpha && format !== undefined && !holdsAlpha(format);

@@ -1,18 +1,18 @@
 import { decodeHeader, type FrameKind, HEADER_BYTES } from './frame.ts';
 
-/** Where a decoder hands what it reads. Whatever a handler throws comes out of `push`. */
+/** Called with what the decoder reads. `push` throws what a handler throws. */
 export interface FrameHandlers {
-  /** A header has been read; throws when such a frame may not come now. Nothing is allocated for the payload before. */
+  /** A header; called before memory is allocated for the payload. Throws when the state does not allow such a frame. */
   admit(kind: FrameKind, length: number): void;
   /** A whole frame other than DATA. */
   control(kind: Exclude<FrameKind, 'DATA'>, payload: Buffer): void;
-  /** Some bytes of a DATA payload, as they came: never empty, a view of what was pushed. */
+  /** Some bytes of a DATA payload, at least one: a view of the pushed chunk. */
   data(piece: Buffer): void;
 }
 
 /**
- * Cuts a byte stream into frames. DATA is handed on in the pieces in which it arrives, so that a picture is not copied
- * here; control payloads are gathered. The same bytes give the same frames however they are split.
+ * Splits a byte stream into frames. DATA is passed on in the pieces in which it arrives, without a copy; control
+ * payloads are collected. The same bytes give the same frames, however they are split into chunks.
  */
 export class FrameDecoder {
   readonly #handlers: FrameHandlers;
@@ -27,7 +27,7 @@ export class FrameDecoder {
     this.#handlers = handlers;
   }
 
-  /** Takes the next bytes of the stream. Throws BAD_REQUEST at the first byte that cannot be; push nothing after that. */
+  /** Reads the next bytes of the stream. Throws BAD_REQUEST at the first invalid header; push nothing after that. */
   push(chunk: Buffer): void {
     let offset = 0;
     while (offset < chunk.length) {

@@ -1,6 +1,6 @@
 import { invalid } from '../errors.ts';
 
-/** The number both sides must name in their greeting. */
+/** The version of the protocol; both sides must send the same in their greeting. */
 export const PROTOCOL_VERSION = 2;
 /** kind u8, then length u32 big-endian. */
 export const HEADER_BYTES = 5;
@@ -48,7 +48,7 @@ export function encodeMessage(kind: MessageKind, message: object): Buffer {
   return Buffer.concat([encodeHeader(kind, payload.length), payload]);
 }
 
-/** Kind and payload length from a frame's first five bytes; throws BAD_REQUEST for what no frame may say. */
+/** Kind and payload length from a frame's first five bytes. Throws BAD_REQUEST for an unknown kind or a bad length. */
 export function decodeHeader(header: Buffer): { kind: FrameKind; length: number } {
   const number = header.readUInt8(0);
   const kind = KINDS[number];

@@ -1,11 +1,11 @@
 import { invalid } from '../errors.ts';
 import type { FrameKind } from './frame.ts';
 
-/** `a` asks for jobs, `b` does them. */
+/** `a` sends jobs, `b` runs them. */
 export type LaneSide = 'a' | 'b';
 export type LaneState = 'greeting' | 'idle' | 'offered' | 'receiving' | 'working' | 'closed';
 
-/** A row of the table below: the state, where a greeting whose HELLO has come is a row of its own. */
+/** A row of the table below: a state, or `greeted`, which is `greeting` after HELLO. */
 type Row = LaneState | 'greeted';
 
 /** What each side may send in each state; docs/protocol.md, "States". BEAT is legal in all of them. */
@@ -19,29 +19,29 @@ const SENDABLE: Readonly<Record<Row, Readonly<Record<LaneSide, readonly FrameKin
   closed: { a: [], b: [] },
 };
 
-/** What a side may receive besides, because it crossed something of its own on the wire. */
+/** What a side may receive in addition, because the frame crossed one of its own on the wire. */
 const CROSSED: Readonly<Record<LaneSide, Readonly<Partial<Record<Row, readonly FrameKind[]>>>>> = {
   a: { offered: ['WELCOME'] },
   b: { idle: ['CANCEL', 'DATA'] },
 };
 
-/** What the state needs to know of a frame: a job's or output's body in bytes. */
+/** What the state needs to know about a frame: the length of a job's or output's body in bytes. */
 export interface FrameFacts {
   readonly bytes?: number;
 }
 
 /**
- * One side's view of a lane: which frames may come and go now. It does no input or output, so that every row and every
- * crossing can be tested.
+ * One side's view of a lane: which frames it may send and receive now. It does no input or output, so that every row and
+ * every crossing can be tested.
  */
 export class LaneStateMachine {
   readonly #side: LaneSide;
   #state: LaneState = 'greeting';
-  /** HELLO has been sent or received: one is enough, and WELCOME answers it. */
+  /** True after HELLO, which may be sent only once. */
   #greeted = false;
-  /** Body bytes of the job on offer. */
+  /** Body bytes of the offered job. */
   #offered = 0;
-  /** Bytes still to come of the job's body (receiving) or of the output under way (working). */
+  /** Bytes still to come of the job's body (receiving) or of the current output (working). */
   #left = 0;
   /** Bytes of a failed job's body that A may have sent already. */
   #stray = 0;
@@ -54,7 +54,7 @@ export class LaneStateMachine {
     return this.#state;
   }
 
-  /** Bytes still to come of the body or output under way. */
+  /** Bytes still to come of the current body or output. */
   get left(): number {
     return this.#left;
   }
@@ -72,7 +72,7 @@ export class LaneStateMachine {
     this.#check(kind, length, [...SENDABLE[this.#row][other], ...(CROSSED[this.#side][this.#row] ?? [])]);
   }
 
-  /** Takes a control frame that was sent or received. */
+  /** Applies a control frame that was sent or received. */
   control(kind: Exclude<FrameKind, 'DATA'>, facts: FrameFacts = {}): void {
     switch (kind) {
       case 'HELLO':
@@ -109,7 +109,7 @@ export class LaneStateMachine {
     }
   }
 
-  /** Takes bytes of DATA that were sent or received; false when they belong to a job that has failed already. */
+  /** Applies bytes of DATA that were sent or received; false when they belong to a job that has already failed. */
   data(bytes: number): boolean {
     if (this.#state === 'idle') {
       this.#stray -= bytes;

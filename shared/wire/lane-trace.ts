@@ -15,7 +15,7 @@ const SHOWN = new Set(['id', 'attempt', 'name', 'code', 'instance']);
 export class LaneTrace {
   readonly #socket: Socket;
   readonly #side: LaneSide;
-  /** Kept, because a socket that is gone no longer knows it. */
+  /** Kept, because a closed socket no longer knows it. */
   #port: number | undefined;
 
   constructor(socket: Socket, side: LaneSide) {
@@ -24,10 +24,10 @@ export class LaneTrace {
   }
 
   /** A control frame has been sent or received, and has changed the state from `before` to `after`. */
-  frame(way: 'sent' | 'received', kind: FrameKind, message: object, before: LaneState, after: LaneState): void {
+  frame(direction: 'sent' | 'received', kind: FrameKind, message: object, before: LaneState, after: LaneState): void {
     if (!log.enabled || kind === 'BEAT') return;
     const fields = Object.entries(message).filter(([key]) => SHOWN.has(key));
-    const words = [way, kind, ...fields.map(([, value]) => value)];
+    const words = [direction, kind, ...fields.map(([, value]) => value)];
     this.note(before, before === after ? words.join(' ') : `${words.join(' ')} -> ${after}`);
   }
 

@@ -16,19 +16,19 @@ import { type LaneSide, type LaneState, LaneStateMachine } from './lane-state.ts
 import { LaneTrace } from './lane-trace.ts';
 import { MESSAGE_SCHEMAS, type Message, parseMessage } from './messages.ts';
 
-/** One handler a frame kind, named exactly after it. A handler that throws closes the lane with that error. */
+/** One handler for each frame kind, with the kind's name. A handler that throws closes the lane with that error. */
 export type LaneHandlers = {
   readonly [Kind in MessageKind]?: (message: Message<Kind>) => void;
 } & {
   readonly [Kind in Exclude<SignalKind, 'BEAT'>]?: () => void;
 } & {
-  /** Some bytes of the body or output under way, in the socket's own chunk, which may be kept. */
+  /** Some bytes of the current body or output: a view of the socket's chunk, which the handler may keep. */
   readonly DATA?: (piece: Buffer) => void;
-  /** The lane is gone, once, whatever the cause; null when the other side ended it in good order. */
+  /** Called once, when the lane is closed; null when nothing went wrong. */
   readonly closed: (error: Error | null) => void;
 };
 
-/** How often a silent side beats, and how long a silent peer may live, in milliseconds. */
+/** How often a side that sends nothing else sends BEAT, and how long the peer may be silent, in milliseconds. */
 export interface LaneTiming {
   readonly beatMs: number;
   readonly deadMs: number;
@@ -38,10 +38,10 @@ export const LANE_TIMING: LaneTiming = { beatMs: 2000, deadMs: 6000 };
 /** The clock ticks this many times per beat; silence is counted in ticks, so a stalled event loop counts once. */
 const TICKS_PER_BEAT = 4;
 
-/** What GO, CANCEL, BEAT and DATA carry beside their kind. */
+/** The message of a frame without one: GO, CANCEL, BEAT, DATA. */
 const NO_MESSAGE = {};
 
-/** Owns one TCP connection: frames in and out, the state, the signs of life. */
+/** Owns one TCP connection: frames in and out, the state, the heartbeat. */
 export class Lane {
   readonly #socket: Socket;
   readonly #machine: LaneStateMachine;
@@ -89,7 +89,7 @@ export class Lane {
     return this.#machine.state;
   }
 
-  /** Bytes still to come of the body or output under way. */
+  /** Bytes still to come of the current body or output. */
   get left(): number {
     return this.#machine.left;
   }
@@ -116,9 +116,9 @@ export class Lane {
   }
 
   /**
-   * Sends bytes as DATA frames of at most 1 MiB and resolves when the socket takes more. `isWanted` is asked before
-   * each frame; false ends the sending at a frame border. Resolves at once on a closed lane. Rejects with BAD_REQUEST
-   * when the state does not allow DATA (any more): let `isWanted` answer false once the job has ended.
+   * Sends bytes as DATA frames of at most 1 MiB, with backpressure: resolves when the socket takes more. `isWanted` is
+   * called before each frame; when it returns false, sending stops at a frame border. Resolves at once on a closed lane.
+   * Rejects with BAD_REQUEST when the state does not allow DATA, so `isWanted` must return false once the job has ended.
    */
   async sendData(bytes: Uint8Array, isWanted: () => boolean = () => true): Promise<void> {
     for (let offset = 0; offset < bytes.length && !this.#closed && isWanted(); offset += MAX_DATA_BYTES) {
@@ -133,13 +133,13 @@ export class Lane {
     }
   }
 
-  /** Stops reading; TCP then holds the other side back. Its silence does not count meanwhile. */
+  /** Stops reading; TCP's flow control then stops the other side, and its silence does not count. */
   pause(): void {
     this.#trace.note(this.#machine.state, 'stops reading');
     this.#socket.pause();
   }
 
-  /** True while this side has itself stopped reading. */
+  /** True while this side does not read. */
   get isPaused(): boolean {
     return this.#socket.isPaused();
   }
@@ -150,7 +150,7 @@ export class Lane {
     this.#socket.resume();
   }
 
-  /** Ends the connection once what was sent has gone out; a peer that takes nothing for `deadMs` is cut off. */
+  /** Ends the connection after all sent bytes are flushed; cuts it off when the peer reads nothing for `deadMs`. */
   end(): void {
     if (this.#closed) return;
     this.#socket.setTimeout(this.#timing.deadMs, () => this.#socket.destroy());
@@ -158,7 +158,7 @@ export class Lane {
     this.close(null);
   }
 
-  /** Closes the lane for the reason given; the `closed` handler hears it. Safe to call again. */
+  /** Closes the lane and calls the `closed` handler with the reason. A second call does nothing. */
   close(error: Error | null): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -180,7 +180,7 @@ export class Lane {
 
   #dispatch(kind: Exclude<FrameKind, 'DATA'>, payload: Buffer): void {
     if (this.#closed || kind === 'BEAT') return;
-    // It has crossed the end of the job that it was for.
+    // This CANCEL has crossed the end of its job on the wire.
     if (kind === 'CANCEL' && this.#machine.state === 'idle') return;
     if (kind === 'GO' || kind === 'CANCEL') {
       this.#move('received', kind, NO_MESSAGE);
@@ -190,7 +190,7 @@ export class Lane {
     this.#deliver[kind](payload);
   }
 
-  /** Parses, moves the state, calls the handler: one entry a kind, so that each message keeps its own type. */
+  /** Parses, moves the state, calls the handler: one entry for each kind, so that each message keeps its own type. */
   #deliverers(handlers: LaneHandlers): { readonly [Kind in MessageKind]: (payload: Buffer) => void } {
     const deliver = <Schema extends z.ZodType<object>>(
       kind: MessageKind,
@@ -214,18 +214,18 @@ export class Lane {
     };
   }
 
-  #move(way: 'sent' | 'received', kind: Exclude<FrameKind, 'DATA'>, message: object): void {
+  #move(direction: 'sent' | 'received', kind: Exclude<FrameKind, 'DATA'>, message: object): void {
     const before = this.#machine.state;
     this.#machine.control(kind, bodyOf(message));
-    this.#trace.frame(way, kind, message, before, this.#machine.state);
+    this.#trace.frame(direction, kind, message, before, this.#machine.state);
   }
 
-  /** False for bytes of a job that has failed already. */
-  #moveByData(way: 'sent' | 'received', bytes: number): boolean {
+  /** False for bytes of a job that has already failed. */
+  #moveByData(direction: 'sent' | 'received', bytes: number): boolean {
     const before = this.#machine.state;
     const isWanted = this.#machine.data(bytes);
     const after = this.#machine.state;
-    if (after !== before) this.#trace.frame(way, 'DATA', NO_MESSAGE, before, after);
+    if (after !== before) this.#trace.frame(direction, 'DATA', NO_MESSAGE, before, after);
     return isWanted;
   }
 
@@ -253,16 +253,11 @@ export class Lane {
     this.#ticksSinceHeard += 1;
     const silentMs = (this.#ticksSinceHeard * this.#timing.beatMs) / TICKS_PER_BEAT;
     if (silentMs <= this.#timing.deadMs) return;
-    this.close(
-      new DarkroomError(
-        'BACKEND_UNAVAILABLE',
-        `Expected a sign of life within ${this.#timing.deadMs} ms, received none`,
-      ),
-    );
+    this.close(new DarkroomError('BACKEND_UNAVAILABLE', `The peer sent nothing for ${this.#timing.deadMs} ms.`));
   }
 }
 
-/** Length of the body that a message announces; 0 for those that announce none. */
+/** Length of the body that a message announces; 0 when it announces none. */
 function bodyOf(message: object): { bytes: number } {
   return { bytes: 'bytes' in message && typeof message.bytes === 'number' ? message.bytes : 0 };
 }

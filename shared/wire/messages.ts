@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
-import { type DarkroomError, ERROR_CODES, invalid } from '../errors.ts';
+import { ERROR_CODES, invalid } from '../errors.ts';
 import { imageHeaderSchema } from '../image-header.ts';
+import { parseJson } from '../json.ts';
 import { formatSchema } from '../operations/format.ts';
 import { outputSpecsSchema } from '../operations/outputs.ts';
 import { outputHeaderSchema, taskIdSchema, timingsSchema } from '../task.ts';
@@ -11,7 +12,7 @@ const problemSchema = z.object({ code: z.enum(ERROR_CODES), message: z.string() 
 
 /** The payload of each frame kind that has a JSON one. */
 export const MESSAGE_SCHEMAS = {
-  /** `protocol` stands first and alone decides whether the rest is understood. */
+  /** Server B reads `protocol` first: the other fields have a meaning only when it has the same version. */
   HELLO: z.object({ protocol: z.int(), token: z.string().max(1024) }),
   WELCOME: z.object({
     protocol: z.int(),
@@ -42,30 +43,19 @@ export const MESSAGE_SCHEMAS = {
 export type Message<Kind extends MessageKind> = z.output<(typeof MESSAGE_SCHEMAS)[Kind]>;
 
 /**
- * The message of a JSON payload; throws BAD_REQUEST when it is not UTF-8, no JSON or not of the schema. The error does
- * not quote the payload, which may hold the token.
+ * The message of a JSON payload. Throws BAD_REQUEST when the payload is not UTF-8, not JSON or not of the schema. The
+ * error does not quote the payload, which may contain the token.
  */
 export function parseMessage<Schema extends z.ZodType>(
   kind: MessageKind,
   schema: Schema,
   payload: Buffer,
 ): z.output<Schema> {
-  const parsed = schema.safeParse(parseJson(kind, payload));
+  const json = isUtf8(payload) ? parseJson(payload.toString('utf8')) : undefined;
+  if (json === undefined) throw invalid('JSON in UTF-8', `the payload of ${kind}`, `${payload.length} other bytes`);
+  const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const expected = `a message of its schema (${issue?.message ?? 'as docs/protocol.md has it'})`;
   throw invalid(expected, kind, `a fault at '${issue?.path.join('.') ?? ''}'`);
-}
-
-function parseJson(kind: MessageKind, payload: Buffer): unknown {
-  if (!isUtf8(payload)) throw unreadable(kind, payload);
-  try {
-    return JSON.parse(payload.toString('utf8'));
-  } catch {
-    throw unreadable(kind, payload);
-  }
-}
-
-function unreadable(kind: MessageKind, payload: Buffer): DarkroomError {
-  return invalid('JSON in UTF-8', `the payload of ${kind}`, `${payload.length} other bytes`);
 }

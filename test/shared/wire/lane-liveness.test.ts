@@ -44,7 +44,7 @@ describe("a lane's signs of life", () => {
       await Promise.all([b.hears('closed'), goneFrom(sockets.client)]);
       expect(b.last('closed')).to.include({
         code: 'BACKEND_UNAVAILABLE',
-        message: 'Expected a sign of life within 120 ms, received none',
+        message: 'The peer sent nothing for 120 ms.',
       });
       expect(b.kinds).to.deep.equal(['closed']);
     });
