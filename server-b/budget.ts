@@ -1,6 +1,6 @@
 import { DarkroomError } from '../shared/errors.ts';
 
-/** What a job needs before it may send its body. */
+/** What a job must reserve before its body may come. */
 export interface Claim {
   /** Memory for body, decoded picture and outputs, in bytes. */
   readonly bytes: number;
@@ -8,7 +8,7 @@ export interface Claim {
   readonly alone: boolean;
 }
 
-/** A granted claim; `release` gives slot and memory back, once however often it is called. */
+/** A granted claim. `release` returns slot and memory; a second call does nothing. */
 export interface Reservation {
   release(): void;
 }
@@ -34,19 +34,19 @@ export class Budget {
     this.#bytes = options.bytes;
   }
 
-  /** Jobs that hold a slot. */
+  /** Slots that are reserved. */
   get slotsInUse(): number {
     return this.#slotsInUse;
   }
 
-  /** Bytes that are promised. */
+  /** Bytes that are reserved. */
   get bytesInUse(): number {
     return this.#bytesInUse;
   }
 
   /**
-   * Waits for its turn and for room. Throws IMAGE_TOO_LARGE at once for what exceeds the whole budget, and the signal's
-   * reason when it aborts first.
+   * Waits until the claim is the first in the queue and fits. Throws IMAGE_TOO_LARGE at once for a claim larger than the
+   * whole budget, and the signal's reason when it aborts first.
    */
   async reserve(claim: Claim, signal: AbortSignal): Promise<Reservation> {
     if (claim.bytes > this.#bytes) {

@@ -4,7 +4,7 @@ import { commonSettings, ipAddress, optionalText, port } from '../shared/config.
 /** Prefix of Server B's environment variables. */
 export const SERVER_B_PREFIX = 'DARKROOM_B_';
 
-/** Server B's settings when it runs apart. */
+/** Server B's settings when it runs alone. */
 export const serverBSettings = z.object({
   ip: ipAddress
     .default('127.0.0.1')

@@ -5,19 +5,19 @@ import type { Format } from '../shared/operations/format.ts';
 import { type OutputSpec, planOf } from '../shared/operations/index.ts';
 import { planDecode } from './decode-plan.ts';
 
-// Every number here is the peak that bench/memory.ts saw, rounded up; run it after an update of sharp.
+// Every number here is the peak that bench/memory.ts measured, rounded up; run it after an update of sharp.
 
-/** What a job takes beside its pixels: library state, tiles, the classifier's tensors. */
+/** Memory of a job beside its pixels: library state, tiles, the classifier's tensors. */
 const FIXED_BYTES = 6 * 1024 * 1024;
-/** Rows that libvips holds between a reader and a resampler that both go through the picture once, at most. */
+/** The most rows that libvips buffers between a sequential decoder and the resampler. */
 const WINDOW_ROWS = 2100;
 /** RGBA, 8 bits each: a raster, and the canvas of a GIF or WebP frame. */
 const RASTER_PIXEL_BYTES = 4;
 
 /**
- * Bytes an encoder takes for each pixel of a frame, of noise as hard to compress as it comes, without and with
+ * Bytes that an encoder takes for each pixel of a frame, measured with noise, which compresses worst; without and with
  * transparency. JPEG holds all coefficients to optimize its tables, WebP and AVIF several copies of the picture, GIF the
- * picture and its palette's index, PNG and TIFF nothing but what they have written, in a buffer that doubles.
+ * picture and its palette's index, PNG and TIFF only their output, in a buffer that doubles.
  */
 const ENCODER_PIXEL_BYTES: Readonly<Record<Format, { readonly opaque: number; readonly transparent: number }>> = {
   jpeg: { opaque: 6.5, transparent: 6.5 },
@@ -27,18 +27,18 @@ const ENCODER_PIXEL_BYTES: Readonly<Record<Format, { readonly opaque: number; re
   gif: { opaque: 13, transparent: 13 },
   tiff: { opaque: 7, transparent: 9 },
 };
-/** What the search for a GIF's palette takes, whatever the picture's size. */
+/** Memory of the search for a GIF's palette, for every size of picture. */
 const PALETTE_BYTES = 20 * 1024 * 1024;
 /** Bytes for each pixel of an animation's encoded frames, which are kept until the last. */
 const ENCODED_PIXEL_BYTES = 1;
-/** Bytes for each pixel of an output that is encoded, and waits for the job's other outputs. */
+/** Bytes for each pixel of an encoded output that waits for the job's other outputs. */
 const WAITING_PIXEL_BYTES = 4;
 
 /**
- * Memory in bytes that a job may take at its peak, so that the sum over all running jobs can be bounded: the body as it
- * came, what decoding holds, what lies between decoder and encoder, and the outputs, which are drawn one after the
- * other: the largest as it is encoded, and all the others that wait. It is a close upper bound where the picture is
- * hard to compress, and higher where it is not, which no header tells.
+ * Peak memory of a job in bytes, so that the sum over all running jobs can be bounded. It counts the encoded body, the
+ * decoder's memory, the pixels between decoder and encoder, and the outputs. Outputs are made one after another, so the
+ * most expensive one counts while it is encoded, and all others while they wait. The bound is close for a picture that
+ * is hard to compress. It is too high for other pictures, because the header does not tell them apart.
  */
 export function jobCost(bytes: number, image: ImageHeader, specs: readonly OutputSpec[]): number {
   const plans = specs.map((spec) => planOf(image, spec));
@@ -47,7 +47,7 @@ export function jobCost(bytes: number, image: ImageHeader, specs: readonly Outpu
   return Math.ceil(FIXED_BYTES + bytes + decodingCost(image, scale) + between + outputsCost(plans));
 }
 
-/** What a decoder holds that does not give its rows one after another. */
+/** Memory of a decoder that does not give its rows one after another. */
 function decodingCost(image: ImageHeader, scale: number): number {
   const { format, progressive, alpha, channels, depth, frames, width, height } = image;
   const pixels = countPixels(image);
@@ -58,13 +58,13 @@ function decodingCost(image: ImageHeader, scale: number): number {
     case 'png':
       return progressive ? decodedBytes(image) : 0;
     case 'tiff':
-      // All planes, and one more on its way.
+      // All planes, and one more while it is read.
       return progressive ? decodedBytes(image) * (1 + 1 / channels) : 0;
     case 'gif':
       return RASTER_PIXEL_BYTES * width * height;
     case 'webp':
-      // An animation has its canvases and all its frames; a still picture shrinks as it is decoded, but its alpha, and
-      // the whole of it where it is lossless, does not.
+      // An animation has its canvases and all its frames. A still picture shrinks on load; its alpha channel does not,
+      // and a lossless picture does not shrink at all.
       if (frames > 1) return RASTER_PIXEL_BYTES * pixels + 16 * width * height;
       return (2 * channels * Math.min(1, scale) ** 2 + (progressive ? RASTER_PIXEL_BYTES : alpha ? 1 : 0)) * pixels;
     case 'avif':
@@ -73,7 +73,7 @@ function decodingCost(image: ImageHeader, scale: number): number {
   }
 }
 
-/** Rows of the decoded picture or of the largest output, whichever are longer, on their way to the encoder. */
+/** Rows between decoder and encoder, as wide as the decoded picture or the widest output. */
 function windowCost(image: ImageHeader, plans: readonly Plan[], scale: number): number {
   const loaded = loadScale(image, scale);
   const width = Math.max(image.width * loaded, ...plans.map(({ drawing }) => drawing?.width ?? 0));
@@ -81,7 +81,7 @@ function windowCost(image: ImageHeader, plans: readonly Plan[], scale: number): 
   return (width * rows * image.channels * image.depth) / 8;
 }
 
-/** A picture that is turned by its EXIF orientation is decoded whole before. */
+/** A picture with an EXIF orientation is decoded whole before it is turned. */
 function turningCost(image: ImageHeader, scale: number): number {
   if (image.orientation === 1) return 0;
   return image.frames > 1
@@ -90,8 +90,8 @@ function turningCost(image: ImageHeader, scale: number): number {
 }
 
 /**
- * The pixels that several outputs share, or those of a 16-bit picture, which may have to become sRGB before anything is
- * made of it (`wideProfile` in operations/decode.ts; the header does not tell).
+ * The pixels that several outputs share, or those of a 16-bit picture: it may have to be converted to sRGB first
+ * (`wideProfile` in operations/decode.ts; the header does not say so).
  */
 function sharedCost(image: ImageHeader, plans: readonly Plan[]): number {
   const channels = Math.min(image.channels, RASTER_PIXEL_BYTES);
@@ -110,7 +110,7 @@ function outputsCost(plans: readonly Plan[]): number {
   return Math.max(0, ...drawings.map((one) => one.encoding + waiting - one.waiting));
 }
 
-/** What the encoder of one output holds, its own result included. */
+/** Memory of one output's encoder, with its result. */
 function encodingCost(drawing: Drawing): number {
   const { opaque, transparent } = ENCODER_PIXEL_BYTES[drawing.format];
   const each = drawing.transparent ? transparent : opaque;
@@ -122,7 +122,7 @@ function waitingCost(drawing: Drawing): number {
   return drawing.frames > 1 ? ENCODED_PIXEL_BYTES * countPixels(drawing) : WAITING_PIXEL_BYTES * countPixels(drawing);
 }
 
-/** The scale at which pixels leave the decoder: JPEG shrinks by powers of two as it decodes, a still WebP as asked. */
+/** The scale at which pixels leave the decoder: JPEG shrinks on load by powers of two, a still WebP by any factor. */
 function loadScale({ format, frames }: ImageHeader, scale: number): number {
   if (format === 'jpeg') return Math.min(1, 2 * scale);
   return format === 'webp' && frames === 1 ? Math.min(1, scale) : 1;

@@ -2,8 +2,8 @@ import type { ImageHeader } from '../shared/image-header.ts';
 import type { Plan } from '../shared/operations/definition.ts';
 import { type Format, type Size, scaledSize } from '../shared/operations/format.ts';
 
-// One decode for several outputs, where that costs no more and no output is the worse for it. Numbers only: the budget
-// counts by this on Server B's main thread, which loads no sharp, and a worker decodes by it.
+// One decode for several outputs, where that costs no more and makes no output worse. Only arithmetic: Server B's main
+// thread, which must not load sharp, uses it for the budget, and a worker uses it to decode.
 
 /**
  * Pixels of the largest picture that is decoded once, at its full size, for several outputs: 100 MB as RGB. Beyond
@@ -11,8 +11,8 @@ import { type Format, type Size, scaledSize } from '../shared/operations/format.
  */
 const MAX_SHARED_PIXELS = 33_000_000;
 /**
- * How much smaller than it asks for the pixels may be that a `data` operation gets: labels made from 240 pixels instead
- * of 256 are the same, and a decode is saved.
+ * A `data` operation accepts pixels at this share of the scale that it asks for: labels from 240 pixels are the same as
+ * from 256, and a decode is saved.
  */
 const DATA_TOLERANCE = 15 / 16;
 
@@ -20,7 +20,7 @@ const DATA_TOLERANCE = 15 / 16;
 export interface SharedDecode {
   /** Their size: the picture's own, or that of one output. */
   readonly size: Size;
-  /** Positions, in the list of outputs, of those made from them. */
+  /** Indexes of the outputs that are made from these pixels. */
   readonly users: ReadonlySet<number>;
 }
 
@@ -31,11 +31,11 @@ interface Candidate {
 }
 
 /**
- * What to decode once for the outputs that `plans` describe; null where each had better decode for itself.
+ * What to decode once for the outputs of `plans`; null when it is better that each output decodes for itself.
  *
- * Pictures share only pixels that no resampling has touched. A JPEG or WebP shrinks as it is decoded, and one that had
- * shrunk less on the way to a smaller output would differ visibly from the picture made alone (37 to 44 dB), so such
- * outputs decode for themselves. Data is made from whatever is there: it must not change how a picture is made.
+ * Pictures share only pixels that were not resampled. JPEG and WebP shrink on load, and a small output made from pixels
+ * that were shrunk less differs visibly from the same picture made alone (37 to 44 dB), so such outputs decode for
+ * themselves. Data must not change how a picture is made, so it uses the pixels that the pictures need.
  */
 export function planDecode(header: ImageHeader, plans: readonly Plan[]): SharedDecode | null {
   const firstFrame = plans.map((plan, index) => ({ plan, index })).filter(({ plan }) => !plan.animated);
@@ -56,11 +56,11 @@ export function planDecode(header: ImageHeader, plans: readonly Plan[]): SharedD
 /** True when the decoder itself gives fewer pixels for an output of this scale (sharp's src/pipeline.cc). */
 export function shrinksOnLoad(format: Format, scale: number): boolean {
   if (format === 'webp') return scale < 1;
-  // The least shrink that libjpeg is asked for is 2, and not where the picture is merely between 2 and 3 times as large.
+  // sharp asks libjpeg for a shrink of at least 2, and only where the picture is at least 3 times as large as the output.
   return format === 'jpeg' && scale <= 1 / 3;
 }
 
-/** The smallest output whose own pixels are the whole picture, and enough of it for data of this scale. */
+/** The smallest output that shows the whole picture at a scale that is enough for the data. */
 function smallestCarrier(
   { width, height }: Size,
   pictures: readonly Candidate[],
@@ -77,14 +77,14 @@ function smallestCarrier(
 }
 
 /**
- * True where a picture made from the decoded whole is the same, byte for byte, as one made while decoding. sharp resizes
- * at the input's depth, and before it turns by EXIF orientation.
+ * True where an output made from the decoded picture has the same bytes as an output made while decoding. sharp resizes
+ * at the input's bit depth, and before it turns by EXIF orientation.
  */
 function isSameFromWhole({ width, height, depth, orientation }: ImageHeader): boolean {
   return width * height <= MAX_SHARED_PIXELS && depth === 8 && orientation === 1;
 }
 
-/** Formats whose decoder saves more on a small output than a shared decode would. */
+/** True for formats whose decoder saves more on a small output than a shared decode saves. */
 function hasShrinkOnLoad({ format }: ImageHeader): boolean {
   return format === 'jpeg' || format === 'webp';
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import type { ErrorCode, ErrorDescription } from '../shared/errors.ts';
+import { DarkroomError, type ErrorCode, type ErrorDescription } from '../shared/errors.ts';
 import type { ImageHeader } from '../shared/image-header.ts';
 import type { Format } from '../shared/operations/format.ts';
 import type { OutputSpec } from '../shared/operations/index.ts';
 import type { OutputHeader, Timings } from '../shared/task.ts';
 import type { ModelFiles } from './model/find.ts';
 
-/** What one operation gave: an encoded picture and what it is, or data. */
+/** The result of one operation: an encoded picture with its facts, or data. */
 export type Product =
   | {
       readonly kind: 'picture';
@@ -19,18 +19,23 @@ export type Product =
     }
   | { readonly kind: 'data'; readonly data: Readonly<Record<string, unknown>> };
 
-/** An output as it goes onto the socket: its header, and the encoded picture where there is one. */
+/** An output as it is sent on the socket: its header, and the encoded picture where there is one. */
 export interface JobOutput {
   readonly header: OutputHeader;
   readonly picture: Uint8Array<ArrayBuffer> | null;
 }
 
-/** The one end of a job. Outputs fail apart, so a job is `done` even when some of its outputs are failures. */
+/** How a job ended. Outputs fail independently, so a job is `done` even when some of its outputs are failures. */
 export type JobOutcome =
   | { readonly kind: 'done'; readonly outputs: JobOutput[]; readonly timings: Timings }
   | { readonly kind: 'failed'; readonly error: ErrorDescription };
 
-/** What the pool sends to a worker thread. The body moves there; it is not copied. */
+/** The TIMEOUT of a job whose deadline, in milliseconds, has passed. */
+export function timedOut(deadlineMs: number): DarkroomError {
+  return new DarkroomError('TIMEOUT', `The picture was not finished within ${deadlineMs} ms.`);
+}
+
+/** What the pool sends to a worker thread. The body is transferred, not copied. */
 export interface WorkerJob {
   readonly outputs: readonly OutputSpec[];
   readonly image: ImageHeader;
@@ -40,7 +45,7 @@ export interface WorkerJob {
   readonly model: ModelFiles | null;
 }
 
-/** Why a step failed, in words for the log and never for a client. */
+/** Why a step failed, for the log; clients never see it. */
 export interface Fault {
   /** `decode`, or the name of an output. */
   readonly step: string;
@@ -48,7 +53,7 @@ export interface Fault {
   readonly reason: string;
 }
 
-/** What a worker thread returns. An error thrown in a thread loses its class and code, so all ends are data. */
+/** What a worker thread returns. An error thrown in a thread loses its class and code, so failures are data, too. */
 export interface WorkerReply {
   readonly outcome: JobOutcome;
   readonly faults: readonly Fault[];
@@ -59,7 +64,7 @@ export const workerSettingsSchema = z.object({
   limits: z.object({ maxPixels: z.number(), maxSide: z.number(), maxDecodedMb: z.number() }),
   /** URL of a module whose exports replace operations by name. */
   operationsModule: z.string().optional(),
-  /** One Int32 that all threads share: how far the process-wide set-up of libvips has come. */
+  /** One Int32 that all threads share: the state of the process-wide set-up of libvips. */
   setUp: z.instanceof(SharedArrayBuffer),
 });
 export type WorkerSettings = z.infer<typeof workerSettingsSchema>;

@@ -1,7 +1,7 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { PictureLimits } from '../shared/config.ts';
-import { DarkroomError, describeError } from '../shared/errors.ts';
+import { digestOf, matchesDigest } from '../shared/constant-time.ts';
+import { DarkroomError, describeError, shuttingDown } from '../shared/errors.ts';
 import { checkInputLimits, checkOutputLimits } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import { PROTOCOL_VERSION } from '../shared/wire/frame.ts';
@@ -9,12 +9,12 @@ import { LANE_TIMING, Lane, type LaneTiming } from '../shared/wire/lane.ts';
 import type { Message } from '../shared/wire/messages.ts';
 import type { Budget, Reservation } from './budget.ts';
 import { jobCost } from './cost.ts';
-import type { JobOutcome } from './job.ts';
+import { type JobOutcome, timedOut } from './job.ts';
 import type { Pool } from './pool.ts';
 
-/** A connection must greet within this many milliseconds. */
+/** HELLO must come within this many milliseconds of the connection. */
 const GREETING_MS = 2000;
-/** A worker that is still busy this many milliseconds past its deadline takes its instance with it. */
+/** The instance ends when a worker is still busy this many milliseconds after its deadline. */
 const STUCK_MS = 1000;
 
 /** What all lanes of one Server B share. */
@@ -25,20 +25,20 @@ export interface LaneServerContext {
   readonly token: string | undefined;
   readonly log: Logger;
   readonly timing?: LaneTiming;
-  /** What is offered now. */
+  /** What Server B offers now. */
   welcome(): Message<'WELCOME'>;
-  /** True while no new job is taken. */
+  /** True once no new job is accepted. */
   isDraining(): boolean;
-  /** A worker did not come back from its deadline; the instance has to go. */
+  /** A worker is still busy after its deadline, so the instance must end. */
   stuck(jobId: string): void;
-  /** The lane is gone. */
+  /** The lane is closed. */
   closed(lane: LaneServer): void;
 }
 
 /** A job from its offer to its end on the lane. */
 interface CurrentJob {
   readonly message: Message<'JOB'>;
-  /** Aborted when A cancels or the lane closes: from then on the lane owes this job nothing. */
+  /** Aborted when A cancels, the deadline passes or the lane closes: no further frame is sent for this job. */
   readonly abandoned: AbortController;
   reservation: Reservation | null;
   body: Uint8Array<ArrayBuffer>;
@@ -51,7 +51,7 @@ export class LaneServer {
   readonly #lane: Lane;
   readonly #greeting: NodeJS.Timeout;
   #job: CurrentJob | null = null;
-  #hasNews = false;
+  #mustWelcome = false;
 
   constructor(socket: Socket, context: LaneServerContext) {
     this.#context = context;
@@ -70,18 +70,18 @@ export class LaneServer {
     );
   }
 
-  /** True while a job is under way on this lane. */
+  /** True from the offer of a job to its end. */
   get busy(): boolean {
     return this.#job !== null;
   }
 
-  /** Tells A anew what is offered, as soon as the lane is idle. */
+  /** Sends WELCOME again as soon as the lane is idle. */
   announce(): void {
-    this.#hasNews = true;
+    this.#mustWelcome = true;
     if (this.#lane.state === 'idle') this.#welcome();
   }
 
-  /** Ends the connection after what was sent has gone out. */
+  /** Ends the connection after all sent bytes are flushed. */
   end(): void {
     this.#lane.end();
   }
@@ -93,7 +93,7 @@ export class LaneServer {
       this.#welcome();
       return;
     }
-    this.#context.log.warn({ reason: problem.message }, 'lane refused');
+    this.#context.log.warn({ reason: problem.message }, 'a lane was refused');
     this.#lane.send('REFUSE', describeError(problem));
     this.#lane.end();
   }
@@ -106,14 +106,14 @@ export class LaneServer {
       );
     }
     const { token } = this.#context;
-    if (token !== undefined && !equalInConstantTime(token, hello.token)) {
+    if (token !== undefined && !matchesDigest(digestOf(token), hello.token)) {
       return new DarkroomError('UNAUTHENTICATED', "Expected Server B's token, received another");
     }
     return null;
   }
 
   #welcome(): void {
-    this.#hasNews = false;
+    this.#mustWelcome = false;
     this.#lane.send('WELCOME', this.#context.welcome());
   }
 
@@ -131,7 +131,7 @@ export class LaneServer {
 
   async #admit(job: CurrentJob): Promise<void> {
     const { bytes, image, outputs, alone } = job.message;
-    if (this.#context.isDraining()) throw new DarkroomError('DRAINING', 'Server B is closing');
+    if (this.#context.isDraining()) throw shuttingDown();
     checkInputLimits(image, this.#context.limits);
     checkOutputLimits(image, outputs, this.#context.limits);
     const claim = { bytes: jobCost(bytes, image, outputs), alone };
@@ -144,7 +144,7 @@ export class LaneServer {
 
   #refuse(job: CurrentJob, error: unknown): void {
     if (job.abandoned.signal.aborted) return;
-    this.#log(job).warn({ err: error }, 'job refused');
+    this.#log(job).warn({ err: error }, 'a job was refused');
     job.reservation?.release();
     this.#job = null;
     this.#lane.send('REFUSE', describeError(error));
@@ -158,7 +158,7 @@ export class LaneServer {
     job.filled += piece.length;
     if (job.filled < job.body.length) return;
     this.#work(job).catch((error: unknown) => {
-      this.#log(job).error({ err: error }, 'job failed inside');
+      this.#log(job).error({ err: error }, 'a job failed by an internal error');
       if (!job.abandoned.signal.aborted) this.#fail(job, describeError(error));
     });
   }
@@ -178,13 +178,13 @@ export class LaneServer {
     }
   }
 
-  /** The pool's outcome. Tells A at the deadline, and asks for the instance's end when the worker stays away. */
+  /** The pool's outcome. Sends FAIL at the deadline, and asks for the instance's end when the worker does not return. */
   async #runToDeadline(job: CurrentJob): Promise<JobOutcome> {
     const { id, outputs, image, deadline_ms: deadlineMs } = job.message;
     let isBack = false;
     const isLate = () => !isBack && !job.abandoned.signal.aborted;
     const late = setTimeout(() => {
-      this.#late(job, isLate).catch((error: unknown) => this.#log(job).error({ err: error }, 'deadline not told'));
+      this.#late(job, isLate).catch((error: unknown) => this.#log(job).error({ err: error }, 'a TIMEOUT was not sent'));
     }, deadlineMs);
     const stuck = setTimeout(() => this.#context.stuck(id), deadlineMs + STUCK_MS);
     try {
@@ -199,14 +199,14 @@ export class LaneServer {
   }
 
   /**
-   * The deadline has passed. Where a thread stands still, this job may only be waiting behind the one that holds it, so
-   * nobody is blamed: the instance ends shortly, and each of its jobs is tried again alone. There the guilty one is late
-   * once more.
+   * The deadline has passed. Where a thread is stalled, we cannot tell which of its jobs has stalled it, so none gets
+   * TIMEOUT: the instance ends a second later, and Server A runs each of its jobs again, alone. There the job that
+   * stalls the thread times out again.
    */
   async #late(job: CurrentJob, isLate: () => boolean): Promise<void> {
     const { alone, deadline_ms: deadlineMs } = job.message;
     if (!alone && (await this.#context.pool.hasStalledThread())) return;
-    if (isLate()) this.#fail(job, timedOut(deadlineMs));
+    if (isLate()) this.#fail(job, describeError(timedOut(deadlineMs)));
   }
 
   async #sendOutputs(job: CurrentJob, outcome: Extract<JobOutcome, { kind: 'done' }>): Promise<void> {
@@ -226,10 +226,10 @@ export class LaneServer {
 
   #cancel(): void {
     const job = this.#job;
-    if (job !== null) this.#fail(job, { code: 'CANCELED', message: 'The job was canceled' });
+    if (job !== null) this.#fail(job, { code: 'CANCELED', message: 'The task was canceled.' });
   }
 
-  /** From here the lane owes the job nothing; a worker that runs keeps slot and memory until it returns. */
+  /** Separates the job from the lane. A running worker keeps slot and memory until it returns. */
   #abandon(job: CurrentJob): void {
     const isWorking = this.#lane.state === 'working';
     job.abandoned.abort();
@@ -238,12 +238,12 @@ export class LaneServer {
   }
 
   #afterJob(): void {
-    if (this.#hasNews && this.#lane.state === 'idle') this.#welcome();
+    if (this.#mustWelcome && this.#lane.state === 'idle') this.#welcome();
   }
 
   #closed(error: Error | null): void {
     clearTimeout(this.#greeting);
-    if (error !== null) this.#context.log.warn({ err: error }, 'lane closed');
+    if (error !== null) this.#context.log.warn({ err: error }, 'a lane was closed by an error');
     if (this.#job !== null) this.#abandon(this.#job);
     this.#context.closed(this);
   }
@@ -253,26 +253,15 @@ export class LaneServer {
   }
 }
 
-/** Memory that the budget allows for may still not be had from the system; that is no fault of the job's. */
+/** The system may refuse memory that the budget allows. The job is not at fault, so the code lets A try it again. */
 function allocate(bytes: number): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(bytes);
   } catch (cause) {
-    throw new DarkroomError('BACKEND_UNAVAILABLE', `Expected ${bytes} bytes of memory for the body, received none`, {
-      cause,
-    });
+    throw new DarkroomError('BACKEND_UNAVAILABLE', `Server B has no ${bytes} bytes of memory for the body.`, { cause });
   }
-}
-
-function equalInConstantTime(expected: string, received: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(expected), digest(received));
 }
 
 function noGreeting(): DarkroomError {
   return new DarkroomError('REQUEST_TIMEOUT', `Expected HELLO within ${GREETING_MS} ms, received none`);
-}
-
-function timedOut(deadlineMs: number): Message<'FAIL'> {
-  return { code: 'TIMEOUT', message: `Expected the picture to be done within ${deadlineMs} ms, received nothing yet` };
 }

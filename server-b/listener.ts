@@ -12,7 +12,7 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** Takes lanes on a TCP port and keeps the set of them. */
+/** Accepts lanes on a TCP port and keeps the set of the open ones. */
 export class Listener {
   readonly #server: Server;
   readonly #lanes = new Set<LaneServer>();
@@ -22,7 +22,7 @@ export class Listener {
     this.#server = server;
   }
 
-  /** Listens. Throws the system's error, with its code and port, when the address cannot be had. */
+  /** Listens. Throws the system's error, with its code and port, when the address is not available. */
   static async open(
     address: ListenAddress,
     slots: number,
@@ -34,30 +34,30 @@ export class Listener {
     server.on('connection', (socket) => listener.#accept(socket, context));
     server.listen(address.port, address.host);
     await once(server, 'listening');
-    server.on('error', (error) => context.log.error({ err: error }, 'listener'));
+    server.on('error', (error) => context.log.error({ err: error }, 'the TCP server of Server B failed'));
     return listener;
   }
 
-  /** The address in use; with port 0 asked for, the port that was given. */
+  /** The address in use; for port 0, the port that the system chose. */
   get address(): ListenAddress {
     const address = this.#server.address();
     if (address === null || typeof address === 'string') {
-      throw new DarkroomError('INTERNAL', `Expected a TCP address of the listener, received ${address}`);
+      throw new DarkroomError('INTERNAL', 'The listener is closed.');
     }
     return { host: address.address, port: address.port };
   }
 
-  /** Lanes with a job under way. */
+  /** Number of lanes that have a job. */
   get busyLanes(): number {
     return [...this.#lanes].filter((lane) => lane.busy).length;
   }
 
-  /** Tells every lane anew what is offered. */
+  /** Sends WELCOME again on every lane. */
   announce(): void {
     for (const lane of this.#lanes) lane.announce();
   }
 
-  /** Takes no new lane and refuses new jobs with DRAINING; what is under way goes on. */
+  /** Accepts no new lane and refuses new jobs with DRAINING; running jobs go on. */
   drain(): void {
     this.#isDraining = true;
     this.#server.close();
@@ -73,7 +73,7 @@ export class Listener {
     const lane = new LaneServer(socket, {
       ...context,
       isDraining: () => this.#isDraining,
-      closed: (gone) => this.#lanes.delete(gone),
+      closed: (closedLane) => this.#lanes.delete(closedLane),
     });
     this.#lanes.add(lane);
   }

@@ -6,46 +6,47 @@ import { SERVER_B_PREFIX, serverBSettings } from './config.ts';
 import { startServerB } from './index.ts';
 
 /**
- * The process that a supervisor forks: one instance of Server B. It ends when the supervisor says so, and at once when
- * the supervisor is gone. Signals are the supervisor's business; a Ctrl-C reaches the whole process group.
+ * The process that a supervisor forks: one instance of Server B. It drains and ends when the supervisor asks for it, and
+ * ends at once when the supervisor is gone. It ignores SIGINT and SIGTERM, because a Ctrl-C reaches the whole process
+ * group and the supervisor acts on it.
  */
 async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
   process.on('disconnect', endNow);
-  // The supervisor may have gone while this module was being loaded, unheard.
+  // The supervisor may have ended while this module was loading, before the listener was there.
   if (!process.connected) endNow();
   const settings = resolveSettings(serverBSettings, SERVER_B_PREFIX, {}, process.env);
   const log = createLogger('server-b', settings.logLevel);
-  // A start may take long: threads load native libraries, a large model is read and tried. None of it holds this thread.
-  tell({ kind: 'beat' });
-  setInterval(() => tell({ kind: 'beat' }), BEAT_MS).unref();
+  // A start may take long: threads load native libraries, a large model is read and tried. None of it blocks this thread.
+  send({ kind: 'beat' });
+  setInterval(() => send({ kind: 'beat' }), BEAT_MS).unref();
   const server = await startServerB(settings, { stuck: endNow, log });
   process.on('message', (message) => {
     if (!supervisorMessageSchema.safeParse(message).success) return;
     server.drain().then(
       () => process.exit(0),
       (error: unknown) => {
-        log.error({ err: error }, 'drain failed');
+        log.error({ err: error }, 'Server B could not be drained');
         process.exit(1);
       },
     );
   });
-  tell({ kind: 'listening', ...server.address });
+  send({ kind: 'listening', ...server.address });
 }
 
-/** `process.exit` would wait for threads in native code, for seconds, with the port still taken. */
+/** `process.exit` would wait seconds for threads in native code, and keep the port open meanwhile. */
 function endNow(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
-function tell(message: ChildMessage): void {
+function send(message: ChildMessage): void {
   if (process.connected) process.send?.(message);
 }
 
 main().catch((error: unknown) => {
   const message = error instanceof Error ? error.message : String(error);
   const port = error instanceof Error && 'port' in error ? Number(error.port) : undefined;
-  tell({ kind: 'unable', message, code: systemCode(error), port });
+  send({ kind: 'unable', message, code: systemCode(error), port });
   process.exitCode = 1;
   process.disconnect?.();
 });

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { Piscina } from 'piscina';
 import type { PictureLimits } from '../shared/config.ts';
-import { describeError, type ErrorDescription } from '../shared/errors.ts';
+import { describeError, type ErrorDescription, shuttingDown } from '../shared/errors.ts';
 import type { ImageHeader } from '../shared/image-header.ts';
 import type { Logger } from '../shared/log.ts';
 import type { OutputSpec } from '../shared/operations/index.ts';
@@ -16,9 +16,9 @@ export interface PoolJob {
   readonly id: string;
   readonly outputs: readonly OutputSpec[];
   readonly image: ImageHeader;
-  /** The encoded picture, in an ArrayBuffer of its own: it moves to the worker and is empty here afterwards. */
+  /** The encoded picture, in an ArrayBuffer of its own: it is transferred to the worker and empty here afterwards. */
   readonly body: Uint8Array<ArrayBuffer>;
-  /** Milliseconds a worker may take, from the moment it takes the job. */
+  /** Milliseconds that a worker may take, from the moment it takes the job. */
   readonly deadlineMs: number;
 }
 
@@ -33,14 +33,14 @@ export interface PoolOptions {
 
 /** How long `close` waits for running jobs before it ends their threads, in milliseconds. */
 const CLOSE_MS = 2000;
-/** A thread without an idle moment for this long stands still, in milliseconds: at work it mostly waits for libvips. */
+/** A thread that is never idle for this long counts as stalled, in milliseconds: a working one mostly waits for libvips. */
 const STALL_MS = 200;
 
 /**
- * The threads that decode and draw, seen from the main thread, which loads neither sharp nor ONNX Runtime.
+ * The worker threads, as the main thread uses them, which loads neither sharp nor ONNX Runtime.
  *
- * A running Piscina task is never aborted (that kills its thread, and with ONNX Runtime sometimes the process), so
- * jobs queue here, where abort is harmless, and Piscina only ever gets what a thread can take at once.
+ * A running Piscina task is never aborted: that kills its thread, and with ONNX Runtime sometimes the process. So jobs
+ * wait here, where an abort is harmless, and Piscina gets a job only when a thread can run it at once.
  */
 export class Pool {
   readonly #piscina: Piscina<WorkerJob | null, WorkerReply>;
@@ -65,7 +65,7 @@ export class Pool {
       maxThreads: threads,
       concurrentTasksPerWorker: jobsPerThread,
       idleTimeout: Number.POSITIVE_INFINITY,
-      // A thread that waits for its next job in Atomics.wait could not be told from one that stands still.
+      // A thread that waits for its next job in Atomics.wait would look like a stalled one.
       atomics: 'disabled',
       closeTimeout: CLOSE_MS,
       workerData,
@@ -85,7 +85,7 @@ export class Pool {
     return pool;
   }
 
-  /** The classifier handed to each job; null where there is none. */
+  /** The classifier that each job gets; null where there is none. */
   get model(): ModelFiles | null {
     return this.#model;
   }
@@ -96,40 +96,43 @@ export class Pool {
   }
 
   /**
-   * Runs a job and resolves with its end; never rejects. While it waits for a thread, `signal` ends it as CANCELED;
-   * once it runs, it ends by itself or by its deadline. A thread that dies ends its jobs as WORKER_CRASHED.
+   * Runs a job and resolves with its outcome; never rejects. While the job waits for a thread, `signal` ends it as
+   * CANCELED; once it runs, it ends by itself or by its deadline. When a thread exits, its jobs end as WORKER_CRASHED.
    */
   async run(job: PoolJob, signal: AbortSignal): Promise<JobOutcome> {
     if (!(await this.#takeSlot(signal))) {
-      return failed({ code: 'CANCELED', message: 'The task was canceled before a worker took it' });
+      return failed({ code: 'CANCELED', message: 'The task was canceled.' });
     }
     try {
       const { outputs, image, body, deadlineMs } = job;
       const task = { outputs, image, body, deadlineMs, model: this.#model };
       const { outcome, faults } = await this.#piscina.run(task, { transferList: [body.buffer] });
       for (const { code, ...fault } of faults) {
-        this.#log[code === 'INTERNAL' ? 'error' : 'info']({ task_id: job.id, code, ...fault }, 'a step failed');
+        this.#log[code === 'INTERNAL' ? 'error' : 'info'](
+          { task_id: job.id, code, ...fault },
+          'a step of a job failed',
+        );
       }
       return outcome;
     } catch (error) {
-      if (this.#closing) return failed({ code: 'DRAINING', message: 'The workers are being stopped; try again later' });
-      this.#log.error({ task_id: job.id, err: error }, 'a worker thread ended with the job');
-      // postMessage refuses a body that cannot be moved: the caller's fault, and no thread has died of it.
+      if (this.#closing) return failed(describeError(shuttingDown()));
+      this.#log.error({ task_id: job.id, err: error }, 'no worker thread returned the job');
+      // postMessage throws for a body that cannot be transferred: the caller's mistake, and no thread has ended.
       if (error instanceof DOMException) return failed(describeError(error));
-      return failed({ code: 'WORKER_CRASHED', message: 'The worker that had this picture in hand ended unexpectedly' });
+      return failed({ code: 'WORKER_CRASHED', message: 'The worker thread of this task ended unexpectedly.' });
     } finally {
       this.#giveSlot();
     }
   }
 
-  /** Looks for a fifth of a second whether a thread stands still: a call that does not return holds all its jobs. */
+  /** Measures for 200 ms whether a thread is stalled: a call that does not return blocks all jobs of its thread. */
   async hasStalledThread(): Promise<boolean> {
     const before = this.#piscina.threads.map((thread) => ({ thread, used: thread.performance.eventLoopUtilization() }));
     await sleep(STALL_MS);
     return before.some(({ thread, used }) => thread.performance.eventLoopUtilization(used).utilization === 1);
   }
 
-  /** Ends the threads once they are idle, or after two seconds. Jobs that had not ended by then are DRAINING. */
+  /** Ends the threads when they are idle, or after two seconds. Jobs that have not ended by then fail with DRAINING. */
   async close(): Promise<void> {
     this.#closing = true;
     await this.#piscina.close();

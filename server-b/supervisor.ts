@@ -8,18 +8,18 @@ import { type ChildMessage, childMessageSchema, DRAIN_MS, SILENT_MS } from './ch
 import { SERVER_B_PREFIX, type ServerBSettings, serverBSettings } from './config.ts';
 import type { ListenAddress } from './listener.ts';
 
-/** First and longest wait before an instance is replaced, in milliseconds; it doubles in between. */
+/** First and longest pause before an instance is replaced, in milliseconds; the pause doubles each time (back-off). */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
-/** An instance that has lived this long was a good one: the wait starts over. */
-const GOOD_LIFE_MS = 10_000;
-/** How much longer than its drain an instance may take to exit, in milliseconds. */
+/** After an instance that has run for this long, the back-off starts again at the first pause. */
+const STABLE_MS = 10_000;
+/** How long an instance may take to exit after its drain, in milliseconds. */
 const EXIT_MS = 2000;
-/** Threads for file and codec work beside the workers: libuv's pool is shared by all of them (4 by default). */
+/** Threads of libuv's pool for file work, in addition to one for each job: all threads share that pool (4 by default). */
 const SPARE_UV_THREADS = 4;
 
 export interface SupervisorOptions {
-  /** The environment the instance inherits, but for Darkroom's own variables: it has its settings from here. */
+  /** The environment that the instance inherits, without Darkroom's own variables: those come from the settings. */
   readonly environment: Environment;
   readonly log: Logger;
   /** The system's clock unless a test gives its own, as with `fork`. */
@@ -30,19 +30,19 @@ export interface SupervisorOptions {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Told of the first instance's start, or of the reason why it cannot. */
-interface FirstLife {
+/** Callbacks for the first instance: it listens, or it cannot start, with the reason. */
+interface FirstStart {
   readonly listening: () => void;
   readonly unable: (reason: unknown) => void;
 }
 
-/** How a life ended: what the process exited with, or why there never was one. */
+/** How an instance ended: the exit of its process, or the reason why no process could be started. */
 type End = { readonly code: number | null; readonly signal: NodeJS.Signals | null } | { readonly err: unknown };
 type Unable = Extract<ChildMessage, { kind: 'unable' }>;
 
 /**
- * Keeps one Server B process alive: starts it with the right environment, replaces it when it ends, kills it when it is
- * silent. A native fault in any of its threads takes the whole process, so its loss is an everyday thing.
+ * Keeps one Server B process running: starts it with the right environment, replaces it when it ends, kills it when its
+ * heartbeat stops. A native fault in any of its threads ends the whole process, so such ends are expected.
  */
 export class Supervisor {
   readonly #settings: ServerBSettings;
@@ -63,32 +63,32 @@ export class Supervisor {
     this.#fork = options.fork ?? forkInstance;
   }
 
-  /** Where the living instance listens; null between two lives. */
+  /** Where the current instance listens; null between two instances. */
   get address(): ListenAddress | null {
     return this.#address;
   }
 
-  /** Process id of the living instance; null between two lives. */
+  /** Process id of the current instance; null between two instances. */
   get pid(): number | null {
     return this.#child?.pid ?? null;
   }
 
-  /** Calls the listener whenever the address changes. */
+  /** Calls the listener each time the address changes. */
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
   }
 
-  /** Resolves when the first instance listens. Throws its reason, with the system's code and port, when it cannot. */
+  /** Resolves when the first instance listens. Throws the reason, with the system's code and port, when it cannot. */
   async start(): Promise<void> {
     try {
-      await new Promise<void>((listening, unable) => this.#begin({ listening, unable }));
+      await new Promise<void>((listening, unable) => this.#startInstance({ listening, unable }));
     } catch (error) {
       this.#isClosing = true;
       throw error;
     }
   }
 
-  /** Lets the instance finish, kills it when it takes too long, starts no other. */
+  /** Drains the instance, kills it when that takes too long, and starts no other. */
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#clock.clearTimeout(this.#restart);
@@ -101,31 +101,31 @@ export class Supervisor {
         resolve();
       });
       if (this.#address === null) child.kill('SIGKILL');
-      // One that cannot be told has its channel, and so its life, at an end.
+      // An instance without an IPC channel ends by itself.
       else if (child.connected) child.send({ kind: 'drain' }, () => {});
     });
   }
 
   /**
-   * Begins a life. One that cannot be forked has its end at once: Node throws for some reasons (ENOMEM), and for others
-   * (EAGAIN, EMFILE, ENFILE, ENOENT) gives a child without a pid, of which only 'error' is heard.
+   * Starts an instance. When the fork fails, the instance has ended at once: Node throws for some reasons (ENOMEM), and
+   * for others (EAGAIN, EMFILE, ENFILE, ENOENT) gives a child without a pid, which emits only 'error'.
    */
-  #begin(first?: FirstLife): void {
-    const bornAt = this.#clock.now();
-    const unborn = (error: unknown) => this.#ended({ err: error }, bornAt, first);
+  #startInstance(first?: FirstStart): void {
+    const startedAt = this.#clock.now();
+    const forkFailed = (error: unknown) => this.#ended({ err: error }, startedAt, first);
     try {
       const child = this.#fork(this.#environment());
-      if (child.pid === undefined) child.once('error', unborn);
-      else this.#attend(child, bornAt, first);
+      if (child.pid === undefined) child.once('error', forkFailed);
+      else this.#watch(child, startedAt, first);
     } catch (error) {
-      unborn(error);
+      forkFailed(error);
     }
   }
 
-  #attend(child: ChildProcess, bornAt: number, first?: FirstLife): void {
+  #watch(child: ChildProcess, startedAt: number, first?: FirstStart): void {
     this.#child = child;
     const silence = this.#clock.setTimeout(() => this.#killSilent(child), SILENT_MS);
-    child.on('error', (error) => this.#options.log.error({ err: error }, 'Server B process'));
+    child.on('error', (error) => this.#options.log.error({ err: error }, 'the process of Server B reported an error'));
     child.on('message', (raw) => {
       silence.refresh();
       const message = childMessageSchema.safeParse(raw);
@@ -138,36 +138,36 @@ export class Supervisor {
     child.once('exit', (code, signal) => {
       this.#clock.clearTimeout(silence);
       this.#child = null;
-      this.#ended({ code, signal }, bornAt, first);
+      this.#ended({ code, signal }, startedAt, first);
     });
   }
 
-  /** A life is over: the caller's to hear if it was the first and never listened, else followed by another. */
-  #ended(end: End, bornAt: number, first?: FirstLife): void {
+  /** An instance has ended. Rejects `start` when it was the first and never listened; else starts another. */
+  #ended(end: End, startedAt: number, first?: FirstStart): void {
     const hasListened = this.#address !== null;
     this.#setAddress(null);
     if (first !== undefined && !hasListened) {
-      first.unable('err' in end ? end.err : endedTooSoon(end));
+      first.unable('err' in end ? end.err : endedBeforeListening(end));
     } else if (!this.#isClosing) {
       this.#options.log.error(end, 'Server B ended; starting another');
-      this.#startAgain(this.#clock.now() - bornAt);
+      this.#startAgain(this.#clock.now() - startedAt);
     }
   }
 
-  /** The reason crosses the process border as text; code and port are put back, so that the flag can be named. */
-  #unable({ message, code, port }: Unable, first?: FirstLife): void {
+  /** The reason comes as text over IPC. Code and port are put back on the error, so that a message can name the flag. */
+  #unable({ message, code, port }: Unable, first?: FirstStart): void {
     this.#options.log.error({ reason: message, code, port }, 'Server B cannot start');
     first?.unable(Object.assign(new Error(message), { code, port }));
   }
 
-  #startAgain(livedMs: number): void {
-    if (livedMs > GOOD_LIFE_MS) this.#waitMs = FIRST_WAIT_MS;
-    this.#restart = this.#clock.setTimeout(() => this.#begin(), this.#waitMs);
+  #startAgain(ranMs: number): void {
+    if (ranMs > STABLE_MS) this.#waitMs = FIRST_WAIT_MS;
+    this.#restart = this.#clock.setTimeout(() => this.#startInstance(), this.#waitMs);
     this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_WAIT_MS);
   }
 
   #killSilent(child: ChildProcess): void {
-    this.#options.log.error({ silent_ms: SILENT_MS }, 'Server B is silent; killing it');
+    this.#options.log.error({ silent_ms: SILENT_MS }, 'Server B sends no heartbeat; killing it');
     child.kill('SIGKILL');
   }
 
@@ -178,12 +178,12 @@ export class Supervisor {
   }
 
   /**
-   * The settings, and what is read only as a process starts: libuv's thread count, libvips' block of untrusted loaders,
-   * whether ONNX Runtime may report to its maker, and the number of glibc's heaps, each of which keeps what its threads
-   * once used (two instead of one a thread: 390 MiB instead of 530 for the same 160 tasks). What is larger than
-   * MALLOC_MMAP_THRESHOLD_, in bytes, is no part of them and goes back to the system when it is freed; left to itself
-   * glibc raises that to 32 MiB (after eight each of large JPEG, AVIF and PNG pictures: 300 MiB instead of 460, at the
-   * same CPU time).
+   * The settings, and the variables that are read only when a process starts: libuv's thread count, libvips' block of
+   * untrusted loaders, ONNX Runtime's telemetry, and two of glibc's. MALLOC_ARENA_MAX limits the heaps, because each heap
+   * keeps the memory that its threads have used (2 heaps instead of one for each thread: 390 MiB instead of 530 after
+   * the same 160 tasks). An allocation larger than MALLOC_MMAP_THRESHOLD_ bytes is outside of the heaps and returns to
+   * the system when it is freed; without the variable glibc raises the threshold up to 32 MiB (after 8 large pictures
+   * each of JPEG, AVIF and PNG: 460 MiB instead of 300, with the same CPU time).
    */
   #environment(): Environment {
     const slots = this.#settings.threads * this.#settings.jobsPerThread;
@@ -206,11 +206,11 @@ function forkInstance(environment: Environment): ChildProcess {
   });
 }
 
-/** Whoever takes over a decoder must not find Server A's secrets there, such as the API keys. */
+/** An attacker who takes over a decoder must not find Server A's secrets, such as the API keys, in the environment. */
 function withoutDarkroom(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('DARKROOM_')));
 }
 
-function endedTooSoon({ code, signal }: Extract<End, { code: unknown }>): DarkroomError {
-  return new DarkroomError('INTERNAL', `Expected Server B to start and listen, received its end (${signal ?? code})`);
+function endedBeforeListening({ code, signal }: Extract<End, { code: unknown }>): DarkroomError {
+  return new DarkroomError('INTERNAL', `Server B ended before it listened (${signal ?? `exit code ${code}`}).`);
 }

@@ -11,18 +11,18 @@ const settings = workerSettingsSchema.parse(workerData);
 setUpLibvips(settings.setUp);
 const operations = await loadOperations(settings.operationsModule);
 
-/** Piscina's entry: one job in, its end out as data. The encoded pictures move; they are not copied. */
+/** Piscina's entry point: runs one job and returns how it ended. Encoded pictures are transferred, not copied. */
 export default async function work(job: WorkerJob) {
   const reply = await performJob(job, settings.limits, operations);
-  return moved(reply);
+  return transferred(reply);
 }
 
-/** Asked of a new pool, so that a thread that cannot start is known before the first job. */
+/** Called once in a new pool, so that a thread that cannot start is noticed before the first job. */
 export function ready(): true {
   return true;
 }
 
-function moved(reply: WorkerReply) {
+function transferred(reply: WorkerReply) {
   const { outcome } = reply;
   const pictures = outcome.kind === 'done' ? outcome.outputs.flatMap(({ picture }) => picture ?? []) : [];
   return move({

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { z } from 'zod';
 import { Classifier } from '../operations/classifier.ts';
 
-// The entry of a thread that loads one model, tells whether that went well, and ends: null, or the reason why not.
+// Entry point of a thread that loads one model, posts null when that worked or else the reason, and ends.
 const files = z.object({ onnx: z.string(), synset: z.string() }).parse(workerData);
 parentPort?.postMessage(await check());
 

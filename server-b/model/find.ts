@@ -8,9 +8,9 @@ import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import { OFFICIAL_MODEL, OFFICIAL_SYNSET } from './official.ts';
 import { parseSynset } from './synset.ts';
 
-/** A classifier that has been found whole: what a worker needs to load it and clients see of it. */
+/** A classifier whose files were checked: what a worker needs to load it, and what clients see of it. */
 export interface ModelFiles {
-  /** The file's name without `.onnx`, as it stands in every classify output. */
+  /** The file's name without `.onnx`; every classify output shows it. */
   readonly name: string;
   /** Absolute path of the .onnx file. */
   readonly onnx: string;
@@ -19,11 +19,11 @@ export interface ModelFiles {
   /** Of the .onnx file, in hexadecimal. */
   readonly sha256: string;
   readonly synsetSha256: string;
-  /** True for MobileNetV2 of the onnx/models zoo, byte for byte; false for a model of the user's own. */
+  /** True for the exact bytes of MobileNetV2 from onnx/models; false for a model of the user's own. */
   readonly official: boolean;
 }
 
-/** Where to look for a classifier: the .onnx file given, else the folder `model` in the data folder. */
+/** Where to look for a classifier: the file `model`, else the folder `model` in the data folder. */
 export interface ModelPlace {
   readonly model: string | undefined;
   readonly dataDir: string;
@@ -31,9 +31,9 @@ export interface ModelPlace {
 
 /** What `darkroom model` shows. */
 export interface ModelReport {
-  /** Where the model is or would be: the path given, else the folder in the data folder. */
+  /** Where the model is looked for: the path of --model, else the folder in the data folder. */
   readonly place: string;
-  /** The model when it is whole, else null. */
+  /** The model when it is usable, else null. */
   readonly model: ModelFiles | null;
   /** Why there is no usable model, else null. */
   readonly problem: string | null;
@@ -46,16 +46,16 @@ export function modelFolder(dataDir: string): string {
 }
 
 /**
- * Finds the classifier and makes sure that it is whole: the official one by its sha256, any other by loading it in a
- * thread of its own. Resolves with null when there is none. Throws MODEL_UNAVAILABLE when what is there is of no use
- * (a --model that does not exist, no synset.txt, damaged, another interface).
+ * Finds the classifier and checks it: the official one by its sha256, any other by loading it in a thread of its own.
+ * Resolves with null when there is none. Throws MODEL_UNAVAILABLE when there is one that cannot be used (a --model that
+ * does not exist, no synset.txt, damaged files, another interface).
  */
 export async function findModel(place: ModelPlace): Promise<ModelFiles | null> {
   const onnx = await findOnnx(place);
   return onnx === null ? null : inspectModel(onnx, place.model === undefined);
 }
 
-/** Where the classifier is, what it is and whether it is whole. Never throws for a bad model: that is the `problem`. */
+/** Describes the classifier and its files. Does not throw for a model that cannot be used: `problem` has the reason. */
 export async function describeModel(place: ModelPlace): Promise<ModelReport> {
   const where = place.model === undefined ? modelFolder(place.dataDir) : resolve(place.model);
   try {
@@ -74,8 +74,8 @@ export async function describeModel(place: ModelPlace): Promise<ModelReport> {
 }
 
 /**
- * The model of an .onnx file with synset.txt beside it. With `strictName`, a file of the official name must be
- * the official one, so that a damaged copy does not pass for a model of the user's own. Throws MODEL_UNAVAILABLE.
+ * Checks an .onnx file with synset.txt beside it. With `strictName`, a file with the official name must be the official
+ * file: a damaged copy must not count as a model of the user's own. Throws MODEL_UNAVAILABLE.
  */
 export async function inspectModel(onnx: string, strictName: boolean): Promise<ModelFiles> {
   const synset = synsetBeside(onnx);
@@ -127,13 +127,13 @@ async function findOnnx({ model, dataDir }: ModelPlace): Promise<string | null> 
   return dated.toSorted((one, other) => other.time - one.time)[0]?.path ?? null;
 }
 
-/** Loads a model in a thread of its own, so that this one stays free of ONNX Runtime. Throws with the reason. */
+/** Loads a model in a thread of its own, so that this thread does not load ONNX Runtime. Throws with the reason. */
 async function tryModel(model: ModelFiles): Promise<void> {
   const thread = new Worker(new URL('./check-thread.js', import.meta.url), { workerData: model });
   const reason = await new Promise<string | null>((settle, fail) => {
     thread.once('message', (message: unknown) => settle(message === null ? null : String(message)));
     thread.once('error', fail);
-    thread.once('exit', () => fail(new Error('the thread that was to load it ended')));
+    thread.once('exit', () => fail(new Error('the thread ended while it loaded the model')));
   });
   if (reason !== null) throw new Error(reason);
 }

@@ -12,16 +12,16 @@ import { type ModelSource, OFFICIAL_MODEL, OFFICIAL_SYNSET } from './official.ts
 
 export interface FetchOptions {
   readonly dataDir: string;
-  /** Ends the fetching; nothing is left behind. */
+  /** Ends the download; its temporary files are removed. */
   readonly signal: AbortSignal;
-  /** Told of every chunk: bytes received of all files so far, and bytes in all. */
+  /** Called for every chunk with the bytes received so far and the bytes in total, of all files. */
   readonly onProgress: (bytes: number, total: number) => void;
   /** What to fetch: the .onnx file and its synset.txt. */
   readonly sources?: { readonly model: ModelSource; readonly synset: ModelSource };
   readonly files?: FileSystem;
 }
 
-/** A file that lies complete under a temporary name. */
+/** A complete file with a temporary name. */
 interface Staged {
   readonly temporary: string;
   readonly path: string;
@@ -31,9 +31,9 @@ interface Staged {
 const FETCH_MS = 300_000;
 
 /**
- * Fetches the official classifier into the data folder and resolves with it. Each file is checked against its size and
- * sha256 before it takes its place. Throws MODEL_UNAVAILABLE when no address gives the right bytes, CANCELED when
- * `signal` aborts.
+ * Downloads the official classifier into the data folder and resolves with it. Size and sha256 of each file are checked
+ * before the file gets its name. Throws MODEL_UNAVAILABLE when no address gives the right bytes, CANCELED when `signal`
+ * aborts.
  */
 export async function fetchModel(options: FetchOptions): Promise<ModelFiles> {
   const { dataDir, signal, onProgress, files = NODE_FILES } = options;
@@ -52,9 +52,9 @@ export async function fetchModel(options: FetchOptions): Promise<ModelFiles> {
 }
 
 /**
- * Copies an .onnx file and the synset.txt beside it to the data folder, where a running Server B notices it, and
- * resolves with the model as it lies there. Where there is no synset.txt beside it, the official one that the data
- * folder already has is kept. Throws MODEL_UNAVAILABLE, and changes nothing, when the files are no usable model.
+ * Copies an .onnx file and the synset.txt beside it to the data folder, where a running Server B finds it, and resolves
+ * with the installed model. Without a synset.txt beside it, the official one in the data folder is used, if it is there.
+ * Throws MODEL_UNAVAILABLE, and changes nothing, when the files are no usable model.
  */
 export async function installModel(file: string, dataDir: string, files = NODE_FILES): Promise<ModelFiles> {
   const source = resolve(file);
@@ -65,10 +65,10 @@ export async function installModel(file: string, dataDir: string, files = NODE_F
   const beside = synsetBeside(source);
   const hasSynset = await isFile(beside);
   if (!hasSynset && !(await hasOfficialSynset(folder))) {
-    throw new DarkroomError('MODEL_UNAVAILABLE', `Expected synset.txt beside ${source}, it is not there`);
+    throw new DarkroomError('MODEL_UNAVAILABLE', `Expected synset.txt beside ${source}, received no such file`);
   }
   const target = join(folder, basename(source));
-  // The copy is tried under its own names in a folder beside, so that what is in use stays until the new one is good.
+  // The copy is checked in a folder of its own, so that the model in use stays until the new one is known to work.
   const trial = join(folder, `.${randomUUID()}`);
   await mkdir(trial);
   try {
@@ -104,14 +104,15 @@ async function fetchFile(
       return { temporary, path: join(folder, source.name) };
     } catch (error) {
       await rm(temporary, { force: true });
-      if (signal.aborted) throw new DarkroomError('CANCELED', `Fetching ${source.name} was canceled`, { cause: error });
+      if (signal.aborted)
+        throw new DarkroomError('CANCELED', `Fetching ${source.name} was canceled.`, { cause: error });
       reasons.push(`${address}: ${reasonOf(error)}`);
     }
   }
-  throw new DarkroomError('MODEL_UNAVAILABLE', `Expected to fetch ${source.name}; ${reasons.join('; ')}`);
+  throw new DarkroomError('MODEL_UNAVAILABLE', `${source.name} could not be fetched: ${reasons.join('; ')}`);
 }
 
-/** The chunks of a file, which fail when they are more than it has, and at the end when they are not the file. */
+/** Passes on the chunks of a file. Throws at the first byte too many, and at the end when size or sha256 is wrong. */
 async function* checked(
   chunks: AsyncIterable<Uint8Array>,
   source: ModelSource,
@@ -147,8 +148,8 @@ async function writeDurably(
 }
 
 /**
- * Renames the files to their places, the .onnx file last since that is what a watcher looks for. Older models are
- * removed only when the new names are durable, so that a power cut leaves one model or the other.
+ * Renames the files to their places, the .onnx file last, because a watcher looks for that. Older models are removed
+ * only when the new names are durable, so that a power cut leaves either the old or the new model.
  */
 async function putInPlace(folder: string, staged: readonly Staged[], files: FileSystem): Promise<void> {
   for (const { temporary, path } of staged) await files.rename(temporary, path);
@@ -159,7 +160,7 @@ async function putInPlace(folder: string, staged: readonly Staged[], files: File
   await Promise.all(older.map((name) => removeFile(join(folder, name), files)));
 }
 
-/** Removes a file; one that somebody else has removed is fine. */
+/** Removes a file, unless it is already removed. */
 async function removeFile(path: string, files: FileSystem): Promise<void> {
   try {
     await files.unlink(path);

@@ -1,9 +1,9 @@
-/** A file of the official classifier: where it is published and what it must be. */
+/** A file of the official classifier: where it is published, its size and its sha256. */
 export interface ModelSource {
   readonly name: string;
   readonly bytes: number;
   readonly sha256: string;
-  /** Addresses that are tried in turn. */
+  /** Addresses, tried one after another. */
   readonly addresses: readonly string[];
 }
 

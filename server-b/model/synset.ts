@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Classes the model tells apart, and so lines of a synset.txt. */
+/** Number of the model's classes, and of the lines in a synset.txt. */
 export const MODEL_CLASSES = 1000;
 
 const lineSchema = z.string().regex(/^n\d{8} \S/);
@@ -13,7 +13,7 @@ export interface SynsetClass {
 
 /**
  * The classes of a synset.txt, in the order of the model's outputs: "n02123045 tabby, tabby cat" is wnid n02123045,
- * label "tabby". Throws when it has not exactly 1000 such lines.
+ * label "tabby". Throws unless it has exactly 1000 such lines.
  */
 export function parseSynset(text: string): SynsetClass[] {
   const lines = text.split('\n').map((line) => line.trim());

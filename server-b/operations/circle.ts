@@ -23,13 +23,13 @@ export async function circle(picture: Picture, parameters: CircleSpec): Promise<
 
 /**
  * Makes the RGBA pixels of a square picture transparent outside of its inscribed circle, in place. A pixel on the edge
- * keeps the share of its alpha that lies inside, taken as the distance of its centre from the edge.
+ * keeps a share of its alpha that follows from the distance between its centre and the edge.
  */
 export function cutCircle(pixels: Uint8Array, size: number): void {
   const radius = size / 2;
   for (let row = 0; row < size; row += 1) {
     const down = row + 0.5 - radius;
-    // Columns at least half a pixel outside, and those at least half a pixel inside, need no look at each pixel.
+    // Only columns within half a pixel of the edge need work at each pixel.
     const outer = halfChord(radius + 0.5, down);
     const inner = halfChord(radius - 0.5, down);
     const firstTouched = Math.max(0, Math.floor(radius - outer - 0.5));
@@ -46,7 +46,7 @@ export function cutCircle(pixels: Uint8Array, size: number): void {
   }
 }
 
-/** Half the length of the chord at `distance` from the centre of a circle; 0 where it passes outside. */
+/** Half the length of the chord at `distance` from the centre of a circle; 0 outside of the circle. */
 function halfChord(radius: number, distance: number): number {
   return Math.sqrt(Math.max(0, radius * radius - distance * distance));
 }

@@ -3,7 +3,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { Label } from '../../shared/operations/classify.ts';
 import { MODEL_CLASSES, parseSynset, type SynsetClass } from '../model/synset.ts';
 
-/** The side in pixels of the square picture the model takes. */
+/** The side in pixels of the model's square input. */
 export const MODEL_SIDE = 224;
 
 /** A loaded model with its classes. */
@@ -17,9 +17,9 @@ export class Classifier {
   }
 
   /**
-   * Loads an .onnx file and the synset.txt that names its classes. One CPU thread: more make it no faster.
-   * Throws when the files cannot be read, are no model, or the model has another interface than input `input`
-   * float32 [batch, 3, 224, 224] and output `output` float32 [batch, 1000].
+   * Loads an .onnx file and the synset.txt that names its classes. It uses one CPU thread, because more are not faster.
+   * Throws when a file cannot be read or is no model, and when the model's interface is not: input `input` float32
+   * [batch, 3, 224, 224], output `output` float32 [batch, 1000].
    */
   static async load(files: { readonly onnx: string; readonly synset: string }): Promise<Classifier> {
     const classes = parseSynset(await readFile(files.synset, 'utf8'));
@@ -52,13 +52,13 @@ export class Classifier {
     }));
   }
 
-  /** Frees the native memory; the classifier is of no use afterwards. */
+  /** Frees the native memory. Do not use the classifier afterwards. */
   async release(): Promise<void> {
     await this.#session.release();
   }
 }
 
-/** Probabilities that sum to 1; the greatest logit is taken off first, so that no exponential overflows. */
+/** Probabilities that sum to 1. The greatest logit is subtracted first, so that no exponential overflows. */
 export function softmax(logits: Float32Array): Float64Array {
   const greatest = logits.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
   const powers = Float64Array.from(logits, (value) => Math.exp(value - greatest));

@@ -10,7 +10,7 @@ import { type Picture, rasterize } from './decode.ts';
 const MEAN = [0.485, 0.456, 0.406];
 const DEVIATION = [0.229, 0.224, 0.225];
 
-/** The model this thread has loaded: each thread has one session of its own, kept until the model changes. */
+/** The model that this thread has loaded. Each thread has its own session and keeps it until the model changes. */
 let loaded: { readonly key: string; readonly classifier: Promise<Classifier> } | null = null;
 
 /**
@@ -18,7 +18,7 @@ let loaded: { readonly key: string; readonly classifier: Promise<Classifier> } |
  * there is no model or it cannot be loaded, else what sharp throws.
  */
 export async function classify(picture: Picture, parameters: ClassifySpec, model: ModelFiles | null): Promise<Product> {
-  if (model === null) throw unavailable('there is none');
+  if (model === null) throw unavailable('There is no classifier.');
   const classifier = await classifierOf(model);
   picture.deadline.check();
   const labels = await classifier.classify(await modelInput(picture), parameters.top_k);
@@ -26,7 +26,7 @@ export async function classify(picture: Picture, parameters: ClassifySpec, model
   return { kind: 'data', data };
 }
 
-/** The picture as the model takes it: short side 256, centre 224 × 224, normalized, channel after channel (CHW). */
+/** The model's input: short side scaled to 256, centre 224 × 224, normalized, channel after channel (CHW). */
 export async function modelInput(picture: Picture): Promise<Float32Array> {
   const margin = (CLASSIFY_SIDE - MODEL_SIDE) / 2;
   const covering = await cover(picture, { width: CLASSIFY_SIDE, height: CLASSIFY_SIDE });
@@ -49,18 +49,18 @@ export async function modelInput(picture: Picture): Promise<Float32Array> {
 
 async function classifierOf(model: ModelFiles): Promise<Classifier> {
   const key = `${model.sha256} ${model.synsetSha256}`;
-  // An older session may still be in use by the thread's other job: it is left to the garbage collector.
+  // The thread's other job may still use an older session, so the garbage collector releases it.
   const current = loaded?.key === key ? loaded : { key, classifier: Classifier.load(model) };
   loaded = current;
   try {
     return await current.classifier;
   } catch (error) {
     if (loaded === current) loaded = null;
-    throw unavailable('the one that is here cannot be loaded', error);
+    throw unavailable('The classifier cannot be loaded.', error);
   }
 }
 
 function unavailable(reason: string, cause?: unknown): DarkroomError {
-  const message = `Expected a classifier, but ${reason}; run \`darkroom model install <file>\` with an .onnx file that has synset.txt beside it`;
-  return new DarkroomError('MODEL_UNAVAILABLE', message, { cause });
+  const advice = 'Run `darkroom model install <file>` with an .onnx file that has synset.txt beside it.';
+  return new DarkroomError('MODEL_UNAVAILABLE', `${reason} ${advice}`, { cause });
 }

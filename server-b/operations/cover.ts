@@ -5,7 +5,7 @@ import type { Picture } from './decode.ts';
 /** A picture that would be longer than this when scaled is cropped first: libvips' resampler cannot address it. */
 const MAX_SCALED_SIDE = 1_000_000;
 
-/** Which part of a picture is kept: 0, 0.5 or 1 for the left, the middle or the right, and likewise from the top. */
+/** The part of a picture that is kept: 0, 0.5 or 1 for left, middle or right, and for top, middle or bottom. */
 export interface Anchor {
   readonly across: number;
   readonly down: number;
@@ -19,8 +19,8 @@ export function coverScale({ width, height }: Size, box: Size): number {
 }
 
 /**
- * The first frame scaled to cover `box` and cropped to it. `position` is sharp's word for the part that is kept, and
- * `anchor` the same part in a picture so long and narrow that it has to be cropped before it is scaled.
+ * The first frame scaled to cover `box` and cropped to it. `position` is sharp's name for the part that is kept.
+ * `anchor` is the same part, for a picture that is so long and narrow that it must be cropped before it is scaled.
  */
 export async function cover(
   picture: Picture,

@@ -1,4 +1,5 @@
-import { DarkroomError } from '../../shared/errors.ts';
+import type { DarkroomError } from '../../shared/errors.ts';
+import { timedOut } from '../job.ts';
 
 /** The time a worker may spend on one job, running from the moment the worker takes it. */
 export class Deadline {
@@ -10,21 +11,21 @@ export class Deadline {
     this.#end = performance.now() + milliseconds;
   }
 
-  /** Throws TIMEOUT when the time is up; to be asked between steps. */
+  /** Throws TIMEOUT when the time is up. Call it between steps. */
   check(): void {
     if (performance.now() >= this.#end) throw this.error();
   }
 
   /**
-   * What is left in whole seconds, at least 1, for sharp's timeout (which takes no fractions). It may run over by less
-   * than the second that Server B grants a worker after the deadline.
+   * The time left in whole seconds, at least 1, for sharp's timeout, which takes no fractions. sharp may therefore end
+   * late, but by less than the second that Server B gives a worker after the deadline.
    */
   secondsLeft(): number {
     return Math.max(1, Math.round((this.#end - performance.now()) / 1000));
   }
 
-  /** The TIMEOUT a client reads. */
+  /** The TIMEOUT that a client reads. */
   error(): DarkroomError {
-    return new DarkroomError('TIMEOUT', `Expected the picture to be done within ${this.#milliseconds} ms, it was not`);
+    return timedOut(this.#milliseconds);
   }
 }

@@ -23,7 +23,7 @@ export function openRaster(raster: Raster, deadline: Deadline): Sharp {
   });
 }
 
-/** The pixels a pipeline gives, as they are at its end. */
+/** Runs a pipeline and gives its pixels. */
 export async function rasterize(pipeline: Sharp): Promise<Raster> {
   const { data, info } = await pipeline.toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
   return { pixels: data, width: info.width, height: info.height, channels: info.channels };
@@ -33,15 +33,15 @@ export async function rasterize(pipeline: Sharp): Promise<Raster> {
 interface Source {
   /** The encoded picture. */
   readonly body: Uint8Array<ArrayBuffer>;
-  /** The frame that is taken for the first one. */
+  /** Index of the frame that operations see as the first one. */
   readonly page: number;
-  /** Pixels of that frame, decoded before; null where each pipeline decodes for itself. */
+  /** Pixels of that frame when it is already decoded; null when each pipeline decodes for itself. */
   readonly raster: Raster | null;
 }
 
 /**
- * One input picture, from which every operation starts its own pipeline. Decoding is left to the pipelines, so that
- * JPEG and WebP shrink while they load; {@link Picture.sharing} gives a picture that is decoded already.
+ * One input picture, from which every operation starts its own pipeline. The pipelines decode, so that JPEG and WebP
+ * shrink on load; {@link Picture.sharing} gives a picture that is already decoded.
  */
 export class Picture implements Size {
   readonly format: Format;
@@ -50,13 +50,13 @@ export class Picture implements Size {
   /** Pixels down one frame, upright. */
   readonly height: number;
   readonly frames: number;
-  /** Milliseconds each frame is shown. */
+  /** Milliseconds for which each frame is shown. */
   readonly delays: number[] | undefined;
-  /** How often an animation runs; 0 is for ever. */
+  /** How many times an animation plays; 0 means without end. */
   readonly loop: number | undefined;
   /**
-   * libvips takes 16-bit RGB with an ICC profile to Display P3 on its way and leaves it there unless an output
-   * profile is asked for (sharp's src/pipeline.cc, `processingProfile`), so such a picture is made sRGB first.
+   * libvips converts 16-bit RGB with an ICC profile to Display P3, and does not convert it back unless an output profile
+   * is set (sharp's src/pipeline.cc, `processingProfile`). So such a picture is converted to sRGB first.
    */
   readonly wideProfile: boolean;
   readonly deadline: Deadline;
@@ -87,9 +87,9 @@ export class Picture implements Size {
   }
 
   /**
-   * Reads the header with the decoder that will read the pixels. Throws IMAGE_CORRUPT when it cannot, or when it finds
-   * another format, more frames or more pixels than `announced` (what memory was set aside for), and IMAGE_TOO_LARGE
-   * when it finds more than `limits` allow.
+   * Reads the header with the decoder that will read the pixels. Throws IMAGE_CORRUPT when that fails, or when the format
+   * or the frames differ from `announced` or there are more pixels, because memory was reserved for `announced`. Throws
+   * IMAGE_TOO_LARGE when the picture exceeds `limits`.
    */
   static async open(
     body: Uint8Array<ArrayBuffer>,
@@ -110,7 +110,7 @@ export class Picture implements Size {
     return new Picture({ body, page: 0, raster: null }, header, metadata, limits, deadline);
   }
 
-  /** What the decoder read from the header. */
+  /** The header as the decoder read it. */
   get header(): ImageHeader {
     return this.#header;
   }
@@ -120,7 +120,7 @@ export class Picture implements Size {
     return Math.min(this.width, this.height);
   }
 
-  /** The same picture, its first frame made from pixels of {@link decodeOnce}. */
+  /** The same picture with an already decoded first frame, from {@link decodeOnce}. */
   sharing(raster: Raster): Picture {
     return this.#from({ ...this.#source, raster });
   }
@@ -134,8 +134,8 @@ export class Picture implements Size {
   }
 
   /**
-   * A pipeline from the first frame, upright, for an output that is `scale` times the picture; `size` says so exactly,
-   * in pixels, where the whole picture is scaled to it.
+   * A pipeline from the first frame, upright, for an output at `scale` times the picture's size. `size` is the exact size
+   * in pixels, for an output that is the whole picture scaled to it.
    */
   async first(scale: number, size: Size = scaledSize(this, scale)): Promise<Sharp> {
     const { raster } = this.#source;
@@ -152,7 +152,7 @@ export class Picture implements Size {
     return openRaster(strip.raster, this.deadline);
   }
 
-  /** Each frame as a picture of its own, decoded, upright. Throws TIMEOUT between two frames. */
+  /** Each frame as a picture of its own, upright. Throws TIMEOUT between two frames. */
   async *eachFrame(): AsyncGenerator<Picture> {
     if (this.#isTurned) {
       // libvips keeps frames as one tall strip, which cannot be turned.
@@ -172,7 +172,7 @@ export class Picture implements Size {
     }
   }
 
-  /** Decodes without making anything of it: the IMAGE_CORRUPT that comes of it, or null when the picture is whole. */
+  /** Decodes and drops the pixels. Gives IMAGE_CORRUPT, or TIMEOUT, when that fails, or null when it works. */
   async findCorruption(frames: 'first' | 'all'): Promise<DarkroomError | null> {
     try {
       const options = frames === 'all' ? { animated: true } : this.#firstFrame;
@@ -202,7 +202,7 @@ export class Picture implements Size {
   }
 }
 
-/** Frames of one size below each other, RGBA: how libvips holds an animation. */
+/** Frames of one size, one below the other, RGBA: the form in which libvips holds an animation. */
 export class Strip {
   readonly #size: Size;
   readonly #pixels: Uint8Array;
@@ -213,7 +213,7 @@ export class Strip {
     this.#pixels = new Uint8Array(width * height * 4 * frames);
   }
 
-  /** The next frame, which has four channels. */
+  /** Adds the next frame, which has four channels. */
   add({ pixels }: Raster): void {
     this.#pixels.set(pixels, this.#filled);
     this.#filled += pixels.byteLength;
@@ -260,7 +260,7 @@ function mismatch(expected: string, received: string): DarkroomError {
   return new DarkroomError('IMAGE_CORRUPT', `Expected ${expected} as the header says, received ${received}`);
 }
 
-/** IMAGE_CORRUPT in a client's words: the decoder's last word, without its module names. */
+/** An IMAGE_CORRUPT for clients: the decoder's reason, without the names of its modules. */
 function corrupt(format: Format, error: unknown): DarkroomError {
   const text = error instanceof Error ? error.message : '';
   const reason = /(premature end|unexpected end|unable to parse|unsupported image format|read error)/i.exec(text)?.[1];

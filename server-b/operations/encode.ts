@@ -4,13 +4,13 @@ import { type Format, holdsAlpha, type Size } from '../../shared/operations/form
 import type { Product } from '../job.ts';
 import { withoutDensity } from './png-density.ts';
 
-/** What an animation keeps of its input. */
+/** What an animated output takes over from its input. */
 export interface Animation {
   /** Milliseconds of each frame. */
   readonly delays: number[] | undefined;
-  /** Number of runs; 0 is for ever. */
+  /** How many times it plays; 0 means without end. */
   readonly loop: number | undefined;
-  /** True when a GIF may keep its input's palette: to search one for each frame takes seconds. */
+  /** True when a GIF may keep its input's palette: a search for a new one in each frame takes seconds. */
   readonly keepsPalette: boolean;
 }
 
@@ -20,24 +20,24 @@ export interface Encoding {
   /** 1 to 100, see {@link encode}; each format's own default where it is not given. */
   readonly quality: number | undefined;
   readonly grayscale: boolean;
-  /** Without loss, in WebP and AVIF; the other formats have no choice. */
+  /** The lossless mode of WebP and AVIF; the other formats ignore it. */
   readonly lossless: boolean;
   /** The colour behind a transparent picture in a format without transparency. */
   readonly background: string;
-  /** What an animation keeps of its input; undefined for a still picture. */
+  /** Undefined for a still picture. */
   readonly animation?: Animation;
 }
 
-/** The colour that pictures are flattened on unless another is asked for. */
+/** The colour behind a flattened picture unless the client gives another. */
 export const WHITE = '#ffffff';
 /** The longest side WebP can hold, in pixels (RFC 9649, section 2.6). */
 const MAX_WEBP_SIDE = 16_383;
 
 /**
  * Runs a pipeline and writes its picture in sRGB, 8 bits a channel, without EXIF, XMP, IPTC, ICC profile or density.
- * JPEG is flattened on the background. `quality` holds for the lossy formats: JPEG (80), WebP (80), AVIF (50). PNG,
- * TIFF and GIF ignore it: the first two are written without loss, and nobody who asks for quality expects fewer
- * colours. Throws IMAGE_TOO_LARGE for a WebP beyond 16,383 pixels a side.
+ * JPEG is flattened on the background. `quality` applies to the lossy formats, by default JPEG 80, WebP 80, AVIF 50. PNG
+ * and TIFF ignore it because they are written without loss, GIF because it would only mean fewer colours. Throws what
+ * sharp throws.
  */
 export async function encode(pipeline: Sharp, encoding: Encoding): Promise<Product> {
   const { format, grayscale, background } = encoding;
@@ -56,7 +56,7 @@ export async function encode(pipeline: Sharp, encoding: Encoding): Promise<Produ
   };
 }
 
-/** Throws IMAGE_TOO_LARGE when the format cannot hold a picture of this size. */
+/** Throws IMAGE_TOO_LARGE for a WebP with a side of more than 16,383 pixels, which the format cannot hold. */
 export function checkFormatHolds(format: Format, size: Size): void {
   if (format !== 'webp' || Math.max(size.width, size.height) <= MAX_WEBP_SIDE) return;
   const message = `Expected at most ${MAX_WEBP_SIDE} pixels a side for a webp output, received ${size.width}×${size.height}`;

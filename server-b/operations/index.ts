@@ -7,14 +7,14 @@ import type { Picture } from './decode.ts';
 import { placeholder } from './placeholder.ts';
 import { resize } from './resize.ts';
 
-/** What makes one output of a picture. It throws a DarkroomError a client may read, or what sharp or the model throw. */
+/** Makes one output from a picture. Throws a DarkroomError that a client may read, or an error of sharp or the model. */
 export interface Operation {
   perform(picture: Picture, spec: OutputSpec, model: ModelFiles | null): Promise<Product>;
 }
 
 export type Operations = Readonly<Record<OperationName, Operation>>;
 
-/** Every operation there is: a new one is a line here and in shared/operations/index.ts, and a file beside each. */
+/** All operations. A new one is a line here and in shared/operations/index.ts, and a file beside each. */
 export const OPERATIONS: Operations = {
   resize: { perform: resize },
   circle: { perform: circle },

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 
-/** The only loaders a picture may reach: from memory, one for each format of shared/operations. */
+/** The only loaders that may read a picture: from memory, one for each format of shared/operations. */
 const ALLOWED_LOADERS = [
   'VipsForeignLoadJpegBuffer',
   'VipsForeignLoadPngBuffer',
@@ -15,9 +15,9 @@ const DONE = 2;
 const SET_UP_MS = 10_000;
 
 /**
- * Bounds libvips for this process: no cache, one thread a picture, and no loaders but {@link ALLOWED_LOADERS}.
- * The block holds for the whole process, so only the first thread sets it, tracked in `state`: a thread that starts
- * later must not block, however briefly, the loaders that others are using.
+ * Restricts libvips in this process: no cache, one thread for each picture, only {@link ALLOWED_LOADERS}. The block
+ * applies to the whole process, so only the first thread sets it; `state` tells whether that is done. A thread that
+ * starts later must not block the loaders again, even for a moment, because other threads are using them.
  */
 export function setUpLibvips(state: SharedArrayBuffer): void {
   const stage = new Int32Array(state);
@@ -30,6 +30,6 @@ export function setUpLibvips(state: SharedArrayBuffer): void {
     Atomics.notify(stage, 0);
   }
   if (Atomics.wait(stage, 0, UNDER_WAY, SET_UP_MS) === 'timed-out') {
-    throw new Error('Expected another thread to set libvips up, it did not');
+    throw new Error(`Another thread did not set libvips up within ${SET_UP_MS} ms`);
   }
 }

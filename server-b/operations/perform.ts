@@ -13,8 +13,8 @@ import type { Operations } from './index.ts';
 const DECODE = 'decode';
 
 /**
- * Does one job. Never rejects: outputs fail apart, and only a picture that cannot be decoded (IMAGE_CORRUPT,
- * IMAGE_TOO_LARGE) or a deadline that passed (TIMEOUT) fails the job.
+ * Runs one job. Never rejects. Outputs fail independently; the whole job fails only when the picture cannot be decoded
+ * (IMAGE_CORRUPT, IMAGE_TOO_LARGE) or the deadline has passed (TIMEOUT).
  */
 export async function performJob(job: WorkerJob, limits: PictureLimits, operations: Operations): Promise<WorkerReply> {
   const faults: Fault[] = [];
@@ -39,7 +39,7 @@ export async function performJob(job: WorkerJob, limits: PictureLimits, operatio
       outputs.push(await perform);
       timings[`${spec.name}_ms`] = since(begun);
     }
-    // An output may be called `decode`, too; the step comes first and keeps its name.
+    // An output may be named `decode`, too. The time of the decode step replaces that output's time.
     Object.assign(timings, { [`${DECODE}_ms`]: decodeMs });
     return { outcome: { kind: 'done', outputs, timings }, faults };
   } catch (error) {
@@ -49,7 +49,7 @@ export async function performJob(job: WorkerJob, limits: PictureLimits, operatio
   }
 }
 
-/** The picture as each output sees it: decoded once for those that share that, and not decoded yet for the others. */
+/** The picture for each output: already decoded for the outputs that share a decode, not yet for the others. */
 async function openPictures(job: WorkerJob, limits: PictureLimits, deadline: Deadline): Promise<Picture[]> {
   const picture = await Picture.open(job.body, job.image, limits, deadline);
   const plans = job.outputs.map((spec) => planOf(picture.header, spec));
@@ -80,9 +80,9 @@ async function performOne(
 }
 
 /**
- * Why an output failed, and whether that is the whole job's end. Pipelines decode as they go, so an error that is not
- * ours may come from the picture or from the operation: decoding once more, only then, tells which. An animation that
- * is broken further on may still have a whole first frame.
+ * Why an output failed, and whether that ends the whole job. Pipelines decode while they work, so an error of sharp may
+ * come from the picture or from the operation; another decode, only then, shows which. An animation that is corrupt in a
+ * later frame may still have an intact first frame.
  */
 async function findCause(
   picture: Picture,
@@ -101,7 +101,7 @@ function failure({ name, operation }: OutputSpec, error: ErrorDescription): JobO
   return { header: { kind: 'failure', name, operation, error }, picture: null };
 }
 
-/** Keeps the reason behind an error for the log: the whole stack where it is not one of ours. */
+/** Adds the reason of an error to the faults for the log; with the stack when it is not a DarkroomError. */
 function noteFault(faults: Fault[], step: string, error: unknown): void {
   const reason = error instanceof DarkroomError ? (error.cause ?? error.message) : error;
   const { code } = describeError(error);

@@ -3,7 +3,7 @@ import { PLACEHOLDER_SIDE, type PlaceholderData } from '../../shared/operations/
 import type { Product } from '../job.ts';
 import { type Picture, type Raster, rasterize } from './decode.ts';
 
-/** Values of a channel that share one bin of the histogram. */
+/** Bits of a channel's value that choose its bin in the histogram. */
 const BIN_BITS = 4;
 
 /**
@@ -24,8 +24,8 @@ export async function placeholder(picture: Picture): Promise<Product> {
 }
 
 /**
- * The mean of the pixels in the fullest bin of a histogram of 16 × 16 × 16 colours, transparent pixels left out, as
- * `#rrggbb`; white for a picture that is all transparent.
+ * The mean colour of the fullest bin in a histogram of 16 × 16 × 16 colours, as `#rrggbb`. Transparent pixels do not
+ * count; a picture without others gives white.
  */
 export function dominantColor({ pixels }: Pick<Raster, 'pixels'>): string {
   const shift = 8 - BIN_BITS;

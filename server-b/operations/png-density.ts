@@ -4,7 +4,7 @@ const CHUNK_FRAME_BYTES = 12;
 
 /**
  * A copy of a PNG without its pHYs chunk (PNG, third edition, section 11.3.4.3). libvips writes the input's density
- * there, or 25.4 dpi where there is none; the same picture would have other bytes when it was made from decoded pixels.
+ * there, or 25.4 dpi where there is none, so a picture made from decoded pixels would have other bytes.
  */
 export function withoutDensity(png: Buffer): Uint8Array<ArrayBuffer> {
   for (let offset = SIGNATURE_BYTES; offset + CHUNK_FRAME_BYTES <= png.length; ) {

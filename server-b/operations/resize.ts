@@ -16,17 +16,17 @@ import { openRaster, type Picture, rasterize, Strip } from './decode.ts';
 import { checkFormatHolds, encode, WHITE } from './encode.ts';
 import { anchorBeforeTurn, turn } from './turn.ts';
 
-/** Where the box lies in a turned and scaled picture, in pixels from its corner. */
+/** Position of the box in the turned and scaled picture, in pixels from the top left corner. */
 interface Offset {
   readonly left: number;
   readonly top: number;
 }
 
 /**
- * The picture at exactly `resizedSize` pixels, mirrored and turned first. `cover` crops by `gravity`, about the centre
- * unless told otherwise; `contain` pads with `background`, else transparent where the format has alpha, else white.
- * Then it is blurred and sharpened. An animation stays one in GIF and WebP; any other format gets its first frame.
- * Throws IMAGE_TOO_LARGE when the format cannot hold the size, else what sharp throws.
+ * The picture at exactly `resizedSize` pixels: mirrored, turned, scaled, blurred, sharpened. `cover` crops by `gravity`,
+ * by default the centre. `contain` pads with `background`, by default transparent where the format has alpha, else white.
+ * An animation stays one in GIF and WebP; any other format gets its first frame. Throws IMAGE_TOO_LARGE when the format
+ * cannot hold the size, else what sharp throws.
  */
 export async function resize(picture: Picture, parameters: ResizeSpec): Promise<Product> {
   const { format = picture.format, quality, grayscale = false, lossless = false } = parameters;
@@ -58,8 +58,8 @@ async function still(picture: Picture, parameters: ResizeParameters, size: Size)
 }
 
 /**
- * Scaled first, so that a JPEG shrinks as it loads, and turned then: sharp crops to the box that it scales by, and
- * that box lies on its side here.
+ * Scaled first, so that a JPEG shrinks on load, then turned, then cropped or padded. One sharp pipeline cannot do that:
+ * it crops to the box that it scales to, and here the box fits only the turned picture.
  */
 async function quarterTurned(picture: Picture, parameters: ResizeParameters, size: Size): Promise<Sharp> {
   const scale = scaleOfResize(picture, parameters);
@@ -73,7 +73,7 @@ async function quarterTurned(picture: Picture, parameters: ResizeParameters, siz
   return turn(openRaster(scaled, picture.deadline), parameters).resize(box);
 }
 
-/** All frames. Where they lie below each other, what reads or moves rows would mix them: each is made by itself then. */
+/** All frames, as one tall strip where that does not mix rows of different frames, else one by one. */
 async function animate(picture: Picture, parameters: ResizeParameters, size: Size): Promise<Sharp> {
   if (!worksByFrame(parameters)) {
     const fit = boxFit(parameters);
@@ -89,7 +89,7 @@ async function animate(picture: Picture, parameters: ResizeParameters, size: Siz
   return openRaster(strip.raster, picture.deadline);
 }
 
-/** What sharp finds most interesting in the first frame, so that the crop does not jump; null for a fixed gravity. */
+/** Where sharp crops the first frame; used for all frames, so that the crop does not jump. Null for a fixed gravity. */
 async function findOffset(picture: Picture, parameters: ResizeParameters, size: Size): Promise<Offset | null> {
   const { gravity } = parameters;
   if (gravity !== 'attention' && gravity !== 'entropy') return null;
@@ -108,7 +108,7 @@ async function cutAt(frame: Picture, parameters: ResizeParameters, size: Size, o
   return openRaster(whole, frame.deadline).extract({ left, top, width, height });
 }
 
-/** libvips blurs, then sharpens, after all of the above. */
+/** libvips blurs, then sharpens, after all other steps. */
 function filter(pipeline: Sharp, { blur, sharpen = false }: ResizeParameters): Sharp {
   const blurred = blur === undefined ? pipeline : pipeline.blur(blur);
   if (sharpen === false) return blurred;

@@ -2,7 +2,7 @@ import type { Sharp } from 'sharp';
 import type { ResizeParameters } from '../../shared/operations/resize.ts';
 import type { Anchor } from './cover.ts';
 
-/** Where each compass point lies in a picture. What sharp looks for itself begins in the middle. */
+/** Where each compass point is in a picture. `attention` and `entropy` are not here: they count as the centre. */
 const ANCHORS: Readonly<Record<string, Anchor>> = {
   north: { across: 0.5, down: 0 },
   northeast: { across: 1, down: 0 },
@@ -19,7 +19,7 @@ export function turn(pipeline: Sharp, { rotate = 0, flip = false, flop = false }
   return pipeline.flip(flip).flop(flop).rotate(rotate);
 }
 
-/** The part that `gravity` keeps of the turned picture, told in the picture as it was before. */
+/** The part of the turned picture that `gravity` keeps, as its place in the picture before it is turned. */
 export function anchorBeforeTurn({ gravity = 'centre', rotate = 0, flip, flop }: ResizeParameters): Anchor {
   const { across, down } = rotateBack(ANCHORS[gravity] ?? { across: 0.5, down: 0.5 }, rotate);
   return { across: flop === true ? 1 - across : across, down: flip === true ? 1 - down : down };
