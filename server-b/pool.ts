@@ -7,6 +7,7 @@ import { describeError, type ErrorDescription, shuttingDown } from '../shared/er
 import type { ImageHeader } from '../shared/image-header.ts';
 import type { Logger } from '../shared/log.ts';
 import type { OutputSpec } from '../shared/operations/index.ts';
+import { Semaphore } from '../shared/semaphore.ts';
 import type { JobOutcome, WorkerJob, WorkerReply, WorkerSettings } from './job.ts';
 import type { ModelFiles } from './model/find.ts';
 
@@ -45,8 +46,8 @@ const STALL_MS = 200;
 export class Pool {
   readonly #piscina: Piscina<WorkerJob | null, WorkerReply>;
   readonly #log: Logger;
-  readonly #waiting: (() => void)[] = [];
-  #free: number;
+  /** One permit for each job that the threads can run at once. */
+  readonly #slots: Semaphore;
   #closing = false;
   #model: ModelFiles | null = null;
 
@@ -58,7 +59,7 @@ export class Pool {
       setUp: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
     };
     this.#log = options.log;
-    this.#free = threads * jobsPerThread;
+    this.#slots = new Semaphore(threads * jobsPerThread);
     this.#piscina = new Piscina({
       filename: new URL('./worker.js', import.meta.url).href,
       minThreads: threads,
@@ -100,7 +101,7 @@ export class Pool {
    * CANCELED; once it runs, it ends by itself or by its deadline. When a thread exits, its jobs end as WORKER_CRASHED.
    */
   async run(job: PoolJob, signal: AbortSignal): Promise<JobOutcome> {
-    if (!(await this.#takeSlot(signal))) {
+    if (!(await this.#slots.acquire(signal))) {
       return failed({ code: 'CANCELED', message: 'The task was canceled.' });
     }
     try {
@@ -121,7 +122,7 @@ export class Pool {
       if (error instanceof DOMException) return failed(describeError(error));
       return failed({ code: 'WORKER_CRASHED', message: 'The worker thread of this task ended unexpectedly.' });
     } finally {
-      this.#giveSlot();
+      this.#slots.release();
     }
   }
 
@@ -136,33 +137,6 @@ export class Pool {
   async close(): Promise<void> {
     this.#closing = true;
     await this.#piscina.close();
-  }
-
-  /** Resolves true with a slot, or false when `signal` aborts first. */
-  #takeSlot(signal: AbortSignal): Promise<boolean> {
-    if (signal.aborted) return Promise.resolve(false);
-    if (this.#free > 0) {
-      this.#free -= 1;
-      return Promise.resolve(true);
-    }
-    return new Promise((settle) => {
-      const start = () => {
-        signal.removeEventListener('abort', abort);
-        settle(true);
-      };
-      const abort = () => {
-        this.#waiting.splice(this.#waiting.indexOf(start), 1);
-        settle(false);
-      };
-      signal.addEventListener('abort', abort, { once: true });
-      this.#waiting.push(start);
-    });
-  }
-
-  #giveSlot(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free += 1;
-    else next();
   }
 }
 
