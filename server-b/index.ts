@@ -9,34 +9,38 @@ import { Budget } from './budget.ts';
 import { DRAIN_MS } from './child-messages.ts';
 import type { ServerBSettings } from './config.ts';
 import { type ListenAddress, Listener } from './listener.ts';
+import type { ModelFiles } from './model/find.ts';
 import { watchModel } from './model/watch.ts';
 import { Pool } from './pool.ts';
 
-/** How often a drain looks whether the last job is done, in milliseconds. */
+/** How often a drain checks whether the last job has ended, in milliseconds. */
 const DRAIN_POLL_MS = 20;
 
 export interface ServerBOptions {
-  /** A worker did not come back from its deadline: the process must end, for a busy thread cannot be ended alone. */
+  /** A worker is still busy after its deadline: the process must end, because a busy thread cannot be ended alone. */
   readonly stuck: () => void;
   readonly log: Logger;
 }
 
-/** One life of Server B, from listening to closed. */
+/** A running Server B. */
 export interface ServerB {
   readonly address: ListenAddress;
-  /** Finishes what is under way, at most 20 s, and closes everything. */
+  /** Lets running jobs finish, for at most 20 s, and closes everything. */
   drain(): Promise<void>;
 }
 
-/** Opens pool, classifier and listener, in that order. Throws the system's error for an address that cannot be had. */
+/** Opens pool, classifier and listener, in that order. Throws the system's error when the address is not available. */
 export async function startServerB(settings: ServerBSettings, options: ServerBOptions): Promise<ServerB> {
-  const { threads, jobsPerThread, operationsModule } = settings;
-  const pool = await Pool.open({ threads, jobsPerThread, limits: settings, operationsModule, log: options.log });
+  const { threads, jobsPerThread, operationsModule, model, dataDir } = settings;
+  const { log } = options;
+  const pool = await Pool.open({ threads, jobsPerThread, limits: settings, operationsModule, log });
   const watching = new AbortController();
-  const model = await keepModel(settings, pool, watching.signal, options.log);
+  const models = watchModel({ model, dataDir, signal: watching.signal, log });
   try {
+    const first = await models.next();
+    pool.useModel(first.value ?? null);
     const listener = await openListener(settings, pool, options);
-    model.onChange(() => listener.announce());
+    const watched = useModels(models, pool, listener);
     return {
       address: listener.address,
       drain: async () => {
@@ -45,15 +49,21 @@ export async function startServerB(settings: ServerBSettings, options: ServerBOp
         while (listener.busyLanes > 0 && Date.now() < end) await sleep(DRAIN_POLL_MS);
         listener.close();
         watching.abort();
-        await model.watched;
+        await watched;
         await pool.close();
       },
     };
   } catch (error) {
-    watching.abort();
-    await model.watched;
     await pool.close();
     throw error;
+  }
+}
+
+/** Gives the pool each new classifier and announces it on all lanes. Resolves when the watching has ended. */
+async function useModels(models: AsyncIterable<ModelFiles | null>, pool: Pool, listener: Listener): Promise<void> {
+  for await (const model of models) {
+    pool.useModel(model);
+    listener.announce();
   }
 }
 
@@ -75,33 +85,8 @@ function openListener(settings: ServerBSettings, pool: Pool, { stuck, log }: Ser
       model: pool.model?.name ?? null,
     }),
     stuck: (jobId) => {
-      log.fatal({ task_id: jobId }, 'a worker did not come back from its deadline');
+      log.fatal({ task_id: jobId }, 'a worker is still busy after its deadline');
       stuck();
     },
   });
-}
-
-/** Gives the pool the classifier that is there now, and every other one that comes later; resolves after the first look. */
-async function keepModel(settings: ServerBSettings, pool: Pool, signal: AbortSignal, log: Logger) {
-  let changed = () => {};
-  let watched: Promise<void> = Promise.resolve();
-  await new Promise<void>((firstLook) => {
-    watched = watchModel({
-      model: settings.model,
-      dataDir: settings.dataDir,
-      signal,
-      log,
-      onChange: (model) => {
-        pool.useModel(model);
-        changed();
-        firstLook();
-      },
-    });
-  });
-  return {
-    watched,
-    onChange: (listener: () => void) => {
-      changed = listener;
-    },
-  };
 }

@@ -9,30 +9,29 @@ export interface WatchOptions extends ModelPlace {
   /** Ends the watching. */
   readonly signal: AbortSignal;
   readonly log: Logger;
-  /** Told the model found at the first look, null included, and every other one from then on. */
-  readonly onChange: (model: ModelFiles | null) => void;
-  /** Milliseconds between two looks. */
+  /** Milliseconds between two checks. */
   readonly interval?: number;
 }
 
 /**
- * Looks for the classifier now and then every second, so that one that is installed while Server B runs is used
- * without a restart. A model that cannot be used counts as none; the log has the reason once. Resolves when `signal`
- * aborts; never rejects. It does not keep the process alive.
+ * Yields the classifier of the first check, null for none, and then each other one, so that a model that is installed
+ * while Server B runs is used without a restart. Checks every second. A model that cannot be used counts as none; the
+ * log has the reason once. Ends when `signal` aborts; never throws. The timer does not keep the process alive.
  */
-export async function watchModel(options: WatchOptions): Promise<void> {
-  const { signal, onChange, interval = 1000 } = options;
+export async function* watchModel(options: WatchOptions): AsyncGenerator<ModelFiles | null, void> {
+  const { signal, interval = 1000 } = options;
   let seen: string | null = null;
   let current: ModelFiles | null | undefined;
   while (!signal.aborted) {
     const signature = await signatureOf(options);
     const found = signature === seen ? undefined : await findUsable(options);
     if (signal.aborted) return;
-    // Files that changed while they were read are looked at again.
+    // Files that changed while they were read are checked again.
     if (found !== undefined && signature === (await signatureOf(options))) {
-      if (current === undefined || keyOf(found) !== keyOf(current)) onChange(found);
+      const isNew = current === undefined || keyOf(found) !== keyOf(current);
       current = found;
       seen = signature;
+      if (isNew) yield found;
     }
     await sleep(interval, undefined, { ref: false, signal }).catch(() => undefined);
   }
@@ -51,7 +50,7 @@ function keyOf(model: ModelFiles | null): string {
   return model === null ? '' : `${model.onnx} ${model.sha256} ${model.synsetSha256}`;
 }
 
-/** Changes when a file of the model changes, and costs no more than a few stat calls. */
+/** A text that changes when a file of the model changes. It costs only a few stat calls. */
 async function signatureOf({ model, dataDir }: ModelPlace): Promise<string> {
   const folder = modelFolder(dataDir);
   const paths = model === undefined ? await listFiles(folder) : [resolve(model), synsetBeside(resolve(model))];

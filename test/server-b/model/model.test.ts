@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { describeModel, findModel, type ModelFiles, modelFolder } from '../../../server-b/model/find.ts';
+import { describeModel, findModel, modelFolder } from '../../../server-b/model/find.ts';
 import { fetchModel, installModel } from '../../../server-b/model/install.ts';
 import { OFFICIAL_MODEL, OFFICIAL_SYNSET } from '../../../server-b/model/official.ts';
 import { parseSynset } from '../../../server-b/model/synset.ts';
@@ -227,27 +227,25 @@ describe('model', () => {
   });
 
   describe('watchModel', () => {
-    it('tells the first look, an installed model, a broken one and one that comes back', async () => {
-      const seen = new Sequence<ModelFiles | null>();
+    it('yields the first find, an installed model, none for a broken one, and one that is back', async () => {
       const end = new AbortController();
-      const onChange = (model: ModelFiles | null) => seen.push(model);
-      const watching = watchModel({
-        model: undefined,
-        dataDir,
-        signal: end.signal,
-        log: quiet,
-        onChange,
-        interval: 20,
-      });
-      expect(await seen.next()).to.equal(null);
+      const models = watchModel({ model: undefined, dataDir, signal: end.signal, log: quiet, interval: 20 });
+      expect(await models.next()).to.deep.equal({ done: false, value: null });
       const installed = await installModel(await writeTinyModel(join(folder, 'mine')), dataDir);
-      expect(await seen.next()).to.deep.equal(installed);
+      expect(await models.next()).to.deep.equal({ done: false, value: installed });
       await writeFile(installed.onnx, 'no model');
-      expect(await seen.next()).to.equal(null);
+      expect(await models.next()).to.deep.equal({ done: false, value: null });
       await installModel(join(folder, 'mine', 'tiny.onnx'), dataDir);
-      expect(await seen.next()).to.deep.equal(installed);
+      expect(await models.next()).to.deep.equal({ done: false, value: installed });
+    });
+
+    it('ends when its signal aborts, also between two checks', async () => {
+      const end = new AbortController();
+      const models = watchModel({ model: undefined, dataDir, signal: end.signal, log: quiet, interval: 60_000 });
+      await models.next();
+      const next = models.next();
       end.abort();
-      await watching;
+      expect(await next).to.deep.equal({ done: true, value: undefined });
     });
   });
 
@@ -264,26 +262,6 @@ describe('model', () => {
     });
   });
 });
-
-/** Values in the order they came, to be awaited one by one. */
-class Sequence<Value> {
-  readonly #values: Value[] = [];
-  #wake: () => void = () => undefined;
-
-  push(value: Value): void {
-    this.#values.push(value);
-    this.#wake();
-  }
-
-  async next(): Promise<Value | undefined> {
-    while (this.#values.length === 0) {
-      await new Promise<void>((wake) => {
-        this.#wake = wake;
-      });
-    }
-    return this.#values.shift();
-  }
-}
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
