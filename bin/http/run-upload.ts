@@ -44,11 +44,11 @@ export interface UploadFlags extends FieldFlags {
   readonly jobs: number;
 }
 
-/** What is to become of each picture, as far as the command line tells. */
+/** What each upload asks for. */
 interface Wanted {
   /** The fields of POST /upload. */
   readonly query: URLSearchParams;
-  /** Names of the pictures among the outputs, the first one first. */
+  /** Names of the outputs that are pictures, in order. */
   readonly pictures: readonly string[];
 }
 
@@ -67,7 +67,7 @@ export async function runUpload(paths: readonly string[], flags: UploadFlags, se
     try {
       await uploadAll(client, inputs.files, options, (report) => {
         console.advance();
-        if (report.error !== null) process.exitCode = 1;
+        if (report.failure !== null) process.exitCode = 1;
         print(console, report, flags.json === true);
       });
     } finally {
@@ -76,7 +76,7 @@ export async function runUpload(paths: readonly string[], flags: UploadFlags, se
   });
 }
 
-/** The outputs of the presets named, to plan where they are saved; the server refuses unknown names. */
+/** The outputs of the named presets, to plan where they are saved. The server refuses unknown names. */
 async function findPresets(client: Client, names: string): Promise<OutputSpec[]> {
   const presets = await client.presets();
   return names.split(',').flatMap((name) => presets[name.trim()] ?? []);
@@ -87,13 +87,13 @@ function wantedOf(flags: UploadFlags, listed: readonly OutputSpec[], presets: re
   if (listed.length === 0 && flags.preset === undefined) return flatWanted(flags, query);
   if (listed.length > 0) query.set('outputs', JSON.stringify(listed));
   if (flags.preset !== undefined) query.set('preset', flags.preset);
-  // A flag of the other kind is the server's to refuse, in its own words.
+  // Flags that exclude a list are sent, too: the server refuses them with its own message.
   setFields(query, flags);
   const drawing = [...presets, ...listed].filter(({ operation }) => operationOf(operation).gives === 'picture');
   return { query, pictures: drawing.map(({ name }) => name) };
 }
 
-/** Without a list, a task must have an operation: without any other it is the classification. */
+/** A task without any output is refused, so without a picture the classification is asked for. */
 function flatWanted(flags: UploadFlags, query: URLSearchParams): Wanted {
   const isResize = flags.scale !== undefined || flags.width !== undefined || flags.height !== undefined;
   const pictures = [...(isResize ? ['resize'] : []), ...(flags.circle === undefined ? [] : ['circle'])];
@@ -119,24 +119,22 @@ async function destinationsOf(
   throw new DarkroomError('BAD_REQUEST', `${expected}, received nothing that makes a picture`);
 }
 
-/** The format that `-o small.webp` asks for, where neither a flag nor a list says another. */
+/** Adds the format that `-o small.webp` asks for, unless a flag or a list has formats. */
 function withFormat(query: URLSearchParams, destinations: ReadonlyMap<Input, Destination>): URLSearchParams {
   const [destination] = destinations.values();
-  const isSaid = ['format', 'outputs', 'preset'].some((field) => query.has(field));
-  const format = destination?.extension === undefined || isSaid ? undefined : formatOfExtension(destination.extension);
+  const isGiven = ['format', 'outputs', 'preset'].some((field) => query.has(field));
+  const format = destination?.extension === undefined || isGiven ? undefined : formatOfExtension(destination.extension);
   return format === undefined ? query : new URLSearchParams([...query, ['format', format]]);
 }
 
-function print(console: Console, report: UploadReport, asJson: boolean): void {
-  const { file, task, saved, error } = report;
+function print(console: Console, { file, task, saved, failure }: UploadReport, asJson: boolean): void {
   if (asJson) {
-    console.line(JSON.stringify(report));
-  } else if (task === null) {
-    console.errorLine(`${file}  ${error?.message} (${error?.code})`);
-  } else {
-    const isTold = error === null || error === task.error || task.outputs.some((output) => output.error === error);
-    const line = [file, taskLine(task), ...(isTold ? [] : [`${error.message} (${error.code})`]), ...saved].join('  ');
-    if (error === null) console.line(line);
-    else console.errorLine(line);
+    console.line(JSON.stringify({ file, task, saved, error: failure?.error ?? null }));
+    return;
   }
+  const shown = task === null ? [] : [taskLine(task)];
+  const reason = failure === null || failure.isInTask ? [] : [`${failure.error.message} (${failure.error.code})`];
+  const line = [file, ...shown, ...reason, ...saved].join('  ');
+  if (failure === null) console.line(line);
+  else console.errorLine(line);
 }

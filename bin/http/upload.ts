@@ -1,33 +1,39 @@
-import type { ErrorDescription } from '../../shared/errors.ts';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import type { Client, TaskAnswer } from './client.ts';
 import { type Destination, destinationPath } from './destinations.ts';
 import type { Input } from './inputs.ts';
 
-/** How one file fared. */
+/** The result for one file. */
 export interface UploadReport {
   readonly file: string;
   /** The task as last seen; null when there is none. */
   readonly task: TaskAnswer | null;
   /** Files written. */
   readonly saved: readonly string[];
-  /** Why it failed: refused, failed or canceled, unreadable here, not to be written here. */
-  readonly error: ErrorDescription | { readonly code: string; readonly message: string } | null;
+  /** Null when nothing failed. */
+  readonly failure: Failure | null;
+}
+
+/** Why an upload failed: refused, failed or canceled by the server, or a file that cannot be read or written here. */
+export interface Failure {
+  readonly error: { readonly code: string; readonly message: string };
+  /** True for an error of the task or of an output, which the task's own line shows. */
+  readonly isInTask: boolean;
 }
 
 /** How to upload. */
 export interface UploadOptions {
   readonly query: URLSearchParams;
-  /** Follow each task to its end. */
+  /** Wait for the end of each task. */
   readonly wait: boolean;
-  /** Where pictures go; empty for those that stay on the server. Having one implies `wait`. */
+  /** Where the pictures of an input are saved. An input that is in it is waited for, without `wait`, too. */
   readonly destinations: ReadonlyMap<Input, Destination>;
-  /** Uploads in hand at once. */
+  /** How many uploads run at once. */
   readonly jobs: number;
   readonly signal: AbortSignal;
 }
 
-/** Uploads every file, `jobs` at once, and reports each as it is done. Rejects only when the signal aborts. */
+/** Uploads every file, `jobs` at once, and reports each when it is done. Rejects only when the signal aborts. */
 export async function uploadAll(
   client: Client,
   files: readonly Input[],
@@ -50,10 +56,10 @@ async function uploadOne(client: Client, input: Input, options: UploadOptions): 
     const destination = options.destinations.get(input);
     if (options.wait || destination !== undefined) task = await client.waitForEnd(task.task_id);
     if (destination !== undefined) await save(client, input, destination, task, saved);
-    return { file, task, saved, error: failureOf(task, options.query) };
+    return { file, task, saved, failure: failureOf(task, options.query) };
   } catch (error) {
     if (options.signal.aborted) throw error;
-    return { file, task, saved, error: describe(error) };
+    return { file, task, saved, failure: { error: describe(error), isInTask: false } };
   }
 }
 
@@ -74,17 +80,21 @@ async function save(
   }
 }
 
-/** A task that ended badly, or an output that did; a classification that nobody asked for may fail. */
-function failureOf(task: TaskAnswer, query: URLSearchParams): UploadReport['error'] {
-  if (task.error !== null) return task.error;
-  if (task.status === 'canceled') return { code: 'CANCELED', message: 'The task was canceled' };
+/** The error of a task, or of its first failed output. A classification may fail when no flag has asked for it. */
+function failureOf(task: TaskAnswer, query: URLSearchParams): Failure | null {
+  if (task.error !== null) return { error: task.error, isInTask: true };
+  if (task.status === 'canceled') {
+    return { error: { code: 'CANCELED', message: 'The task was canceled.' }, isInTask: false };
+  }
   const failed = task.outputs.find(
     ({ status, operation }) => status === 'failed' && (operation !== 'classify' || query.has('classify')),
   );
-  return failed === undefined ? null : (failed.error ?? { code: 'INTERNAL', message: `No ${failed.name} output` });
+  if (failed === undefined) return null;
+  if (failed.error !== undefined) return { error: failed.error, isInTask: true };
+  return { error: { code: 'INTERNAL', message: `The output ${failed.name} failed without a reason` }, isInTask: false };
 }
 
-function describe(error: unknown): UploadReport['error'] {
+function describe(error: unknown): Failure['error'] {
   if (error instanceof DarkroomError) return { code: error.code, message: error.message };
   if (error instanceof Error) return { code: systemCode(error) ?? 'INTERNAL', message: error.message };
   throw error;
