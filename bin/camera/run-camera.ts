@@ -1,14 +1,13 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { nanoid } from 'nanoid';
 import { DarkroomError, describeError, type ErrorDescription, systemCode } from '../../shared/errors.ts';
 import { Client } from '../http/client.ts';
+import { saveFile } from '../save-file.ts';
 import { abortOnSignal } from '../signals.ts';
 import { type CameraSettings, relayAddress } from './config.ts';
 import { stayConnected } from './relay.ts';
 import { openSource, type Source, type SourceFlags } from './source.ts';
 
-/** What operators expect (docs/websocket.md): where frames are saved, under which name, and to which snippet they go. */
+/** The names that operators rely on (docs/websocket.md): the file of each frame, and the snippet that gets it. */
 const FRAME_NAME = 'opencv_frame_0.png';
 const SNIPPET = 1;
 
@@ -18,14 +17,14 @@ export interface CameraFlags extends SourceFlags {
   readonly json?: boolean;
 }
 
-/** What a camera has to say. */
+/** An event that the command prints. */
 type CameraEvent =
   | { readonly event: 'ready' | 'stop'; readonly relay: string }
   | { readonly event: 'lost'; readonly relay: string; readonly reason: string }
   | { readonly event: 'snap'; readonly file: string; readonly task_id: string | null }
   | { readonly event: 'failed'; readonly error: ErrorDescription };
 
-/** Takes a picture whenever it is told to, until SIGINT or SIGTERM, which is its ordinary end. */
+/** Takes a picture for each `snap` of the relay, until SIGINT or SIGTERM, which is its ordinary end. */
 export async function runCamera(flags: CameraFlags, settings: CameraSettings): Promise<void> {
   const source = await openSource(flags);
   const signal = abortOnSignal();
@@ -52,10 +51,10 @@ export async function runCamera(flags: CameraFlags, settings: CameraSettings): P
   }
 }
 
-/** Runs one snap after the other. Presses while one is under way ask for one more, however many they are. */
+/** Runs one snap after another. All presses during a snap together ask for one more. */
 export class Shutter {
   readonly #snap: () => Promise<void>;
-  #underWay: Promise<void> | null = null;
+  #running: Promise<void> | null = null;
   #isPressed = false;
 
   /** `snap` must not reject. */
@@ -65,12 +64,12 @@ export class Shutter {
 
   press(): void {
     this.#isPressed = true;
-    this.#underWay ??= this.#work();
+    this.#running ??= this.#work();
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no snap is running. */
   async rest(): Promise<void> {
-    await this.#underWay;
+    await this.#running;
   }
 
   async #work(): Promise<void> {
@@ -78,16 +77,16 @@ export class Shutter {
       this.#isPressed = false;
       await this.#snap();
     }
-    this.#underWay = null;
+    this.#running = null;
   }
 }
 
-/** Takes a frame, saves it, sends it. What fails is told, and the next frame is another one. */
+/** Takes a frame, saves it, sends it. A failure becomes an event, and the next snap starts anew. */
 async function snap(source: Source, client: Client, folder: string, signal: AbortSignal): Promise<CameraEvent> {
   try {
     const frame = await source(signal);
     const file = join(folder, FRAME_NAME);
-    await save(frame, file);
+    await saveFile(file, [frame]);
     const picture = new Blob([new Uint8Array(frame)], { type: 'image/png' });
     const task = await client.putSnippet(SNIPPET, picture, FRAME_NAME);
     return { event: 'snap', file, task_id: task?.task_id ?? null };
@@ -96,21 +95,10 @@ async function snap(source: Source, client: Client, folder: string, signal: Abor
   }
 }
 
-/** By a temporary file and rename, so that whoever looks at the file sees a whole frame. */
-async function save(frame: Buffer, file: string): Promise<void> {
-  const temporary = `${file}.${nanoid(8)}.part`;
-  try {
-    await writeFile(temporary, frame, { flag: 'wx' });
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
 function explain(error: unknown): ErrorDescription {
   if (error instanceof DarkroomError || !(error instanceof Error)) return describeError(error);
-  // A file or a host that is not there, a picture that sharp does not read: its own words, there is nothing to hide here.
+  // A missing file or host, or a picture that sharp cannot read. The command runs on the user's own machine, so its
+  // message may be shown.
   return { code: systemCode(error) === undefined ? 'IMAGE_CORRUPT' : 'SOURCE_ERROR', message: error.message };
 }
 

@@ -1,9 +1,5 @@
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { extname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nanoid } from 'nanoid';
 import { type Dispatcher, FormData } from 'undici';
 import { z } from 'zod';
 import { DarkroomError } from '../../shared/errors.ts';
@@ -11,33 +7,34 @@ import { MEDIA_TYPES } from '../../shared/operations/format.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 import { outputSpecsSchema } from '../../shared/operations/outputs.ts';
 import { hasEnded, taskSchema } from '../../shared/task.ts';
+import { saveFile } from '../save-file.ts';
 import type { ClientSettings } from './config.ts';
 import { formatOfExtension } from './formats.ts';
 import { readJson, Transport } from './transport.ts';
 
-/** Seconds one status request stays open at most; the server allows 60. */
+/** Seconds for which one status request stays open; the server allows at most 60. */
 const WAIT_SECONDS = 30;
 /** Least milliseconds between two status requests, for a server that does not wait. */
 const LEAST_PAUSE_MS = 200;
 
-/** The task as the server tells it; what a newer server adds is kept. */
+/** The task as the server sends it; fields of a newer server are kept. */
 const taskAnswerSchema = taskSchema.loose();
 export type TaskAnswer = z.infer<typeof taskAnswerSchema>;
 const presetsSchema = z.record(z.string(), outputSpecsSchema);
 const snippetAnswerSchema = z.object({ task: taskAnswerSchema.nullable() });
 
-/** Server A's HTTP API, seen from outside. Failures are thrown as DarkroomError with the server's own code and detail. */
+/** A client of Server A's HTTP API. Throws DarkroomError with the server's own code and detail. */
 export class Client {
   readonly #transport: Transport;
   readonly #signal: AbortSignal;
 
-  /** Whatever is under way ends when `signal` aborts. */
+  /** All requests end when `signal` aborts. */
   constructor(settings: ClientSettings, signal: AbortSignal) {
     this.#transport = new Transport(settings, signal);
     this.#signal = signal;
   }
 
-  /** Sends a picture as the raw body, the operations as the query; gives the task, most likely still pending. */
+  /** Sends a picture as the raw body and the operations as the query; gives the task, which is usually still pending. */
   async upload(file: string, query: URLSearchParams): Promise<TaskAnswer> {
     const format = formatOfExtension(extname(file));
     const type = format === undefined ? 'application/octet-stream' : MEDIA_TYPES[format];
@@ -55,7 +52,7 @@ export class Client {
     return readTask(await this.#transport.send({ method: 'GET', path: statusPath(id) }));
   }
 
-  /** The task when it has ended, however long that takes. */
+  /** Waits for the task's end, without a limit of time. */
   async waitForEnd(id: string): Promise<TaskAnswer> {
     const headers = { prefer: `wait=${WAIT_SECONDS}` };
     for (;;) {
@@ -68,7 +65,7 @@ export class Client {
     }
   }
 
-  /** Makes a picture the newest one of a snippet; sent again until the server has it. Gives the picture's task. */
+  /** Makes a picture the newest one of a snippet; sent again after a lost connection. Gives the picture's task. */
   async putSnippet(name: number, picture: Blob, filename: string): Promise<TaskAnswer | null> {
     const form = new FormData();
     form.append('image', picture, filename);
@@ -77,21 +74,14 @@ export class Client {
     return task;
   }
 
-  /** Writes an output to `target`, by way of a temporary file beside it. Without a name: the first picture. */
+  /** Saves an output to the file `target`; without a name the first picture. */
   async download(id: string, name: string | undefined, target: string): Promise<void> {
     const path = `/result/${encodeURIComponent(id)}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
     const response = await this.#transport.send({ method: 'GET', path, persistent: true });
-    const temporary = join(dirname(target), `.${basename(target)}.${nanoid(8)}.part`);
-    try {
-      await pipeline(response.body, createWriteStream(temporary, { flags: 'wx' }), { signal: this.#signal });
-      await rename(temporary, target);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
+    await saveFile(target, response.body, this.#signal);
   }
 
-  /** Cancels a task, or forgets one that has ended: then null. */
+  /** Cancels a task, or removes one that has ended and gives null. */
   async cancel(id: string): Promise<TaskAnswer | null> {
     const response = await this.#transport.send({ method: 'DELETE', path: statusPath(id) });
     if (response.statusCode !== 204) return readTask(response);

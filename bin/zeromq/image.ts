@@ -1,9 +1,8 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { nanoid } from 'nanoid';
+import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import { type Console, openConsole } from '../http/console.ts';
+import { saveFile } from '../save-file.ts';
 import { abortOnSignal } from '../signals.ts';
 import type { RequestSettings } from './config.ts';
 import { request } from './request.ts';
@@ -11,7 +10,7 @@ import { request } from './request.ts';
 const uploadedSchema = z.object({ status: z.literal('success'), image_id: z.string() });
 const pictureSchema = z.object({ status: z.literal('success'), image_data: z.base64() });
 
-/** Hands pictures in to be kept, prints the id of each, and sets the exit code to 1 when any failed. */
+/** Sends pictures that the server keeps, prints the id of each, and sets the exit code to 1 when any failed. */
 export async function runImageUpload(
   files: readonly string[],
   asJson: boolean,
@@ -29,7 +28,7 @@ export async function runImageUpload(
   }
 }
 
-/** Saves a kept picture as it was handed in, or, with `size` in pixels, a PNG of exactly that size. */
+/** Saves a kept picture: the bytes that were uploaded, or, with `size` in pixels, a PNG of exactly that size. */
 export async function runImageSave(
   id: string,
   size: { readonly width: number; readonly height: number } | null,
@@ -40,7 +39,7 @@ export async function runImageSave(
     size === null ? { operation: 'retrieve', image_id: id } : { operation: 'resize', image_id: id, ...size };
   const picture = await request(settings, members, pictureSchema, abortOnSignal());
   const bytes = Buffer.from(picture.image_data, 'base64');
-  await save(output, bytes);
+  await saveFile(output, [bytes]);
   const line = json === true ? JSON.stringify({ image_id: id, saved: output, bytes: bytes.length }) : output;
   process.stdout.write(`${line}\n`);
 }
@@ -56,25 +55,13 @@ async function uploadOne(
     const { image_id } = await request(settings, { operation: 'upload', image_data }, uploadedSchema, signal);
     console.line(asJson ? JSON.stringify({ file, image_id, error: null }) : `${file}  ${image_id}`);
   } catch (error) {
-    if (signal.aborted || !isForeseen(error)) throw error;
+    if (signal.aborted || !isExpected(error)) throw error;
     process.exitCode = 1;
     if (asJson) console.line(JSON.stringify({ file, image_id: null, error: error.message }));
     else console.errorLine(`${file}  ${error.message}`);
   }
 }
 
-function isForeseen(error: unknown): error is Error {
+function isExpected(error: unknown): error is Error {
   return error instanceof DarkroomError || systemCode(error) !== undefined;
-}
-
-/** By way of a temporary file beside it. */
-async function save(target: string, bytes: Buffer): Promise<void> {
-  const temporary = join(dirname(target), `.${basename(target)}.${nanoid(8)}.part`);
-  try {
-    await writeFile(temporary, bytes, { flag: 'wx' });
-    await rename(temporary, target);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
 }
