@@ -8,12 +8,12 @@ import { systemCode } from '../shared/errors.ts';
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The process's environment with what `.env` in `folder` holds put under it; a missing `.env` counts as empty. */
+/** The variables of `.env` in `folder`, overridden by the process's environment. A missing `.env` counts as empty. */
 export function readEnvironment(folder: string = process.cwd()): Environment {
   return { ...readDotEnv(join(folder, '.env')), ...process.env };
 }
 
-/** Gives a command one flag for each setting of a schema, under the setting's own heading. */
+/** Adds one flag to a command for each setting of a schema, under the setting's heading. */
 export function addSettings(command: Command, schema: SettingsSchema, prefix: string): Command {
   const settings = describeSettings(schema, prefix);
   for (const setting of settings) {
@@ -41,7 +41,7 @@ function valueOption(setting: Setting): Option {
   return new Option(`${flags} <value>`, setting.description + preset);
 }
 
-/** Both directions of a switch, so that a flag can undo the environment; help shows the one that changes something. */
+/** Both directions of a switch, so that a flag can override the environment. Help shows the one that is not the default. */
 function switchOptions(setting: Setting): Option[] {
   const isOn = setting.defaultText === 'true';
   const off = setting.flag.replace('--', '--no-');

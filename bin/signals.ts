@@ -1,9 +1,10 @@
+import { once } from 'node:events';
 import { constants } from 'node:os';
 import { DarkroomError } from '../shared/errors.ts';
 
 /**
- * Aborts at the first SIGINT or SIGTERM, with a CANCELED error as the reason; the second one ends the process at once
- * with 128 + its number, the shell's convention. To be called once.
+ * Aborts at the first SIGINT or SIGTERM, with a CANCELED error as the reason. The second one ends the process at once
+ * with the exit code 128 + its number, as shells do. Call it once.
  */
 export function abortOnSignal(): AbortSignal {
   const controller = new AbortController();
@@ -17,9 +18,6 @@ export function abortOnSignal(): AbortSignal {
 }
 
 /** Resolves when the signal aborts. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }

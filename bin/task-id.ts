@@ -5,14 +5,14 @@ const TASK_COMMANDS: ReadonlySet<string | undefined> = new Set(['status', 'resul
 const HYPHENED_ID = /^-[A-Za-z0-9_-]{20}$/;
 const SHIELD = 'id:';
 
-/** One id in 64 begins with a hyphen; this keeps the words of a command line that do from being read as flags. */
+/** Marks task ids that begin with a hyphen, one in 64, so that commander does not read them as flags. */
 export function shieldTaskIds(words: readonly string[]): string[] {
   if (!TASK_COMMANDS.has(words[0])) return [...words];
   return words.map((word) => (HYPHENED_ID.test(word) ? SHIELD + word : word));
 }
 
-/** The argument for a task's id, its shield taken off. */
+/** The argument for a task's id; removes the mark of {@link shieldTaskIds}. */
 export function taskIdArgument(): Argument {
-  const argument = new Argument('<id>', 'the id an upload gave');
+  const argument = new Argument('<id>', 'the id that an upload printed');
   return argument.argParser((text) => (text.startsWith(SHIELD) ? text.slice(SHIELD.length) : text));
 }

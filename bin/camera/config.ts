@@ -3,7 +3,7 @@ import { resolveSettings } from '../../shared/config.ts';
 import { CLIENT_PREFIX, clientSettings } from '../http/config.ts';
 import { readEnvironment } from '../settings.ts';
 
-/** What the commands that speak to the relay need to know. */
+/** Settings of the commands that connect to the relay. */
 export const cameraSettings = clientSettings.extend({
   websocket: z
     .string()
@@ -22,7 +22,7 @@ export function resolveCameraSettings(flags: Readonly<Record<string, unknown>>):
   return resolveSettings(cameraSettings, CLIENT_PREFIX, flags, readEnvironment());
 }
 
-/** Where the relay is: where it is said to be, else beside Server A. */
+/** The relay's address: that of the setting, else port 8080 of Server A's host. */
 export function relayAddress({ websocket, server }: CameraSettings): string {
   if (websocket !== '') return websocket;
   const { protocol, hostname } = new URL(server);

@@ -4,14 +4,14 @@ import { DarkroomError, systemCode } from '../../shared/errors.ts';
 
 const run = promisify(execFile);
 
-/** Milliseconds a camera may take to give a frame. */
+/** Milliseconds that a camera may take for a frame. */
 const FRAME_MS = 15_000;
-/** Bytes of a frame. */
+/** The most bytes of a frame. */
 const MAX_FRAME_BYTES = 128 * 1024 * 1024;
 
 /**
- * One frame of a Video4Linux camera as a PNG, by an ffmpeg of its own, so that the camera is free in between. Throws
- * SOURCE_ERROR when there is no ffmpeg, or in ffmpeg's own words.
+ * One frame of a Video4Linux camera as a PNG. Each frame starts a new ffmpeg, so that other programs can use the camera
+ * between frames. Throws SOURCE_ERROR when ffmpeg is not installed, or with ffmpeg's own message.
  */
 export async function grabFrame(device: string, signal: AbortSignal): Promise<Buffer> {
   const input = ['-hide_banner', '-loglevel', 'error', '-nostdin', '-f', 'v4l2', '-i', device];
@@ -27,15 +27,13 @@ export async function grabFrame(device: string, signal: AbortSignal): Promise<Bu
     return stdout;
   } catch (error) {
     signal.throwIfAborted();
-    throw new DarkroomError('SOURCE_ERROR', `Expected a frame of ${device}, received ${reasonOf(error)}`, {
-      cause: error,
-    });
+    throw new DarkroomError('SOURCE_ERROR', `${device} gave no frame: ${reasonOf(error)}`, { cause: error });
   }
 }
 
 function reasonOf(error: unknown): string {
-  if (systemCode(error) === 'ENOENT') return 'no ffmpeg: install it, or name a picture with --source';
-  const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim().replace(/\s+/g, ' ') : '';
-  if (said !== '') return `'${said.slice(0, 300)}' from ffmpeg`;
-  return `none within ${FRAME_MS / 1000} s`;
+  if (systemCode(error) === 'ENOENT') return 'ffmpeg is not installed; install it, or name a picture with --source';
+  const output = error instanceof Error && 'stderr' in error ? String(error.stderr).trim().replace(/\s+/g, ' ') : '';
+  if (output !== '') return `ffmpeg wrote '${output.slice(0, 300)}'`;
+  return `ffmpeg ended without one, or did not end within ${FRAME_MS / 1000} s`;
 }

@@ -5,27 +5,29 @@ import { type CameraSettings, relayAddress } from './config.ts';
 
 /** Milliseconds to open a connection. */
 const HANDSHAKE_MS = 10_000;
-/** Milliseconds between two pings; a relay that has not answered one by the next is gone. */
+/** Milliseconds between two pings. The connection is closed if a ping is unanswered when the next is due. */
 const PING_MS = 30_000;
-/** Milliseconds the relay may take to answer a goodbye. */
+/** Milliseconds that the relay may take to answer a close frame. */
 const CLOSING_MS = 2_000;
-/** Bytes of one text: twice what Darkroom's own relay takes. */
+/** The most bytes of one text: twice the limit of Darkroom's own relay. */
 const MAX_MESSAGE_BYTES = 128 * 1024;
 
-/** What a connection closes with that nothing is wrong with (RFC 6455, section 7.4.1). */
+/** Close codes of a connection that ended without a problem (RFC 6455, section 7.4.1). */
 const ORDERLY_CODES: ReadonlySet<number> = new Set([1000, 1005]);
+/** The reason when the relay itself closes a connection in order. */
+const CLOSED_BY_RELAY = 'the relay closed the connection';
 
-/** What happens on a connection to the relay. */
+/** Called for what happens on connections to the relay. */
 export interface RelayHandlers {
-  /** Connected, also for the second time. */
+  /** A connection is open, the first one or a later one. */
   readonly onOpen: (send: (text: string) => void) => void;
-  /** A text as it came, `Message: ` before it. */
+  /** A text came, as the relay sent it, with `Message: ` before it. */
   readonly onText: (text: string) => void;
-  /** The connection is lost, or was not to be had; the next attempt follows. */
+  /** The connection was lost or could not be opened; another attempt follows. */
   readonly onLost: (reason: string) => void;
 }
 
-/** Stays connected to the relay until the signal aborts, with growing pauses after each failure. */
+/** Stays connected to the relay until the signal aborts; waits with back-off after each lost connection. */
 export async function stayConnected(
   settings: CameraSettings,
   handlers: RelayHandlers,
@@ -39,13 +41,13 @@ export async function stayConnected(
   while (!signal.aborted) {
     const failure = await converse(settings, { ...handlers, onOpen }, signal);
     if (signal.aborted) return;
-    handlers.onLost(failure ?? 'a goodbye');
-    // It rejects only when the signal aborts, which the loop sees.
+    handlers.onLost(failure ?? CLOSED_BY_RELAY);
+    // It rejects only when the signal aborts, and the loop checks that.
     await backoff.wait(0, signal).catch(() => undefined);
   }
 }
 
-/** Sends one text and says goodbye. Throws BACKEND_UNAVAILABLE when there is no relay, or it will not have the text. */
+/** Sends one text and closes the connection. Throws BACKEND_UNAVAILABLE when no relay accepts the text. */
 export async function sendOnce(settings: CameraSettings, text: string, signal: AbortSignal): Promise<void> {
   let sent = false;
   const done = new AbortController();
@@ -58,11 +60,11 @@ export async function sendOnce(settings: CameraSettings, text: string, signal: A
   const failure = await converse(settings, handlers, AbortSignal.any([signal, done.signal]));
   signal.throwIfAborted();
   if (sent && failure === null) return;
-  const received = failure ?? 'a goodbye';
-  throw new DarkroomError('BACKEND_UNAVAILABLE', `Expected a relay at ${relayAddress(settings)}, received ${received}`);
+  const reason = failure ?? CLOSED_BY_RELAY;
+  throw new DarkroomError('BACKEND_UNAVAILABLE', `The relay at ${relayAddress(settings)} is not available: ${reason}`);
 }
 
-/** One connection, from its opening to its end; gives what went wrong, or null. Closed when the signal aborts. */
+/** Runs one connection until it is closed; gives what went wrong, or null. The signal's abort closes it. */
 async function converse(
   settings: CameraSettings,
   handlers: RelayHandlers,
@@ -98,11 +100,11 @@ async function converse(
     failure = message;
   });
   if (signal.aborted) stop();
-  const [code, goodbye] = await new Promise<[number, Buffer]>((resolve) => {
+  const [code, reason] = await new Promise<[number, Buffer]>((resolve) => {
     socket.once('close', (...end) => resolve(end));
   });
   clearInterval(heartbeat);
   clearTimeout(cut);
   signal.removeEventListener('abort', stop);
-  return failure ?? (ORDERLY_CODES.has(code) ? null : `${code} ${goodbye}`.trim());
+  return failure ?? (ORDERLY_CODES.has(code) ? null : `${code} ${reason}`.trim());
 }

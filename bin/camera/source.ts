@@ -7,7 +7,7 @@ import { isFolder } from '../http/is-folder.ts';
 import { grabFrame } from './ffmpeg.ts';
 
 const DEFAULT_DEVICE = '/dev/video0';
-/** Milliseconds and bytes of a picture that is fetched. */
+/** The most milliseconds and bytes for a picture that is fetched. */
 const FETCH_MS = 10_000;
 const MAX_FETCH_BYTES = 50 * 1024 * 1024;
 const PNG_SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
@@ -15,15 +15,15 @@ const PNG_SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0
 /** Takes a frame and gives it as a PNG. */
 export type Source = (signal: AbortSignal) => Promise<Buffer>;
 
-/** A camera device, or a file, folder or URL in place of one; at most one of both. */
+/** A camera device, or a file, folder or URL in its place; at most one of the two flags. */
 export interface SourceFlags {
   readonly device?: string;
   readonly source?: string;
 }
 
 /**
- * Where frames come from: a device, a file, which is read anew for each frame, a folder, whose pictures come in turn, or
- * a URL. Throws BAD_REQUEST when both flags are given, or a path that is not there.
+ * The source of frames: a device, a file that is read again for each frame, a folder whose pictures come in turn, or a
+ * URL. Throws BAD_REQUEST when both flags are given, and for a path that does not exist.
  */
 export async function openSource({ device, source }: SourceFlags): Promise<Source> {
   if (source === undefined) return (signal) => grabFrame(device ?? DEFAULT_DEVICE, signal);
@@ -58,7 +58,10 @@ async function fetchPicture(url: string, signal: AbortSignal): Promise<Buffer> {
   for await (const chunk of body) {
     bytes += chunk.length;
     if (bytes > MAX_FETCH_BYTES) {
-      throw new DarkroomError('PAYLOAD_TOO_LARGE', `Expected at most ${MAX_FETCH_BYTES} bytes from ${url}`);
+      throw new DarkroomError(
+        'PAYLOAD_TOO_LARGE',
+        `Expected at most ${MAX_FETCH_BYTES} bytes from ${url}, received more`,
+      );
     }
     chunks.push(chunk);
   }
@@ -66,7 +69,7 @@ async function fetchPicture(url: string, signal: AbortSignal): Promise<Buffer> {
   throw new DarkroomError('SOURCE_ERROR', `Expected a picture at ${url}, received status ${statusCode}`);
 }
 
-/** A PNG as it is, any other picture decoded and written as one. */
+/** A PNG stays as it is; any other picture is converted to PNG. */
 async function asPng(picture: Buffer): Promise<Buffer> {
   if (picture.subarray(0, PNG_SIGNATURE.length).equals(PNG_SIGNATURE)) return picture;
   const { toPng } = await import('../../server-b/operations/to-png.ts');

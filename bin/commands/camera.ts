@@ -7,7 +7,7 @@ import { addSettings } from '../settings.ts';
 /** `darkroom camera`. */
 export function cameraCommand(): Command {
   const command = new Command('camera')
-    .description('take a picture whenever `darkroom snap` says so, and put it to /snippets/1/')
+    .description('take a picture for each `darkroom snap`, and send it to /snippets/1/')
     .optionsGroup('Pictures:')
     .option('--device <path>', 'camera that ffmpeg reads (default: /dev/video0)')
     .option('--source <path-or-url>', 'in place of a camera: a file, a folder whose pictures come in turn, or a URL')

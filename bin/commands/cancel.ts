@@ -5,7 +5,7 @@ import { taskIdArgument } from '../task-id.ts';
 /** `darkroom cancel <id>`. */
 export function cancelCommand(): Command {
   const command = new Command('cancel')
-    .description('cancel a task, or forget one that has ended')
+    .description('cancel a task, or remove one that has ended')
     .addArgument(taskIdArgument());
   return addClientSettings(command).action(async (id: string, flags: Record<string, unknown>) => {
     const { withClient } = await import('../http/with-client.ts');

@@ -27,7 +27,7 @@ export function imageCommand(): Command {
 
 function uploadCommand(): Command {
   const command = new Command('upload')
-    .description('hand pictures in to be kept; prints the id of each')
+    .description('send pictures that the server keeps; prints the id of each')
     .argument('<files...>')
     .option('--json', 'one JSON line a file: { file, image_id, error }')
     .addHelpText('after', '\nThe exit code is 1 when any file failed.');
@@ -38,7 +38,7 @@ function uploadCommand(): Command {
 }
 
 function retrieveCommand(): Command {
-  const command = saving(new Command('retrieve').description('save a kept picture as it was handed in'));
+  const command = saving(new Command('retrieve').description('save the bytes of a kept picture'));
   return withSettings(command).action(async (id: string, flags: SaveFlags) => {
     const { runImageSave } = await import('../zeromq/image.ts');
     await runImageSave(id, null, flags, settingsOf(flags));
@@ -59,7 +59,7 @@ function saving(command: Command): Command {
   return command
     .addArgument(taskIdArgument())
     .requiredOption('-o, --output <file>', 'where to')
-    .option('--json', 'tell it as one JSON line: { image_id, saved, bytes }');
+    .option('--json', 'one JSON line: { image_id, saved, bytes }');
 }
 
 function withSettings(command: Command): Command {

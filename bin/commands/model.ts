@@ -18,7 +18,7 @@ export function modelCommand(): Command {
 
 function installCommand(): Command {
   const command = new Command('install')
-    .description('put a classifier into the data folder; a Server B that runs takes it up by itself')
+    .description('put a classifier into the data folder; a running Server B uses it without a restart')
     .argument('[file]', 'an .onnx file with synset.txt beside it; the official one is fetched when left out');
   return addSettings(command, installSettings, SERVER_A_PREFIX).action(installModel);
 }
@@ -38,7 +38,7 @@ async function showModel(flags: Record<string, unknown>): Promise<void> {
 }
 
 async function installModel(file: string | undefined, _flags: unknown, command: Command): Promise<void> {
-  // --data-dir may stand before `install`, too, where it belongs to `model`.
+  // --data-dir may also stand before `install`; commander then counts it to `model`.
   const settings = resolveSettings(installSettings, SERVER_A_PREFIX, command.optsWithGlobals(), readEnvironment());
   const installed = file === undefined ? await fetchOfficial(settings.dataDir) : await copy(file, settings.dataDir);
   process.stdout.write(`Model  ${installed.name} installed at ${installed.onnx}\n`);

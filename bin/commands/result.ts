@@ -5,7 +5,7 @@ import { taskIdArgument } from '../task-id.ts';
 /** `darkroom result <id> [name] -o <file>`. */
 export function resultCommand(): Command {
   const command = new Command('result')
-    .description('save what a task gave')
+    .description('save an output of a task')
     .addArgument(taskIdArgument())
     .argument('[name]', 'the name of an output; the first picture when left out')
     .requiredOption('-o, --output <file>', 'where to');

@@ -18,7 +18,7 @@ import { serveApart } from './server-a.ts';
 /** `darkroom serve`: Server A, with Server B as its supervised child unless `--server-b` names one elsewhere. */
 export function serveCommand(): Command {
   const command = new Command('serve').description('run Server A, with Server B as its supervised child');
-  // Words it does not know come here when they were meant for a command that does not exist.
+  // This is the default command, so the name of a command that does not exist comes here as an argument.
   command.allowExcessArguments(true);
   return addSettings(command, serverASettings, SERVER_A_PREFIX).action(async (flags: Record<string, unknown>) => {
     const [word] = command.args;
@@ -31,7 +31,7 @@ export function serveCommand(): Command {
   });
 }
 
-/** Starts both at once; closes A first, so that its last jobs still find B. */
+/** Starts both at once. Closes A first, so that its last jobs still have a Server B. */
 async function serveTogether(settings: ServerASettings, environment: Environment): Promise<void> {
   await checkModel(settings.model);
   const stop = abortOnSignal();
@@ -41,7 +41,7 @@ async function serveTogether(settings: ServerASettings, environment: Environment
   const log = createLogger('supervisor', settings.logLevel);
   const supervisor = new Supervisor(childSettings(settings, token, environment), { environment, log });
   const started = supervisor.start();
-  // Asked for by the greeting; until then its failure has no listener.
+  // The greeting awaits it; until then its rejection would be unhandled.
   started.catch(() => {});
   const backendText = async () => {
     await started.catch((error: unknown) => {
@@ -58,7 +58,7 @@ async function serveTogether(settings: ServerASettings, environment: Environment
   }
 }
 
-/** A path that was spelled out and leads nowhere is a mistake; a classifier that is merely missing is not. */
+/** Throws BAD_REQUEST for a --model that does not exist. Without --model a missing classifier is no error. */
 async function checkModel(model: string | undefined): Promise<void> {
   if (model === undefined) return;
   await access(model).catch(() => {
@@ -66,7 +66,7 @@ async function checkModel(model: string | undefined): Promise<void> {
   });
 }
 
-/** What the child is told: every common setting as Server A has it, and to listen on loopback. */
+/** Server B's settings: every common setting as Server A has it, listening on loopback. */
 function childSettings(settings: ServerASettings, token: string, environment: Environment): ServerBSettings {
   return {
     ...resolveSettings(serverBSettings, SERVER_B_PREFIX, {}, environment),

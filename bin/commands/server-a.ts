@@ -8,7 +8,7 @@ import { runServerA } from '../serve/run-server-a.ts';
 import { addSettings, readEnvironment } from '../settings.ts';
 import { abortOnSignal } from '../signals.ts';
 
-/** `darkroom server-a`: Server A alone, with a Server B that somebody else runs. */
+/** `darkroom server-a`: Server A alone, with a Server B that runs elsewhere. */
 export function serverACommand(): Command {
   const command = new Command('server-a').description('run Server A alone, with a Server B that runs elsewhere');
   return addSettings(command, serverASettings, SERVER_A_PREFIX).action(async (flags: Record<string, unknown>) => {

@@ -14,7 +14,7 @@ export function serverBCommand(): Command {
   return addSettings(command, serverBSettings, SERVER_B_PREFIX).action(async (flags: Record<string, unknown>) => {
     const environment = readEnvironment();
     const settings = resolveSettings(serverBSettings, SERVER_B_PREFIX, flags, environment);
-    refuseOpenDoor(settings.ip, settings.token);
+    requireToken(settings.ip, settings.token);
     const stop = abortOnSignal();
     const { Supervisor } = await import('../../server-b/supervisor.ts');
     const { createLogger } = await import('../../shared/log.ts');
@@ -24,7 +24,7 @@ export function serverBCommand(): Command {
       // A Ctrl-C ends an instance that cannot listen for it yet; there is nothing else to report then.
       if (!stop.aborted) throw explainListenFailure(error, serverBSettings, settings);
     });
-    // A start may take long; the end does not wait for it.
+    // A start may take long; a signal ends the command without waiting for it.
     await Promise.race([started, aborted(stop)]);
     const fetched = fetchMissingModel(settings, stop, log);
     try {
@@ -37,8 +37,8 @@ export function serverBCommand(): Command {
   });
 }
 
-/** Whoever reaches Server B may have it work, so beyond loopback it asks for a secret. */
-function refuseOpenDoor(ip: string, token: string | undefined): void {
+/** Throws BAD_REQUEST for a public address without a token: every client that connects could give Server B jobs. */
+function requireToken(ip: string, token: string | undefined): void {
   if (token !== undefined || isLoopback(ip)) return;
   throw new DarkroomError(
     'BAD_REQUEST',

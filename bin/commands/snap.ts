@@ -7,9 +7,9 @@ import { abortOnSignal } from '../signals.ts';
 /** `darkroom snap`. */
 export function snapCommand(): Command {
   const command = new Command('snap')
-    .description('have every camera take a picture')
-    .option('--stop', 'say that the scan is complete instead')
-    .option('--json', 'as one JSON line: { sent, relay }');
+    .description('tell every camera to take a picture')
+    .option('--stop', 'send "stop" instead: the scan is complete')
+    .option('--json', 'one JSON line: { sent, relay }');
   return addSettings(command, cameraSettings, CLIENT_PREFIX).action(async (flags: Record<string, unknown>) => {
     const settings = resolveCameraSettings(flags);
     const { sendOnce } = await import('../camera/relay.ts');

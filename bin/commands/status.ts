@@ -7,8 +7,8 @@ export function statusCommand(): Command {
   const command = new Command('status')
     .description('show a task')
     .addArgument(taskIdArgument())
-    .option('--wait', 'until the task has ended')
-    .option('--json', 'as one JSON line')
+    .option('--wait', 'wait until the task has ended')
+    .option('--json', 'print the record as one JSON line')
     .addHelpText('after', '\nThe exit code is 1 when the task failed or was canceled.');
   return addClientSettings(command).action(async (id: string, flags: Record<string, unknown>) => {
     const { withClient } = await import('../http/with-client.ts');

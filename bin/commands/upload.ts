@@ -9,35 +9,35 @@ const MOST_JOBS = 256;
 /** `darkroom upload <paths...>`. */
 export function uploadCommand(): Command {
   const command = new Command('upload')
-    .description('upload pictures; of a folder those in it and below, by extension')
+    .description('upload pictures; of a folder all pictures in it and below, by extension')
     .argument('<paths...>', 'files and folders')
     .optionsGroup('Operations:')
     .option('--scale <factor>', 'resize by a factor in (0, 10]')
     .option('--width <pixels>', 'resize to this width')
     .option('--height <pixels>', 'resize to this height')
-    .addOption(new Option('--fit <how>', 'how the picture is laid into width × height').choices(FITS))
+    .addOption(new Option('--fit <how>', 'how the picture fits width × height').choices(FITS))
     .addOption(
-      new Option('--format <format>', 'format of the new pictures; else as -o or the input says').choices(FORMATS),
+      new Option('--format <format>', 'format of the new pictures; else that of -o or of the input').choices(FORMATS),
     )
-    .addOption(new Option('--gravity <where>', 'what --fit cover keeps').choices(GRAVITIES))
+    .addOption(new Option('--gravity <where>', 'the part that --fit cover keeps').choices(GRAVITIES))
     .option('--background <colour>', 'colour of the padding, and behind transparency where the format has none')
     .option('--rotate <degrees>', 'turn clockwise by 90, 180 or 270')
     .option('--flip', 'mirror top to bottom')
     .option('--flop', 'mirror left to right')
     .option('--blur <sigma>', 'blur, 0.3 to 1000')
     .option('--sharpen [sigma]', 'sharpen, mildly or by sigma')
-    .option('--lossless', 'WebP and AVIF without loss')
+    .option('--lossless', 'write WebP and AVIF without loss')
     .option('--quality <1-100>', 'quality of the new pictures')
-    .option('--grayscale', 'without colours')
+    .option('--grayscale', 'remove the colours')
     .option('--circle <pixels>', 'cut the centred circle and scale it to this diameter')
-    .option('--classify', 'name what is in the picture (default, and failing then is no failure)')
+    .option('--classify', 'name what is in the picture (without this flag, too, but then it may fail)')
     .option('--no-classify', 'do not name what is in the picture')
     .option('--top-k <1-100>', 'how many names')
     .optionsGroup('Named outputs, in place of the above:')
     .option('--outputs <file>', 'a JSON file with a list of outputs')
     .option('--preset <names>', "outputs that the server's operator has defined, comma-separated")
     .optionsGroup('Results:')
-    .option('--wait', 'follow each task to its end')
+    .option('--wait', 'wait for the end of each task')
     .option(
       '-o, --output <path-or-output>',
       'save the pictures: to this file, or to this folder when there are several; name:parameter=value,… asks for an output instead, and may be repeated',
@@ -45,7 +45,7 @@ export function uploadCommand(): Command {
       [],
     )
     .option('--json', 'one JSON line a file: { file, task, saved, error }')
-    .option('--jobs <number>', 'uploads in hand at once', parseJobs, 4)
+    .option('--jobs <number>', 'how many uploads run at once', parseJobs, 4)
     .addHelpText('after', '\nThe exit code is 1 when any file failed.');
   return addClientSettings(command).action(async (paths: string[], flags: UploadFlags & Record<string, unknown>) => {
     const settings = resolveClientSettings(flags);

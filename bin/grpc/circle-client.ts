@@ -10,7 +10,7 @@ export type CircleResponse = z.infer<typeof responseSchema>;
 
 type Method = ReturnType<typeof serviceOf>[string];
 
-/** The circle service, seen from outside. Failures are thrown as DarkroomError with the server's own code and words. */
+/** A client of the circle service. Throws DarkroomError with the server's own code and message. */
 export class CircleClient {
   readonly #client: Client;
   readonly #method: Method;
@@ -22,14 +22,14 @@ export class CircleClient {
     if (apiKey !== undefined) this.#metadata.set('authorization', `Bearer ${apiKey}`);
   }
 
-  /** A client of the server at `address`, `host:port`; the connection itself is made by the first call. */
+  /** A client of the server at `address`, `host:port`. The first call opens the connection. */
   static async connect(address: string, apiKey: string | undefined): Promise<CircleClient> {
     const method = serviceOf(await loadProtos(), IMAGE_PROCESSOR)['ProcessImage'];
     if (method === undefined) throw new Error('Expected ProcessImage in service.proto');
     return new CircleClient(address, method, apiKey);
   }
 
-  /** Has the server cut a circle of `size` pixels out of the picture at `path`. The signal's abort cancels the call. */
+  /** Asks the server to cut a circle of `size` pixels out of the picture at `path`. The signal's abort cancels the call. */
   async processImage(request: { path: string; size: number }, signal: AbortSignal): Promise<CircleResponse> {
     const { path, requestSerialize, responseDeserialize } = this.#method;
     const response = await new Promise<unknown>((resolve, reject) => {
@@ -60,10 +60,10 @@ export class CircleClient {
 function toDarkroomError(error: ServiceError): DarkroomError {
   const code = String(error.metadata.get('darkroom-code')[0] ?? '');
   if (isErrorCode(code)) return new DarkroomError(code, error.details);
-  const isThere = error.code !== status.UNAVAILABLE;
+  const isAvailable = error.code !== status.UNAVAILABLE;
   const received = `${status[error.code]}: ${error.details}`;
   return new DarkroomError(
-    isThere ? 'SOURCE_ERROR' : 'BACKEND_UNAVAILABLE',
-    `Expected Darkroom's gRPC to answer, received ${received}`,
+    isAvailable ? 'SOURCE_ERROR' : 'BACKEND_UNAVAILABLE',
+    `Expected an answer of Darkroom's gRPC, received ${received}`,
   );
 }

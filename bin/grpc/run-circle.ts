@@ -9,13 +9,13 @@ import { CircleClient, type CircleResponse } from './circle-client.ts';
 /** The largest number an int32 holds. */
 const MOST_PIXELS = 2 ** 31 - 1;
 
-/** How one file went: the service's answer, or why there is none. */
+/** The result for one file: the service's answer, or why there is none. */
 interface Report extends CircleResponse {
   readonly file: string;
   readonly error: ErrorDescription | null;
 }
 
-/** Has one file after the other cut, prints a line for each, and sets the exit code to 1 when any failed. */
+/** Sends one file after another, prints a line for each, and sets the exit code to 1 when any failed. */
 export async function runCircle(
   files: readonly string[],
   flags: { readonly size: string; readonly json?: boolean },
@@ -46,7 +46,7 @@ function readSize(text: string): number {
   return size;
 }
 
-/** What concerns one file is its report; what concerns the server ends the run. */
+/** The report on one file. Throws when the server is not available, because the other files would fail, too. */
 async function cut(client: CircleClient, file: string, size: number, signal: AbortSignal): Promise<Report> {
   try {
     const response = await client.processImage({ path: resolve(file), size }, signal);

@@ -6,7 +6,7 @@ import { addSettings, readEnvironment } from '../settings.ts';
 /** Prefix of the client commands' environment variables. */
 export const CLIENT_PREFIX = 'DARKROOM_';
 
-/** What every client command needs to know. */
+/** Settings of every client command. */
 export const clientSettings = z.object({
   server: z
     .string()
@@ -15,7 +15,7 @@ export const clientSettings = z.object({
     .pipe(z.url({ protocol: /^https?$/ }))
     .meta({ group: 'Server' })
     .describe('address of Server A'),
-  apiKey: optionalText.meta({ group: 'Server' }).describe('key to show when Server A asks for one'),
+  apiKey: optionalText.meta({ group: 'Server' }).describe('key to send when Server A requires one'),
   patience: z.coerce
     .number()
     .nonnegative()
@@ -26,7 +26,7 @@ export const clientSettings = z.object({
 
 export type ClientSettings = z.infer<typeof clientSettings>;
 
-/** What a command that speaks gRPC needs to know. */
+/** Settings of a command that uses gRPC. */
 export const grpcClientSettings = z.object({
   server: z
     .string()

@@ -1,6 +1,6 @@
 import type { MultiBar, SingleBar } from 'cli-progress';
 
-/** The terminal of a command that works through many files: lines on standard output, a bar on standard error. */
+/** The terminal of a command with many files: lines on standard output, a bar on standard error. */
 export interface Console {
   /** One line on standard output. */
   line(text: string): void;
@@ -8,11 +8,11 @@ export interface Console {
   errorLine(text: string): void;
   /** One more file is done. */
   advance(): void;
-  /** Takes the bar away. */
+  /** Removes the bar. */
   close(): void;
 }
 
-/** A console with a bar up to `total`, which shows only where standard error is a terminal and there is more than one. */
+/** A console with a bar up to `total`; without a bar when standard error is no terminal or there is only one file. */
 export async function openConsole(total: number): Promise<Console> {
   if (total < 2 || !process.stderr.isTTY) return plainConsole;
   const { MultiBar: Bars } = await import('cli-progress');
@@ -35,7 +35,7 @@ const plainConsole: Console = {
   close: () => undefined,
 };
 
-/** Lines for the terminal go through the bar, which prints them above itself; those for a file or pipe go straight. */
+/** Lines for the terminal go through the bar, which prints them above itself; lines for a file or pipe do not. */
 function barConsole(bars: MultiBar, bar: SingleBar): Console {
   const aboveBar = (text: string): void => bars.log(`${text}\n`);
   return {
@@ -43,7 +43,7 @@ function barConsole(bars: MultiBar, bar: SingleBar): Console {
     errorLine: aboveBar,
     advance: () => bar.increment(),
     close: () => {
-      // Lines wait for the next drawing; stopping alone would drop the last of them.
+      // The bar prints lines when it is next drawn; without this update the last ones would be lost.
       bars.update();
       bars.stop();
     },

@@ -5,18 +5,18 @@ import type { TaskOutput } from '../../shared/task.ts';
 import { extensionFor } from './formats.ts';
 import type { Input, Inputs } from './inputs.ts';
 
-/** Where the pictures made of one input go. */
+/** Where the pictures of one input are saved. */
 export interface Destination {
   /** Path without extension. */
   readonly stem: string;
-  /** Extension of the first picture when it was spelled out; else it follows the format. */
+  /** Extension of the first picture when --output has one; else the format decides. */
   readonly extension: string | undefined;
 }
 
 /**
- * A destination for each input: `output` itself for one file, else below the folder `output`, by the names they have. A
- * name that is taken, by another output or by an input, gets a number (`cat-2`). `extras` are the outputs that each
- * input gives beside its first picture. Makes no files, only folders.
+ * A destination for each input: the path `output` for one file, else the input's name in the folder `output`. A name
+ * that another output or an input has already gets a number (`cat-2`). `extras` are the outputs of each input beside its
+ * first picture. Creates folders, but no files.
  */
 export async function planDestinations(
   inputs: Inputs,
@@ -39,7 +39,7 @@ export async function planDestinations(
   return plan;
 }
 
-/** The file for an output: the first picture has the destination's own name, others add theirs (`cat-circle.png`). */
+/** The file for an output: the first picture has the destination's name; others append their own (`cat-circle.png`). */
 export function destinationPath(
   input: Input,
   destination: Destination,
@@ -52,7 +52,7 @@ export function destinationPath(
   return `${destination.stem}-${output.name}${byFormat}`;
 }
 
-/** Takes the first of `stem`, `stem-2`, `stem-3` … that is free together with its extras. */
+/** Takes the first of `stem`, `stem-2`, `stem-3`, … that is free, also with each extra's name appended. */
 function freeStem(stem: string, extras: readonly string[], taken: Set<string>): string {
   for (let number = 1; ; number += 1) {
     const candidate = number === 1 ? stem : `${stem}-${number}`;
@@ -63,7 +63,7 @@ function freeStem(stem: string, extras: readonly string[], taken: Set<string>): 
   }
 }
 
-/** Where file systems ignore case, names that differ only by it are the same. */
+/** Paths are compared without case, because some file systems ignore it. */
 function nameKey(path: string): string {
   return resolve(path).toLowerCase();
 }

@@ -1,6 +1,6 @@
 import { FORMATS, type Format } from '../../shared/operations/format.ts';
 
-/** File name extensions of each format, in lower case, the customary one first. */
+/** File name extensions of each format, in lower case, the usual one first. */
 const EXTENSIONS: Readonly<Record<Format, readonly [string, ...string[]]>> = {
   jpeg: ['.jpg', '.jpeg', '.jpe', '.jfif'],
   png: ['.png'],
@@ -10,12 +10,12 @@ const EXTENSIONS: Readonly<Record<Format, readonly [string, ...string[]]>> = {
   tiff: ['.tif', '.tiff'],
 };
 
-/** The format an extension such as `.JPG` stands for, if any. */
+/** The format of an extension such as `.JPG`, if there is one. */
 export function formatOfExtension(extension: string): Format | undefined {
   return FORMATS.find((format) => EXTENSIONS[format].includes(extension.toLowerCase()));
 }
 
-/** The extension for a picture of `format`: the one it came with where that fits, else the customary one. */
+/** The extension for a picture of `format`: `original` when it is one of that format, else the usual one. */
 export function extensionFor(format: Format, original: string): string {
   return formatOfExtension(original) === format ? original : EXTENSIONS[format][0];
 }

@@ -6,13 +6,13 @@ import { isFolder } from './is-folder.ts';
 
 /** A file to upload. */
 export interface Input {
-  /** Its path, as it is opened and shown. */
+  /** Its path, as it is opened and printed. */
   readonly path: string;
-  /** Its path within the folder that was named; its name when it was named itself. */
+  /** Its path in the folder that was an argument; only its name when the file itself was an argument. */
   readonly within: string;
 }
 
-/** What the arguments of an upload stand for. */
+/** The files that the arguments of an upload mean. */
 export interface Inputs {
   readonly files: readonly Input[];
   /** True when an argument was a folder. */
@@ -20,9 +20,9 @@ export interface Inputs {
 }
 
 /**
- * Files as they are named, whatever they are called; of a folder the pictures in it and below, by extension, in the
- * order of their names, hidden ones left out. Throws BAD_REQUEST for a path that is not there and for a folder without
- * pictures.
+ * Finds the files to upload: each file that is named, with any extension, and of a folder all pictures in it and below,
+ * by extension, sorted by name, without hidden ones. Throws BAD_REQUEST for a path that does not exist and for a folder
+ * without pictures.
  */
 export async function findInputs(paths: readonly string[]): Promise<Inputs> {
   const files: Input[] = [];

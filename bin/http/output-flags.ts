@@ -3,20 +3,20 @@ import { invalid, systemCode } from '../../shared/errors.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 import { checkOutputs, readOutputs, readTextOutput } from '../../shared/operations/outputs.ts';
 
-/** `thumb:width=200,fit=cover`: a name, and parameters after it. */
+/** `thumb:width=200,fit=cover`: a name, then parameters. */
 const OUTPUT = /^(?<name>[^:=/\\]*):(?<parameters>\w+=.*)$/s;
-/** A comma that is not within brackets, such as those of `rgb(0, 0, 0)`. */
+/** A comma outside of brackets; `rgb(0, 0, 0)` has commas inside of them. */
 const SEPARATOR = /,(?![^(]*\))/;
 
-/** What `-o` and `--output` were given: where pictures are saved, and outputs to ask for. */
+/** The values of all `-o` and `--output`: where pictures are saved, and which outputs are asked for. */
 export interface OutputFlags {
   readonly path: string | undefined;
   readonly specs: readonly OutputSpec[];
 }
 
 /**
- * Tells outputs, such as `thumb:width=200,fit=cover`, from the one path there may be. Throws BAD_REQUEST for two paths,
- * and for an output that is not as it should be.
+ * Separates outputs, such as `thumb:width=200,fit=cover`, from the path, of which there may be one. Throws BAD_REQUEST
+ * for two paths and for an invalid output.
  */
 export function readOutputFlags(values: readonly string[]): OutputFlags {
   const paths = values.filter((value) => !OUTPUT.test(value));
@@ -35,7 +35,7 @@ export async function readOutputsFile(file: string): Promise<OutputSpec[]> {
   }
 }
 
-/** Throws BAD_REQUEST when two outputs have one name, or there are more than 16. */
+/** One list of all outputs. Throws BAD_REQUEST when two have the same name, or there are more than 16. */
 export function mergeOutputs(...lists: readonly (readonly OutputSpec[])[]): OutputSpec[] {
   const specs = lists.flat();
   if (specs.length > 0) checkOutputs(specs);

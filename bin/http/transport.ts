@@ -3,12 +3,13 @@ import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, type FormData, request } from 'undici';
 import { z } from 'zod';
 import { DarkroomError, isErrorCode, systemCode } from '../../shared/errors.ts';
+import { parseJson } from '../../shared/json.ts';
 import type { ClientSettings } from './config.ts';
 import { Backoff, parseRetryAfter } from './retry.ts';
 
-/** Statuses that say "not now"; with Retry-After the same request is sent again. */
+/** Statuses that mean "not now"; with Retry-After the same request is sent again. */
 const NOT_NOW = new Set([429, 503, 507]);
-/** What a connection that cannot be made, or breaks, carries as its code; undici's own begin with UND_ERR. */
+/** Error codes of a connection that cannot be opened or that breaks; undici's own begin with UND_ERR. */
 const NETWORK_FAILURE = /^(UND_ERR_.*|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
 
 /** One request. */
@@ -20,19 +21,19 @@ export interface Call {
   readonly file?: string;
   /** The form sent as the body. */
   readonly form?: FormData;
-  /** Send it again, too, when the connection fails: for what changes nothing and is worth waiting for. */
+  /** Send it again when the connection fails, too. Only for an idempotent request. */
   readonly persistent?: boolean;
 }
 
 type Attempt =
   | { readonly response: Dispatcher.ResponseData }
-  /** `retryAfterMs` is null when another attempt would be no use. */
+  /** `retryAfterMs` is null when another attempt would fail, too. */
   | { readonly error: unknown; readonly retryAfterMs: number | null };
 
-/** RFC 9457 problem details, as far as they are used. */
+/** The members of RFC 9457 problem details that are used here. */
 const problemSchema = z.object({ code: z.string().refine(isErrorCode), detail: z.string() });
 
-/** Sends requests to one Server A and sends them again when it says "not now". */
+/** Sends requests to one Server A, and sends them again after an answer that means "not now". */
 export class Transport {
   readonly #base: string;
   readonly #headers: Readonly<Record<string, string>>;
@@ -49,8 +50,8 @@ export class Transport {
   }
 
   /**
-   * The answer, of status below 400, with its body yet to be read. Throws a DarkroomError with the server's own code
-   * and detail, or with BACKEND_UNAVAILABLE when there is no server.
+   * The answer, with a status below 400 and an unread body. Throws a DarkroomError with the server's own code and detail,
+   * or BACKEND_UNAVAILABLE when there is no server.
    */
   async send(call: Call): Promise<Dispatcher.ResponseData> {
     const backoff = new Backoff(this.#patienceMs);
@@ -83,14 +84,14 @@ export class Transport {
     } catch (error) {
       const code = systemCode(error);
       if (code === undefined || !NETWORK_FAILURE.test(code)) throw error;
-      const message = `Expected Darkroom at ${this.#base}, received ${code}`;
+      const message = `Darkroom at ${this.#base} does not answer: ${code}`;
       const unavailable = new DarkroomError('BACKEND_UNAVAILABLE', message, { cause: error });
       return { error: unavailable, retryAfterMs: call.persistent === true ? 0 : null };
     }
   }
 }
 
-/** The file as a stream of known length; whoever takes the body closes the file by reading or destroying it. */
+/** The file as a stream of known length. Reading the body to its end or destroying it closes the file. */
 async function openPayload(file: string): Promise<{ headers: { 'content-length': string }; body: Readable | '' }> {
   const handle = await open(file);
   try {
@@ -105,7 +106,7 @@ async function openPayload(file: string): Promise<{ headers: { 'content-length':
   }
 }
 
-/** The answer's JSON; undefined when it is none, as a proxy's page is. */
+/** The answer's JSON; undefined for any other body, such as a proxy's page. */
 export async function readJson(response: Dispatcher.ResponseData): Promise<unknown> {
   return parseJson(await response.body.text());
 }
@@ -116,12 +117,4 @@ async function readProblem(response: Dispatcher.ResponseData): Promise<DarkroomE
   if (problem.success) return new DarkroomError(problem.data.code, problem.data.detail);
   const received = `${response.statusCode} ${text.slice(0, 100).replace(/\s+/g, ' ')}`.trim();
   return new DarkroomError('SOURCE_ERROR', `Expected an answer of Darkroom, received ${received}`);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -2,7 +2,7 @@ import { abortOnSignal } from '../signals.ts';
 import { Client } from './client.ts';
 import type { ClientSettings } from './config.ts';
 
-/** Lends a client to `work`, which SIGINT and SIGTERM end by the signal; rejects then with the signal's own reason. */
+/** Runs `work` with a client. SIGINT and SIGTERM abort the signal; rejects then with the signal's reason. */
 export async function withClient(
   settings: ClientSettings,
   work: (client: Client, signal: AbortSignal) => Promise<void>,
@@ -12,7 +12,7 @@ export async function withClient(
   try {
     await work(client, signal);
   } catch (error) {
-    // Each library words an abort its own way.
+    // Each library has its own error for an abort.
     throw signal.aborted ? signal.reason : error;
   } finally {
     await client.close();

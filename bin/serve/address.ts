@@ -1,7 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { invalid } from '../../shared/errors.ts';
 
-/** Where something listens. */
+/** Where a server listens. */
 export interface Address {
   /** Name or IP address, IPv6 without brackets. */
   readonly host: string;
@@ -12,7 +12,7 @@ const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
-/** `host:port`, IPv6 in brackets. Throws BAD_REQUEST that names the flag the text was given for. */
+/** Reads `host:port`, IPv6 in brackets. Throws BAD_REQUEST that names the flag. */
 export function parseAddress(text: string, flag: string): Address {
   const match = /^(?:\[(?<v6>[^\]]+)\]|(?<host>[^:[\]\s]+)):(?<port>\d{1,5})$/.exec(text);
   const host = match?.groups?.['v6'] ?? match?.groups?.['host'];
@@ -29,7 +29,7 @@ export function formatAddress({ host, port }: Address): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** True for an IP address that only this machine can reach (127.0.0.0/8 or ::1, the former also mapped into IPv6). */
+/** True for an IP address that only this machine can reach: 127.0.0.0/8, also mapped into IPv6, and ::1. */
 export function isLoopback(ip: string): boolean {
   const family = isIP(ip);
   return family !== 0 && loopback.check(ip, family === 6 ? 'ipv6' : 'ipv4');

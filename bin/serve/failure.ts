@@ -2,18 +2,18 @@ import type { SettingsSchema } from '../../shared/config.ts';
 import { DarkroomError, invalid, systemCode } from '../../shared/errors.ts';
 import { listeningSettings, type Values } from './ports.ts';
 
-/** What a person at the terminal is told: one line for what was foreseen, the stack for what was not. */
+/** The text for the terminal: one line for an expected error (ours or the system's), the stack for any other. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return `darkroom: ${String(error)}`;
-  const foreseen = error instanceof DarkroomError || systemCode(error) !== undefined;
-  return foreseen
+  const isExpected = error instanceof DarkroomError || systemCode(error) !== undefined;
+  return isExpected
     ? `darkroom: ${error.message.trim().replace(/\s*\n\s*/g, ' ')}`
     : `darkroom: ${error.stack ?? error.message}`;
 }
 
 /**
- * A failure to listen in terms of the flag that would mend it: "Expected a free port for --port, received 5454, which is
- * in use (EADDRINUSE)". Anything else is given back as it came.
+ * Names the flag that corrects a failure to listen: "Expected a free port for --port, received 5454, which is in use
+ * (EADDRINUSE)". Any other error is returned unchanged.
  */
 export function explainListenFailure(error: unknown, schema: SettingsSchema, settings: Values): unknown {
   const code = systemCode(error);

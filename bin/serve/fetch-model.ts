@@ -2,8 +2,8 @@ import type { ModelFiles, ModelPlace } from '../../server-b/model/find.ts';
 import type { Logger } from '../../shared/log.ts';
 
 /**
- * Fetches the official classifier for a server that has none, unless it was told not to. Never rejects: a server without
- * a classifier does everything else, and says in the log what to do.
+ * Fetches the official classifier when there is none, unless --no-model-fetch forbids it. Never rejects: without a
+ * classifier the server does everything else, and the log says what to do.
  */
 export async function fetchMissingModel(
   settings: { readonly model?: string | undefined; readonly dataDir: string; readonly modelFetch: boolean },
@@ -18,7 +18,7 @@ export async function fetchMissingModel(
   } catch (error) {
     if (signal.aborted) return;
     const reason = error instanceof Error ? error.message : String(error);
-    log.warn({ reason }, 'no classifier: pictures are not labelled until `darkroom model install <file>`');
+    log.warn({ reason }, 'there is no classifier; pictures get no labels until `darkroom model install <file>`');
   }
 }
 
@@ -35,7 +35,7 @@ export async function fetchModelWithBar(dataDir: string, signal: AbortSignal): P
     clearOnComplete: true,
     gracefulExit: false,
     hideCursor: true,
-    // Elsewhere than at a terminal it draws nothing.
+    // Without a terminal it draws nothing.
     noTTYOutput: false,
   });
   const onProgress = (bytes: number, total: number): void => {

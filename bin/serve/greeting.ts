@@ -5,7 +5,7 @@ import type { ServerA } from '../../server-a/index.ts';
 
 const SAMPLE = fileURLToPath(new URL('../../../examples/sample.jpg', import.meta.url));
 
-/** What `darkroom serve` says when it is ready: where everything is, and a curl line that works as it stands. */
+/** The text that `darkroom serve` prints when it is ready: all addresses, and a curl line that can be copied and run. */
 export function greeting(
   { http, lines }: Pick<ServerA, 'http' | 'lines'>,
   backend: string,
@@ -21,13 +21,13 @@ export function greeting(
   ].join('\n');
 }
 
-/** The key itself stays out of sight: the line takes it from the shell. */
+/** A curl line. It does not show the API key; the shell inserts it. */
 function curlLine(http: string, needsKey: boolean): string {
   const key = needsKey ? '-H "Authorization: Bearer $DARKROOM_API_KEY" ' : '';
   return `curl ${key}-F ${fileField(SAMPLE)} -F scale_factor=0.5 '${reachable(http)}/upload?wait=10'`;
 }
 
-/** curl's form field for the file, by its path from here where it lies below; quoted for the shell and for curl. */
+/** curl's form field for the file, with a relative path when the file is below this folder; quoted for shell and curl. */
 function fileField(path: string): string {
   const fromHere = relative(process.cwd(), path);
   const shown = fromHere.startsWith('..') ? path : fromHere;
@@ -36,7 +36,7 @@ function fileField(path: string): string {
   return `'${`image=@"${forCurl}"`.replaceAll("'", "'\\''")}'`;
 }
 
-/** An address to connect to: the one that stands for every interface is no destination everywhere. */
+/** An address to connect to. On some systems 0.0.0.0 and :: are no valid destinations. */
 function reachable(http: string): string {
   return http.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
 }

@@ -4,14 +4,14 @@ import { DarkroomError } from '../../shared/errors.ts';
 /** Settings by the names of their fields. */
 export type Values = Readonly<Record<string, unknown>>;
 
-/** The settings that name a port which is listened on: none that is off, unused, or shares the port of another. */
+/** The settings of the ports that will be opened: without those that are off, unused, or share another's port. */
 export function listeningSettings(schema: SettingsSchema, values: Values): Setting[] {
   return describeSettings(schema, '').filter(
     ({ key }) => /port$/i.test(key) && values[key] !== 0 && values[key] !== undefined && !isIdle(key, values),
   );
 }
 
-/** Throws BAD_REQUEST, before anything listens, when two flags have one port that they cannot share. */
+/** Throws BAD_REQUEST, before any port is opened, when two flags have the same port and cannot share it. */
 export function checkPorts(schema: SettingsSchema, values: Values): void {
   const flags = new Map<unknown, string>();
   for (const { key, flag } of listeningSettings(schema, values)) {

@@ -4,17 +4,17 @@ import { aborted } from '../signals.ts';
 import { explainListenFailure } from './failure.ts';
 import { greeting } from './greeting.ts';
 
-/** What Server A is started with, beside its settings. */
+/** What Server A needs beside its settings. */
 export interface ServerARun {
   readonly backend: Backend;
-  /** Server B in one word or two, for the person at the terminal, once that is known. */
+  /** A short text about Server B for the terminal; resolves when it is known. */
   readonly backendText: () => Promise<string>;
   readonly token: string | undefined;
   /** When this aborts, Server A finishes what it has and closes. */
   readonly stop: AbortSignal;
 }
 
-/** Runs Server A until told to stop, or until its store fails it. A port that is taken is told by its flag. */
+/** Runs Server A until `stop` aborts or it reports a fatal error. Throws BAD_REQUEST with the flag of a port in use. */
 export async function runServerA(settings: ServerASettings, run: ServerARun): Promise<void> {
   const { startServerA } = await import('../../server-a/index.ts');
   const { createLogger } = await import('../../shared/log.ts');
@@ -30,7 +30,7 @@ export async function runServerA(settings: ServerASettings, run: ServerARun): Pr
     const greeted = run.backendText().then((backendText) => {
       if (!ended.aborted) process.stdout.write(greeting(serverA, backendText, settings));
     });
-    // Server B may take long to start; the end does not wait for it.
+    // Server B may take long to start; a stop does not wait for it.
     await Promise.race([greeted, aborted(ended)]);
     await aborted(ended);
     fatal.signal.throwIfAborted();

@@ -6,7 +6,7 @@ import type { ListSettings } from './config.ts';
 import { readAnswer, receive, request, socketOptions, untilAborted } from './request.ts';
 import { readUrlFile } from './url-file.ts';
 
-/** Most URLs of one list; a longer file is sent as several. */
+/** The most URLs of one list; a longer file is sent as several lists. */
 const MOST_URLS = 10_000;
 
 const receivedSchema = z.object({ status: z.literal('received'), num_urls: z.int().nonnegative() });
@@ -35,8 +35,8 @@ export async function runClassify(file: string, asJson: boolean, settings: ListS
 }
 
 /**
- * Subscribes, sends the list, and reports what is published of its URLs until each has had its message; those of other
- * clients' lists pass by. Throws as {@link request} does.
+ * Subscribes, sends the list, and reports each message about one of its URLs, until every URL has had one. Messages about
+ * other clients' lists are ignored. Throws like {@link request}.
  */
 async function classifyUrls(
   urls: readonly string[],
@@ -67,7 +67,7 @@ function countEach(urls: readonly string[]): Map<string, number> {
   return counts;
 }
 
-/** Takes one away; false when there is none left. */
+/** Lowers the count of `url` by one; false when it is zero. */
 function takeOne(counts: Map<string, number>, url: string): boolean {
   const count = counts.get(url);
   if (count === undefined) return false;

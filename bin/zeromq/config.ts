@@ -6,7 +6,7 @@ const endpoint = z
   .transform((text) => (text.includes('://') ? text : `tcp://${text}`))
   .pipe(z.string().regex(/^\w+:\/\/\S+$/, 'an address such as tcp://127.0.0.1:5555'));
 
-/** Where the ZeroMQ sockets of Server A are. */
+/** The addresses of Server A's ZeroMQ sockets. */
 export const zeromqAddresses = z.object({
   zeromq: endpoint
     .default('tcp://127.0.0.1:5555')
@@ -24,11 +24,11 @@ const patience = z.coerce
   .positive()
   .default(120)
   .meta({ group: 'Server' })
-  .describe('seconds to wait for the next word of Server A');
+  .describe('seconds to wait for the next message of Server A');
 
-/** What a client that sends requests needs to know. */
+/** Settings of a client that sends requests. */
 export const requestSettings = z.object({ zeromq: zeromqAddresses.shape.zeromq, apiKey, patience });
-/** What a client that sends a list needs to know. */
+/** Settings of a client that sends a list. */
 export const listSettings = z.object({ ...zeromqAddresses.shape, apiKey, patience });
 
 export type RequestSettings = z.infer<typeof requestSettings>;

@@ -1,13 +1,14 @@
 import { Request, type Socket } from 'zeromq';
 import { z } from 'zod';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
+import { parseJson } from '../../shared/json.ts';
 import type { RequestSettings } from './config.ts';
 
 const refusalSchema = z.object({ status: z.literal('error'), message: z.string() });
 
 /**
- * Sends one request and gives its answer as `schema` reads it. Throws SOURCE_ERROR with the server's own words when it
- * refuses, SOURCE_TIMEOUT when it is silent, and the signal's reason.
+ * Sends one request and gives its answer as `schema` reads it. Throws SOURCE_ERROR with the server's own message when it
+ * refuses, SOURCE_TIMEOUT when it does not answer, and the signal's reason.
  */
 export async function request<Schema extends z.ZodType>(
   settings: RequestSettings,
@@ -26,12 +27,12 @@ export async function request<Schema extends z.ZodType>(
   return readAnswer(frame, schema);
 }
 
-/** What every client's socket is made with: it waits for at most `patience` seconds, and leaves nothing behind. */
+/** Options of every client's socket: it waits for at most `patience` seconds, and drops unsent messages when closed. */
 export function socketOptions(address: string, patience: number) {
   return { linger: 0, ipv6: address.includes('['), receiveTimeout: Math.round(patience * 1000) };
 }
 
-/** Does work on a socket that the signal's abort closes, and that is closed after it. */
+/** Runs `work` and closes its socket after it, or when the signal aborts; rejects then with the signal's reason. */
 export async function untilAborted<T>(socket: Socket, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   const close = () => socket.close();
   signal.addEventListener('abort', close);
@@ -52,29 +53,17 @@ export async function receive<T>(next: () => Promise<T>, address: string, patien
     return await next();
   } catch (error) {
     if (systemCode(error) !== 'EAGAIN') throw error;
-    throw new DarkroomError(
-      'SOURCE_TIMEOUT',
-      `Expected a message from ${address} within ${patience} seconds, received none`,
-      { cause: error },
-    );
+    throw new DarkroomError('SOURCE_TIMEOUT', `${address} sent nothing within ${patience} seconds`, { cause: error });
   }
 }
 
-/** One JSON frame as `schema` reads it. Throws SOURCE_ERROR for a refusal and for anything else. */
+/** One JSON frame as `schema` reads it. Throws SOURCE_ERROR for a refusal and for any other frame. */
 export function readAnswer<Schema extends z.ZodType>(frame: Buffer | undefined, schema: Schema): z.infer<Schema> {
-  const json = parse(frame?.toString() ?? '');
+  const json = parseJson(frame?.toString() ?? '');
   const refusal = refusalSchema.safeParse(json);
   if (refusal.success) throw new DarkroomError('SOURCE_ERROR', refusal.data.message);
   const answer = schema.safeParse(json);
   if (answer.success) return answer.data;
   const reason = z.prettifyError(answer.error).replace(/\s+/g, ' ');
   throw new DarkroomError('SOURCE_ERROR', `Expected an answer of Darkroom, received something else: ${reason}`);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -6,7 +6,7 @@ import { invalid, systemCode } from '../../shared/errors.ts';
 const rowsSchema = z.array(z.array(z.string()));
 
 /**
- * The URLs of a CSV file: the first column, one a line. A first line that can be no URL (no dot, slash or colon) is a header.
+ * The URLs in the first column of a CSV file, one for each line. A first line without dot, slash and colon is a header.
  * Throws BAD_REQUEST for a file that cannot be read, is no CSV, or has no URL.
  */
 export async function readUrlFile(path: string): Promise<string[]> {

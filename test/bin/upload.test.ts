@@ -165,7 +165,7 @@ describe('darkroom upload', () => {
       expect(nobody).to.deep.equal({
         code: 1,
         stdout: '',
-        stderr: 'a.jpg  Expected Darkroom at http://127.0.0.1:1, received ECONNREFUSED (BACKEND_UNAVAILABLE)\n',
+        stderr: 'a.jpg  Darkroom at http://127.0.0.1:1 does not answer: ECONNREFUSED (BACKEND_UNAVAILABLE)\n',
       });
       const missing = await upload('missing.jpg');
       expect(missing.code).to.equal(1);
@@ -285,7 +285,8 @@ describe('darkroom upload', () => {
       server.refusals.push('cut');
       const { code, stderr } = await upload('a.jpg');
       expect(code).to.equal(1);
-      expect(stderr).to.match(/^a\.jpg {2}Expected Darkroom at .*, received UND_ERR_SOCKET \(BACKEND_UNAVAILABLE\)\n$/);
+      const line = /^a\.jpg {2}Darkroom at .* does not answer: UND_ERR_SOCKET \(BACKEND_UNAVAILABLE\)\n$/;
+      expect(stderr).to.match(line);
       expect(server.uploads).to.have.length(0);
     });
   });

@@ -133,7 +133,8 @@ describe('darkroom camera and darkroom snap', () => {
     relay = null;
     const { code, stdout, stderr } = await snap();
     expect([code, stdout]).to.deep.equal([1, '']);
-    expect(stderr).to.match(/^darkroom: Expected a relay at ws:\/\/127\.0\.0\.1:\d+, received .*ECONNREFUSED.*\n$/);
+    const line = /^darkroom: The relay at ws:\/\/127\.0\.0\.1:\d+ is not available: .*ECONNREFUSED.*\n$/;
+    expect(stderr).to.match(line);
   });
 
   it('ends at SIGTERM by itself, with the exit code 0', async () => {
@@ -164,7 +165,7 @@ describe('darkroom camera and darkroom snap', () => {
     relay = await openRelay(['secret']);
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
     await start(['--source', 'cat.png'], { DARKROOM_API_KEY: 'secret' }).printed(/^ready /m);
-    expect((await snap()).stderr).to.match(/^darkroom: Expected a relay .* 401\n$/);
+    expect((await snap()).stderr).to.match(/^darkroom: The relay .* is not available: .* 401\n$/);
     expect((await snap('--api-key', 'secret')).code).to.equal(0);
   });
 
@@ -264,7 +265,7 @@ describe('darkroom camera and darkroom snap', () => {
       await camera.printed(/"event":"ready"/);
       await press();
       await camera.printed(
-        /Expected a frame of \/dev\/video0, received no ffmpeg: install it, or name a picture with --source/,
+        /\/dev\/video0 gave no frame: ffmpeg is not installed; install it, or name a picture with --source/,
       );
     });
 
