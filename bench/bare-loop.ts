@@ -3,8 +3,8 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import sharp from 'sharp';
 
 /**
- * What a script without a service does with the same pictures: sharp for the resize, sharp and ONNX Runtime for the
- * label, several at a time in one process. Nothing is stored. Prints one line of JSON.
+ * The same work without a service: sharp resizes, sharp and ONNX Runtime classify, several pictures at a time in one
+ * process. It stores nothing. Prints one line of JSON.
  *
  * Arguments: picture, model or '', factor, count, jobs at once.
  */

@@ -14,7 +14,7 @@ export interface BenchPicture {
   remove(): Promise<void>;
 }
 
-/** A phone photograph of 8 megapixels and 1 MB, or noise of its size where that is not there. */
+/** A phone photograph of 8 megapixels and 1 MB, or noise of its size when the photograph is missing. */
 export async function findPicture(): Promise<BenchPicture> {
   const photo = join(shared, 'photos', 'coffee-mug.jpg');
   if (existsSync(photo)) return { path: photo, remove: async () => undefined };
@@ -27,7 +27,7 @@ export async function findPicture(): Promise<BenchPicture> {
   return { path: made, remove: () => rm(folder, { recursive: true }) };
 }
 
-/** The classifier's path, or null where it is not there. */
+/** The classifier's path, or null when it is missing. */
 export function findModel(): string | null {
   const model = join(shared, 'models', 'mobilenetv2-12-qdq.onnx');
   return existsSync(model) ? model : null;

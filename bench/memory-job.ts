@@ -11,8 +11,8 @@ import { FORMATS } from '../shared/operations/format.ts';
 import { outputSpecsSchema } from '../shared/operations/outputs.ts';
 
 /**
- * One job as a worker does it, in a process of its own, so that its peak is its own. Prints one line of JSON: what
- * server-b/cost.ts predicts and by how much resident memory grew at its highest, in MiB.
+ * Runs one job as a worker does, in a process of its own, so that the peak is the job's. Prints one line of JSON: the
+ * memory that server-b/cost.ts predicts, and the highest growth of resident memory, in MiB.
  *
  * Arguments: picture, outputs as JSON.
  */
@@ -37,7 +37,7 @@ const { outcome } = await performJob(job, LIMITS, OPERATIONS);
 if (outcome.kind === 'failed') throw new Error(outcome.error.message);
 process.stdout.write(`${JSON.stringify({ predicted, measured: memoryOf('VmHWM') - before })}\n`);
 
-/** Libraries that are loaded late would be counted as the job's. */
+/** Loads all codec libraries, because one that loads during the job would count as the job's memory. */
 async function loadCodecs(): Promise<void> {
   const small = sharp({ create: { width: 64, height: 64, channels: 3, background: 'teal' } });
   for (const format of FORMATS)

@@ -4,15 +4,15 @@ import sharp, { type Sharp } from 'sharp';
 const ANY_SIZE = { limitInputPixels: false };
 const FRAMES = 10;
 
-/** Two pictures of one size, from which those of all kinds are made. */
+/** Two pictures of one size, from which the pictures of all kinds are made. */
 export interface Sources {
   /** JPEG of noise, as hard to compress as a photograph, or harder. */
   readonly noise: string;
-  /** PNG of coarse noise: without loss the other would be larger than an upload may be. */
+  /** PNG of coarse noise, for lossless formats: fine noise without loss would be too large to upload. */
   readonly coarse: string;
 }
 
-/** Makes the sources, of about so many megapixels, in a folder that exists. */
+/** Makes the sources, with about this many megapixels, in an existing folder. */
 export async function makeSources(folder: string, megapixels: number): Promise<Sources> {
   const height = Math.round(Math.sqrt((megapixels * 1e6) / 1.5));
   const width = Math.round(height * 1.5);
@@ -61,7 +61,7 @@ export async function makePicture(kind: Kind, { noise, coarse }: Sources, path: 
   await picture.toFile(path);
 }
 
-/** Bands of the picture as frames, so that the pixels over all frames are about as many as in the picture. */
+/** Cuts the picture into bands and uses them as frames, so that the number of pixels stays about the same. */
 async function animate(picture: Sharp): Promise<Sharp> {
   const { data, info } = await picture.raw().toBuffer({ resolveWithObject: true });
   const { width, channels } = info;

@@ -10,8 +10,8 @@ import { FORMATS } from '../shared/operations/format.ts';
 import type { OutputSpec } from '../shared/operations/index.ts';
 import { type Kind, makePicture, makeSources } from './memory-pictures.ts';
 
-// What server-b/cost.ts predicts for a job against the memory it takes at its peak, each in a process of its own. The
-// ratio should lie between 0.9 and 3, at the low end for pictures that are hard to compress. Linux only.
+// Compares the memory that server-b/cost.ts predicts for a job with its measured peak, each job in a process of its own.
+// The ratio should be between 0.9 and 3, and low for pictures that are hard to compress. Linux only.
 //
 // Arguments: megapixels of the pictures, 24 unless given (24 60 100 takes a quarter of an hour).
 

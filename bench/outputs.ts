@@ -7,15 +7,15 @@ import { usageOf } from './processes.ts';
 import { type Service, startService } from './service.ts';
 
 /**
- * CPU of one task with five outputs against that of five tasks with one each, over HTTP and with everything durable.
- * The two take turns, so that a machine whose speed drifts drifts for both; quote the ratio. Run it by
+ * Compares the CPU of one task with five outputs with that of five tasks with one output each, over HTTP and with durable
+ * storage. The two take turns, so that a change of the machine's speed affects both; quote the ratio. Run it by
  * `npm run bench:outputs`.
  */
 const ROUNDS = Number(process.argv[2] ?? 5);
 const REPEATS = 8;
 const AT_ONCE = 4;
 
-/** What a web shop makes of each photograph, and the sizes of a responsive picture. */
+/** The outputs that a web shop needs of each photograph, and the sizes of a responsive picture. */
 const SETS = {
   'a shop: hero, card, thumb, labels, placeholder': [
     { name: 'hero', width: 1600 },
@@ -35,7 +35,7 @@ const SETS = {
 
 const taskSchema = z.object({ status: z.string(), error: z.unknown() });
 
-/** Milliseconds of CPU, both processes, for each picture whose `lists` of outputs are asked for one after the other. */
+/** Milliseconds of CPU of both processes for each picture, uploaded once for each list of outputs. */
 async function cpuOf(service: Service, body: Buffer, lists: readonly (readonly object[])[]): Promise<number> {
   const pool = new Pool(service.url, { connections: AT_ONCE });
   const uploadAll = async (count: number) => {
@@ -69,7 +69,7 @@ try {
   console.log(`${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}, ${inputs.path.split('/').at(-1)}`);
   console.log(`${ROUNDS} rounds of ${REPEATS} pictures, in turn; ms CPU a picture`);
   for (const [name, outputs] of Object.entries(SETS)) {
-    // Without a model labels fail at once, and would cost nothing on either side.
+    // Without a model labels fail at once and cost nothing, so only pictures are made.
     const drawn = model === null ? outputs.filter((one) => !('operation' in one)) : outputs;
     const ratios: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {

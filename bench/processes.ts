@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** What a process has used so far. */
+/** Resources that a process has used so far. */
 export interface Usage {
   /** User and system time, in milliseconds. */
   readonly cpuMs: number;
@@ -11,7 +11,7 @@ export interface Usage {
 /** Clock ticks a second of /proc/<pid>/stat (sysconf(_SC_CLK_TCK), 100 on every Linux that Node runs on). */
 const TICKS_PER_SECOND = 100;
 
-/** CPU time and peak memory of a living process, from Linux's /proc (proc_pid_stat(5)); null on other systems. */
+/** CPU time and peak memory of a running process, from Linux's /proc (proc_pid_stat(5)); null on other systems. */
 export function usageOf(pid: number): Usage | null {
   if (process.platform !== 'linux') return null;
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

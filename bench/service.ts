@@ -46,7 +46,7 @@ export async function startService(flags: readonly string[]): Promise<Service> {
 async function firstUrl(output: NodeJS.ReadableStream): Promise<string> {
   for await (const line of createInterface({ input: output })) {
     const url = /^HTTP\s+(http:\S+)/.exec(line)?.[1];
-    // The pipe is read on, so that the service never waits for its reader.
+    // The rest of the output is read and dropped, so that the service never blocks on a full pipe.
     if (url !== undefined) {
       output.resume();
       return url;

@@ -6,9 +6,9 @@ import { Picture } from '../server-b/operations/decode.ts';
 import { resize } from '../server-b/operations/resize.ts';
 import type { Format } from '../shared/operations/format.ts';
 
-// How much CPU one decode at full size takes for all outputs against one for each: the numbers behind
-// server-b/decode-plan.ts. Where the decoder shrinks the picture as it loads, one decode is dearer, and worse.
-// Rounds of the two are paired, so that what else the machine does strikes both; the median of the ratios is printed.
+// Compares the CPU of one decode at full size for all outputs with that of one decode for each output: the numbers behind
+// server-b/decode-plan.ts. Where the decoder shrinks on load, one shared decode costs more and gives worse pictures. The
+// two take turns, so that other load on the machine affects both; the median of the ratios is printed.
 
 const WIDTH = 3000;
 const HEIGHT = 2000;
@@ -51,7 +51,7 @@ async function cpuOf(work: () => Promise<void>): Promise<number> {
   return (user + system) / 1000;
 }
 
-/** Waves under noise: about as hard to decode as a photograph. */
+/** Smoothed noise: about as hard to decode as a photograph. */
 async function scene(format: Format): Promise<Uint8Array<ArrayBuffer>> {
   const noise = { type: 'gaussian' as const, mean: 128, sigma: 25 };
   const create = { width: WIDTH, height: HEIGHT, channels: 3 as const, background: '#888888', noise };

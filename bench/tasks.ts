@@ -10,9 +10,9 @@ import { usageOf } from './processes.ts';
 import { type Service, startService } from './service.ts';
 
 /**
- * Tasks a second and CPU per task of the whole service, over HTTP and with everything durable, beside a bare sharp and
- * ONNX Runtime loop that does the same to the same picture. The two take turns, so that a machine whose speed drifts
- * drifts for both; quote the ratios. Run it by `npm run bench`.
+ * Compares tasks per second and CPU per task of the whole service, over HTTP and with durable storage, with those of a
+ * bare loop around sharp and ONNX Runtime that does the same work on the same picture. The two take turns, so that a
+ * change of the machine's speed affects both; quote the ratios. Run it by `npm run bench`.
  */
 const ROUNDS = Number(process.argv[2] ?? 5);
 const TASKS = 48;

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 
-// Draws examples/sample.jpg, a picture of our own for trying Darkroom out: npm run build && node dist/examples/make-sample.js
+// Draws examples/sample.jpg, a picture to try Darkroom with: npm run build && node dist/examples/make-sample.js
 
 const HILLS = [
   { colour: '#7fa08a', path: 'M0 420 Q160 340 330 400 T640 370 L640 480 L0 480 Z' },

@@ -1,4 +1,4 @@
-"""A camera that sends a picture whenever somebody says snap, until somebody says stop:
+"""A camera that sends a picture for each "snap", until "stop":
 python3 camera.py frame.png
 """
 import os

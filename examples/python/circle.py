@@ -1,4 +1,4 @@
-"""Has the server cut a circle out of a picture on its disk: python circle.py /pictures/cat.jpg 200
+"""Cuts a circle out of a picture on the server's disk: python circle.py /pictures/cat.jpg 200
 
 grpc makes the stubs from the .proto file when it is imported (grpcio-tools must be installed). To make them once
 instead: python -m grpc_tools.protoc -I proto --python_out=. --grpc_python_out=. service.proto

@@ -1,4 +1,4 @@
-"""Hands a picture in and gets it back at another size: python3 keep_and_resize.py cat.jpg 200 100 small.png"""
+"""Sends a picture to keep and gets it in another size: python3 keep_and_resize.py cat.jpg 200 100 small.png"""
 import base64
 import os
 import sys

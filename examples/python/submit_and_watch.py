@@ -1,4 +1,4 @@
-"""Hands a picture in, watches the task and saves what comes out: python submit_and_watch.py cat.jpg half.jpg
+"""Sends a picture, watches the task and saves the result: python submit_and_watch.py cat.jpg half.jpg
 
 grpc makes the stubs from the .proto file when it is imported (grpcio-tools must be installed). To make them once
 instead: python -m grpc_tools.protoc -I proto --python_out=. --grpc_python_out=. darkroom/v1/darkroom.proto

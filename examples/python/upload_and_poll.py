@@ -1,4 +1,4 @@
-"""Uploads a picture, asks until its task has ended, and saves it at half its size:
+"""Uploads a picture, polls until its task has ended, and saves it at half its size:
 python3 upload_and_poll.py cat.jpg small.jpg
 """
 import os

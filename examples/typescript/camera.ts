@@ -1,4 +1,4 @@
-// A camera that sends a picture whenever somebody says snap, until somebody says stop:
+// A camera that sends a picture for each "snap", until "stop":
 // node camera.js frame.png
 import { on, once } from 'node:events';
 import { openAsBlob } from 'node:fs';

@@ -1,4 +1,4 @@
-// Has the server cut a circle out of a picture on its disk: node circle.js /pictures/cat.jpg 200
+// Cuts a circle out of a picture on the server's disk: node circle.js /pictures/cat.jpg 200
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { credentials, makeGenericClientConstructor } from '@grpc/grpc-js';

@@ -1,4 +1,4 @@
-// Hands a picture in and gets it back at another size: node keep-and-resize.js cat.jpg 200 100 small.png
+// Sends a picture to keep and gets it in another size: node keep-and-resize.js cat.jpg 200 100 small.png
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Request } from 'zeromq';
 

@@ -1,4 +1,4 @@
-// Hands a picture in, watches the task and saves what comes out: node submit-and-watch.js cat.jpg half.jpg
+// Sends a picture, watches the task and saves the result: node submit-and-watch.js cat.jpg half.jpg
 import { createReadStream, createWriteStream } from 'node:fs';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
@@ -32,7 +32,7 @@ const submitted = await new Promise<{ task_id: string }>((resolve, reject) => {
   const call = method('Submit')((error: Error | null, task: { task_id: string }) =>
     error === null ? resolve(task) : reject(error),
   );
-  // A refusal closes the stream early; its reason comes by the callback above.
+  // A refusal closes the stream early; the callback above gets the reason.
   pipeline(Readable.from(requests()), call).catch(() => undefined);
 });
 

@@ -1,4 +1,4 @@
-// Uploads a picture, asks until its task has ended, and saves it at half its size:
+// Uploads a picture, polls until its task has ended, and saves it at half its size:
 // node upload-and-poll.js cat.jpg small.jpg
 import { openAsBlob } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
