@@ -27,6 +27,10 @@ const ENCODER_PIXEL_BYTES: Readonly<Record<Format, { readonly opaque: number; re
   gif: { opaque: 13, transparent: 13 },
   tiff: { opaque: 7, transparent: 9 },
 };
+/** The same for WebP and AVIF without loss. */
+const LOSSLESS_PIXEL_BYTES: Readonly<
+  Partial<Record<Format, { readonly opaque: number; readonly transparent: number }>>
+> = { webp: { opaque: 33, transparent: 52 }, avif: { opaque: 43, transparent: 51 } };
 /** Memory of the search for a GIF's palette, for every size of picture. */
 const PALETTE_BYTES = 20 * 1024 * 1024;
 /** Bytes for each pixel of an animation's encoded frames, which are kept until the last. */
@@ -112,10 +116,11 @@ function outputsCost(plans: readonly Plan[]): number {
 
 /** Memory of one output's encoder, with its result. */
 function encodingCost(drawing: Drawing): number {
-  const { opaque, transparent } = ENCODER_PIXEL_BYTES[drawing.format];
+  const { format, lossless } = drawing;
+  const { opaque, transparent } = (lossless ? LOSSLESS_PIXEL_BYTES[format] : undefined) ?? ENCODER_PIXEL_BYTES[format];
   const each = drawing.transparent ? transparent : opaque;
   const encoded = drawing.frames > 1 ? ENCODED_PIXEL_BYTES * countPixels(drawing) : 0;
-  return each * drawing.width * drawing.height + encoded + (drawing.format === 'gif' ? PALETTE_BYTES : 0);
+  return each * drawing.width * drawing.height + encoded + (format === 'gif' ? PALETTE_BYTES : 0);
 }
 
 function waitingCost(drawing: Drawing): number {

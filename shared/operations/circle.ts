@@ -34,9 +34,9 @@ export function circleFormat(asked: Format | undefined): (typeof CIRCLE_FORMATS)
   return CIRCLE_FORMATS.find((format) => format === asked) ?? 'png';
 }
 
-function planCircle({ width, height }: ImageHeader, { size, format = 'png' }: CircleSpec): Plan {
+function planCircle({ width, height }: ImageHeader, { size, format = 'png', lossless = false }: CircleSpec): Plan {
   return {
-    drawing: { width: size, height: size, frames: 1, format, transparent: true },
+    drawing: { width: size, height: size, frames: 1, format, transparent: true, lossless },
     scale: size / Math.min(width, height),
     animated: false,
     whole: null,

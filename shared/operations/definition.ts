@@ -11,6 +11,8 @@ export interface Drawing extends Size {
   readonly format: Format;
   /** True when some of its pixels may be transparent. */
   readonly transparent: boolean;
+  /** True for WebP and AVIF that are written without loss. */
+  readonly lossless: boolean;
 }
 
 /** What is known about an output before decoding. */

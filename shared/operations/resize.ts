@@ -117,7 +117,7 @@ export function scaleOfResize(input: Size, given: ResizeParameters): number {
 }
 
 function planResize(header: ImageHeader, given: ResizeSpec): Plan {
-  const { format = header.format, blur = 0 } = given;
+  const { format = header.format, blur = 0, lossless = false } = given;
   const size = resizedSize(header, given);
   const animated = header.frames > 1 && holdsAnimation(format);
   const padded = boxFit(given) === 'contain';
@@ -128,6 +128,7 @@ function planResize(header: ImageHeader, given: ResizeSpec): Plan {
       frames: animated ? header.frames : 1,
       format,
       transparent: holdsAlpha(format) && (header.alpha || padded),
+      lossless,
     },
     scale: scaleOfResize(header, given),
     animated,
