@@ -7,7 +7,7 @@ import { runDarkroom } from '../support/command-line.ts';
 import { repositoryPath } from '../support/repository.ts';
 
 describe('darkroom', () => {
-  it('-h names every command and every flag of serve, which it is without a command', async () => {
+  it('-h names every command, and every flag of serve, which is the default command', async () => {
     const [program, serve] = await Promise.all([runDarkroom(['-h']), runDarkroom(['serve', '-h'])]);
     expect([program.code, serve.code]).to.deep.equal([0, 0]);
     expect(program.stdout).to.match(/^Usage: darkroom /);
@@ -26,7 +26,7 @@ describe('darkroom', () => {
     expect((await runDarkroom(['--version'])).stdout).to.equal(`${version}\n`);
   });
 
-  it('tells a wrong flag, value or address in one line, with the exit code 1', async () => {
+  it('reports a wrong flag, value or address in one line, with the exit code 1', async () => {
     const lines: Readonly<Record<string, RegExp>> = {
       '--bogus': /unknown option '--bogus'/,
       srve: /^darkroom: Expected a command, .* for the first word, received 'srve'$/,
@@ -47,7 +47,7 @@ describe('darkroom', () => {
     }
   });
 
-  it('loads neither server nor any heavy package before it knows what is asked', async () => {
+  it('loads no server and no heavy package before it knows the command', async () => {
     const loaded = await staticImports(new URL(repositoryPath('dist/bin/darkroom.js'), 'file:'));
     const packages = [...loaded].filter((name) => !name.startsWith('file:') && !isBuiltin(name));
     expect(packages.sort()).to.deep.equal(['commander', 'nanoid', 'zod']);

@@ -20,13 +20,13 @@ describe('darkroom model', () => {
     return runDarkroom(['model', ...words], { folder, environment: { DARKROOM_DATA_DIR: 'data' } });
   }
 
-  it('says where a model would be when there is none, with the exit code 1', async () => {
+  it('prints where it looks for a model when there is none, with the exit code 1', async () => {
     const { code, stdout } = await run();
     expect(code).to.equal(1);
     expect(stdout).to.match(/^Place {2}.*data\/model\nModel {2}unavailable: .*\n$/);
   });
 
-  it('install puts a model into the data folder, and then it is whole', async function () {
+  it('install puts a usable model into the data folder', async function () {
     const models = join(requireShared(this), 'models');
     const installed = await run('install', join(models, 'mobilenetv2-12-qdq.onnx'));
     expect(installed).to.include({ code: 0, stderr: '' });
@@ -36,14 +36,14 @@ describe('darkroom model', () => {
     expect(shown.stdout).to.match(/\nModel {2}mobilenetv2-12-qdq \(official\), whole\n$/);
   });
 
-  it('install takes the data folder on either side of its name', async function () {
+  it('install takes --data-dir before and after its name', async function () {
     const file = join(requireShared(this), 'models', 'mobilenetv2-12-qdq.onnx');
     expect((await run('--data-dir', 'before', 'install', file)).code).to.equal(0);
     expect((await run('install', '--data-dir', 'after', file)).code).to.equal(0);
     expect(await readdir(folder)).to.have.members(['before', 'after']);
   });
 
-  it('tells a damaged model from a whole one', async function () {
+  it('reports a damaged model', async function () {
     const models = join(requireShared(this), 'models');
     await mkdir(join(folder, 'data/model'), { recursive: true });
     for (const name of NAMES) await copyFile(join(models, name), join(folder, 'data/model', name));
@@ -53,7 +53,7 @@ describe('darkroom model', () => {
     expect(stdout).to.match(/\nModel {2}unavailable: .*sha256.*\n$/);
   });
 
-  it('install refuses what is no model in one line and leaves nothing', async () => {
+  it('install refuses a file that is no model in one line, and leaves no file', async () => {
     await writeFile(join(folder, 'cat.onnx'), 'meow');
     for (const file of ['missing.onnx', 'cat.onnx']) {
       const { code, stderr } = await run('install', file);

@@ -28,7 +28,7 @@ describe('client commands and the real Server A', () => {
     return runDarkroom(words, { folder, environment });
   }
 
-  it('upload, save and show pictures, also more of them than have room at once', async () => {
+  it('upload, save and show pictures, also more than the queue holds at once', async () => {
     workOn(fixture.tasks);
     const picture = await jpeg(40, 30);
     for (const name of ['a.jpg', 'b.jpg', 'c.jpeg', 'd.jpg', 'e.jpg', 'f.jpg'])
@@ -54,7 +54,7 @@ describe('client commands and the real Server A', () => {
     expect(await readFile(join(folder, 'again.jpg'))).to.deep.equal(await readFile(join(folder, 'out/a.jpg')));
   });
 
-  it('cancel a task that waits, then forget it', async () => {
+  it('cancel a waiting task, then remove it', async () => {
     await writeFile(join(folder, 'a.jpg'), await jpeg());
     const { stdout } = await run('upload', 'a.jpg', '--circle', '16');
     const id = stdout.split('  ')[1] ?? '';
@@ -64,7 +64,7 @@ describe('client commands and the real Server A', () => {
     expect((await run('status', id)).stderr).to.match(/^darkroom: [^\n]*\n$/);
   });
 
-  it("tell the server's own words for a wrong key, a wrong field and no picture", async () => {
+  it("print the server's own message for a wrong key, a wrong field and no picture", async () => {
     await writeFile(join(folder, 'a.jpg'), await jpeg());
     await writeFile(join(folder, 'text.jpg'), 'no picture');
     const lines = [

@@ -20,7 +20,7 @@ describe('settings of the command line', () => {
     expect(parse('-p', '2')).to.deep.equal({ port: '2' });
   });
 
-  it('have no value when no flag is given, so that the environment speaks', () => {
+  it('have no value without a flag, so that the environment is used', () => {
     expect(parse()).to.deep.equal({});
   });
 
@@ -30,7 +30,7 @@ describe('settings of the command line', () => {
     expect(parse('--no-verbose')).to.deep.equal({ verbose: false });
   });
 
-  it('stand in the help under their headings, with defaults', () => {
+  it('are in the help under their headings, with defaults', () => {
     const help = command().helpInformation();
     expect(help).to.match(/Addresses:\n {2}-p, --port <value> +a port \(default: 5454\)/);
     expect(help).to.match(/Storage:\n {2}--data-dir <value>/);
@@ -73,7 +73,7 @@ describe('settings of the command line', () => {
       expect(() => readEnvironment(folder)).to.throw('EISDIR');
     });
 
-    it('a wrong value is told by the flag or the variable it came from', async () => {
+    it('an invalid value is reported with its flag or variable', async () => {
       const resolve =
         (...flags: string[]) =>
         () =>

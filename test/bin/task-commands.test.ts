@@ -32,7 +32,7 @@ describe('commands for one task', () => {
     return stdout.split('  ')[1] ?? '';
   }
 
-  it('take an id that begins as a flag does', async () => {
+  it('take an id that begins like a flag', async () => {
     server.idPrefix = '--wait-';
     const id = await task();
     expect((await run('status', '--wait', id)).stdout).to.match(new RegExp(`^${id} {2}completed `));
@@ -56,7 +56,7 @@ describe('commands for one task', () => {
       expect(JSON.parse(stdout)).to.include({ task_id: id, status: 'completed', attempts: 1 });
     });
 
-    it('ends with 1 for a task that failed, and for one that is not there', async () => {
+    it('ends with 1 for a failed task and for an unknown one', async () => {
       const error = { code: 'IMAGE_CORRUPT', message: 'The picture breaks off' } as const;
       server.failures = { resize: error, circle: error };
       const failed = await run('status', await task());
@@ -91,7 +91,7 @@ describe('commands for one task', () => {
   });
 
   describe('darkroom cancel', () => {
-    it('cancels a task that is under way and forgets one that has ended', async () => {
+    it('cancels a running task and removes one that has ended', async () => {
       server.taskMs = 60_000;
       const id = await task();
       expect((await run('cancel', id)).stdout).to.equal(`${id}  canceled\n`);

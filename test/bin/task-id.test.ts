@@ -19,7 +19,7 @@ describe('task id on the command line', () => {
     return { id, options: command.opts() };
   }
 
-  it('is taken whole, whatever flag it looks like, wherever it stands', () => {
+  it('is read whole, like whichever flag it begins, in every position', () => {
     const anyId = fc
       .tuple(
         fc.constantFrom(...FLAG_LIKE),
@@ -35,7 +35,7 @@ describe('task id on the command line', () => {
     );
   });
 
-  it('leaves flags, and the words of other commands, alone', () => {
+  it('does not change flags and the words of other commands', () => {
     expect(shieldTaskIds(['status', '--wait', '-o', 'a.jpg'])).to.deep.equal(['status', '--wait', '-o', 'a.jpg']);
     const words = ['upload', '-AAAAAAAAAAAAAAAAAAAA'];
     expect(shieldTaskIds(words)).to.deep.equal(words);

@@ -64,7 +64,7 @@ describe('darkroom upload', () => {
       });
     });
 
-    it('asks for the classification when for nothing else', async () => {
+    it('asks for the classification when no other output is asked for', async () => {
       await files({ 'cat.jpg': 'x' });
       await upload('cat.jpg');
       await upload('cat.jpg', '--scale', '1', '--no-classify');
@@ -74,7 +74,7 @@ describe('darkroom upload', () => {
       ]);
     });
 
-    it('is octet-stream for a name that says nothing, and may be empty', async () => {
+    it('is octet-stream for a name without a known extension, and may be empty', async () => {
       await files({ scan: '' });
       await upload('scan');
       expect(server.uploads[0]?.headers).to.include({
@@ -94,7 +94,7 @@ describe('darkroom upload', () => {
       expect(keys).to.deep.equal(['Bearer flag', 'Bearer variable', 'Bearer file']);
     });
 
-    it('of a folder is its pictures and those below, by extension and in order, without hidden ones', async () => {
+    it('of a folder is all pictures in it and below, by extension and in order, without hidden ones', async () => {
       const names = ['b.JPG', 'a.png', 'sub/c.tiff', 'sub/deep/d.webp'];
       await files(Object.fromEntries([...names, 'notes.txt', '.hidden.jpg', '.git/e.jpg'].map((name) => [name, name])));
       const { code } = await upload('.', '--jobs', '1');
@@ -111,7 +111,7 @@ describe('darkroom upload', () => {
     });
   });
 
-  describe('what is told', () => {
+  describe('what is printed', () => {
     it('is a line for each file: its task, or with --wait how it ended', async () => {
       await files({ 'cat.jpg': 'x' });
       server.taskMs = 300;
@@ -133,7 +133,7 @@ describe('darkroom upload', () => {
       expect(reports[0].task).to.include({ status: 'completed' });
     });
 
-    it('is the detail of a refusal on one line, the exit code 1, and the other files go on', async () => {
+    it('is the detail of a refusal on one line, the exit code is 1, and the other files go on', async () => {
       await files({ 'a.jpg': 'x', 'b.jpg': 'x' });
       server.refusals.push({ code: 'UNSUPPORTED_IMAGE', detail: 'Expected a picture, received text' });
       const { code, stdout, stderr } = await upload('a.jpg', 'b.jpg', '--jobs', '1');
@@ -150,7 +150,7 @@ describe('darkroom upload', () => {
       expect(stderr).to.match(/failed .*The picture breaks off \(IMAGE_CORRUPT\)/);
     });
 
-    it('counts a classification that fails only when it was asked for', async () => {
+    it('counts a failed classification as a failure only when a flag asks for it', async () => {
       await files({ 'a.jpg': 'x' });
       server.failures = { classify: { code: 'MODEL_UNAVAILABLE', message: 'No model' } };
       const unasked = await upload('a.jpg', '--wait', '--scale', '1');
@@ -161,8 +161,8 @@ describe('darkroom upload', () => {
 
     it('is one line when there is no server, no such file, or nothing in a folder', async () => {
       await files({ 'a.jpg': 'x', 'empty/notes.txt': 'x' });
-      const nobody = await runDarkroom(['upload', '--server', '127.0.0.1:1', 'a.jpg'], { folder });
-      expect(nobody).to.deep.equal({
+      const refused = await runDarkroom(['upload', '--server', '127.0.0.1:1', 'a.jpg'], { folder });
+      expect(refused).to.deep.equal({
         code: 1,
         stdout: '',
         stderr: 'a.jpg  Darkroom at http://127.0.0.1:1 does not answer: ECONNREFUSED (BACKEND_UNAVAILABLE)\n',
@@ -173,7 +173,7 @@ describe('darkroom upload', () => {
       expect((await upload('empty')).stderr).to.match(/^darkroom: Expected a folder with pictures .*'empty'\n$/);
     });
 
-    it('says so when what answers is not Darkroom', async () => {
+    it('names the answer of a server that is not Darkroom', async () => {
       await files({ 'a.jpg': 'x' });
       const other = createServer((request, response) => {
         response.statusCode = request.url?.startsWith('/broken') === true ? 502 : 200;
@@ -194,7 +194,7 @@ describe('darkroom upload', () => {
   });
 
   describe('-o', () => {
-    it('saves one file under the name given, and its extension asks for the format', async () => {
+    it('saves one file under this name, and its extension asks for the format', async () => {
       await files({ 'cat.jpg': 'meow' });
       const { stdout } = await upload('cat.jpg', '--scale', '1', '-o', 'out/small.webp');
       expect(stdout).to.match(/ {2}out\/small\.webp\n$/);
@@ -210,7 +210,7 @@ describe('darkroom upload', () => {
       expect(await tree('changed')).to.deep.equal({ 'a.webp': 'a', 'sub/b.webp': 'b' });
     });
 
-    it('lets no two overwrite each other', async () => {
+    it('gives no two pictures the same name', async () => {
       await files({ 'x/cat.jpg': '1', 'y/cat.jpg': '2', 'y/CAT.png': '3' });
       await upload('x/cat.jpg', 'y/cat.jpg', 'y/CAT.png', '--scale', '1', '--circle', '8', '-o', 'out');
       expect(await tree('out')).to.deep.equal({
@@ -229,7 +229,7 @@ describe('darkroom upload', () => {
       expect(await tree('in')).to.deep.equal({ 'cat.jpg': 'original', 'cat-2.jpg': 'original' });
     });
 
-    it('takes a folder for one file, too, when it is there or ends in a slash', async () => {
+    it('is a folder for one file, too, when it exists or ends in a slash', async () => {
       await files({ 'cat.jpg': 'meow', 'there/other.txt': '' });
       await upload('cat.jpg', '--circle', '8', '-o', 'there');
       await upload('cat.jpg', '--circle', '8', '-o', 'new/');
@@ -250,7 +250,7 @@ describe('darkroom upload', () => {
   });
 
   describe('when Server A says "not now"', () => {
-    it('with Retry-After, for whatever reason, is tried again', async () => {
+    it('with Retry-After, for every such code, it is tried again', async () => {
       await files({ 'a.jpg': 'meow' });
       for (const code of ['QUEUE_FULL', 'DRAINING', 'STORAGE_FULL'] as const) {
         server.refusals.push({ code, detail: 'later', retryAfter: '0' });
@@ -266,7 +266,7 @@ describe('darkroom upload', () => {
       expect(await upload('a.jpg')).to.include({ code: 1, stderr: 'a.jpg  full (QUEUE_FULL)\n' });
     });
 
-    it('gives up, at once, when asked for more than its patience', async () => {
+    it('ends at once when Retry-After exceeds its patience', async () => {
       await files({ 'a.jpg': 'x' });
       server.refusals.push({ code: 'QUEUE_FULL', detail: 'full', retryAfter: '3600' });
       expect(await upload('a.jpg')).to.include({ code: 1, stderr: 'a.jpg  full (QUEUE_FULL)\n' });
@@ -280,7 +280,7 @@ describe('darkroom upload', () => {
       expect(await upload('a.jpg', '--wait')).to.include({ code: 0, stderr: '' });
     });
 
-    it('never sends an upload again whose connection is cut, since it may have become a task', async () => {
+    it('never sends an upload again after its connection is cut, because it may have become a task', async () => {
       await files({ 'a.jpg': 'x' });
       server.refusals.push('cut');
       const { code, stderr } = await upload('a.jpg');
@@ -303,7 +303,7 @@ describe('darkroom upload', () => {
     expect(await tree('out')).to.deep.equal({});
   });
 
-  /** What lies below a folder: the text of each file by its path. */
+  /** The files below a folder: the text of each by its path. */
   async function tree(root: string): Promise<Record<string, string>> {
     const entries = await readdir(join(folder, root), { recursive: true, withFileTypes: true });
     const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));

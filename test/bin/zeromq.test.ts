@@ -58,7 +58,7 @@ describe('ZeroMQ client commands', function () {
       expect(stdout.trimEnd().split('\n')).to.have.members([`${red}  red`, `${blue}  blue`, `${blue}  blue`]);
     });
 
-    it('takes a file without a header, tells a failure on standard error, and exits with 1', async () => {
+    it('reads a file without a header, prints a failure on standard error, and exits with 1', async () => {
       await file('urls.csv', `${pictures.url}/missing\n${pictures.url}/green`);
       const { code, stdout, stderr } = await run('classify', 'urls.csv');
       expect([code, stdout]).to.deep.equal([1, `${pictures.url}/green  green\n`]);
@@ -78,7 +78,7 @@ describe('ZeroMQ client commands', function () {
       expect(lines).to.have.length(2);
     });
 
-    it('says what is wrong with the file on one line', async () => {
+    it('reports a bad file on one line', async () => {
       await file('empty.csv', 'url\n');
       await file('broken.csv', '"http://a');
       for (const name of ['empty.csv', 'broken.csv', 'missing.csv']) {
@@ -88,7 +88,7 @@ describe('ZeroMQ client commands', function () {
       }
     });
 
-    it("tells the server's refusal, and a server that is silent", async () => {
+    it("reports the server's refusal, and a server that does not answer", async () => {
       await file('urls.csv', pictures.url);
       const refused = await run('classify', 'urls.csv', '--api-key', 'wrong');
       expect(refused).to.deep.include({ code: 1, stdout: '' });

@@ -60,14 +60,14 @@ describe('systemd units', function () {
         expect(Number(level)).to.be.at.most(2.5);
       });
 
-      it('is started again however often it fails, as long as it is wanted', async () => {
+      it('is restarted without a limit', async () => {
         const text = await readFile(repositoryPath(`deploy/systemd/${unit}`), 'utf8');
         expect(text)
           .to.match(/^Restart=always$/m)
           .and.to.match(/^StartLimitIntervalSec=0$/m);
       });
 
-      it('starts a command that there is, with flags that it has', async () => {
+      it('starts an existing command with existing flags', async () => {
         const words = EXEC_START.exec(await readFile(repositoryPath(`deploy/systemd/${unit}`), 'utf8'))?.[1]?.split(
           ' ',
         );

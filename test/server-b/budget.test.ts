@@ -40,7 +40,7 @@ describe('budget', () => {
     expect(granted).to.equal(true);
   });
 
-  it('does not let a small job pass a big one that came first', async () => {
+  it('does not grant a small claim before a big one that came first', async () => {
     const budget = new Budget({ slots: 4, bytes: 10 });
     const order: string[] = [];
     const running = await budget.reserve({ bytes: 5, alone: false }, never);
@@ -57,7 +57,7 @@ describe('budget', () => {
     expect(order).to.deep.equal(['big', 'small']);
   });
 
-  it('lets the next one in when the first in line goes away', async () => {
+  it('grants the next claim when the first in the queue is canceled', async () => {
     const budget = new Budget({ slots: 4, bytes: 10 });
     await budget.reserve({ bytes: 5, alone: false }, never);
     const leaving = new AbortController();
@@ -69,7 +69,7 @@ describe('budget', () => {
     expect(budget.bytesInUse).to.equal(8);
   });
 
-  it('gives a job that must be alone every slot, and nobody else one', async () => {
+  it('gives a job that must be alone every slot, and grants no other claim meanwhile', async () => {
     const budget = new Budget({ slots: 3, bytes: 10 });
     const first = await budget.reserve({ bytes: 1, alone: false }, never);
     let aloneGranted = false;
@@ -91,7 +91,7 @@ describe('budget', () => {
     await other;
   });
 
-  it('gives back once, however often it is released', async () => {
+  it('returns slot and memory only once, also when released twice', async () => {
     const budget = new Budget({ slots: 2, bytes: 10 });
     const held = await budget.reserve({ bytes: 4, alone: false }, never);
     await budget.reserve({ bytes: 4, alone: false }, never);
@@ -101,7 +101,7 @@ describe('budget', () => {
     expect(budget.slotsInUse).to.equal(1);
   });
 
-  it('never promises more than it has and always grants everybody in the end', async () => {
+  it('never grants more than it has, and grants every claim in the end', async () => {
     const claims = fc.array(
       fc.record({ bytes: fc.integer({ min: 1, max: 10 }), alone: fc.boolean(), leaves: fc.boolean() }),
       { minLength: 1, maxLength: 20 },

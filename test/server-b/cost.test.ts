@@ -58,7 +58,7 @@ describe('cost of a job', () => {
     });
   }
 
-  it('counts every frame that the decoder keeps, and one where it keeps one', () => {
+  it('counts all frames where the decoder keeps them all, else one', () => {
     const frames = (format: 'gif' | 'webp', count: number) =>
       jobCost(0, { ...PHOTO, format, width: 800, height: 600, frames: count }, [resize(0.1)]);
     expect(frames('webp', 50)).above(frames('webp', 1) + 49 * 4 * 800 * 600);

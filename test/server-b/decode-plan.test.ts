@@ -74,7 +74,7 @@ describe('planDecode', () => {
     }
   });
 
-  it('makes data for itself, once for all, where no picture serves', () => {
+  it('decodes once for all data where no picture can be used', () => {
     expect(planned(PHOTO, classify, placeholder)).to.deep.equal({ width: 384, height: 256, users: [0, 1] });
     expect(planned(PHOTO, scaled(0.05), classify, placeholder)).to.deep.include({ users: [1, 2] });
   });
@@ -87,7 +87,7 @@ describe('planDecode', () => {
     expect(planned({ ...PHOTO, format: 'webp' }, scaled(1), scaled(2))).to.deep.equal({ ...whole, users: [0, 1] });
   });
 
-  it('leaves outputs of a JPEG up to a third, and of a WebP below its size, to a decode of their own', () => {
+  it('lets each output decode for itself, of a JPEG up to a third of its size and of a WebP below its size', () => {
     expect(planned(PHOTO, scaled(1 / 3), scaled(0.1))).to.equal(null);
     expect(planned(PHOTO, scaled(0.5), scaled(0.3))).to.equal(null);
     expect(planned(PHOTO, scaled(0.9), scaled(0.3), scaled(0.5))).to.deep.include({ users: [0, 2] });
@@ -96,7 +96,7 @@ describe('planDecode', () => {
     expect(planned(webp, scaled(0.5), scaled(1), scaled(2))).to.deep.include({ users: [1, 2] });
   });
 
-  it('leaves an animation to decode its frames', () => {
+  it('does not share a decode with an animated output', () => {
     const gif = { ...PHOTO, format: 'gif', frames: 5 } as const;
     const still: OutputSpec = { name: 'still', operation: 'resize', scale_factor: 0.5, format: 'png' };
     expect(planned(gif, scaled(0.5), circle, still)).to.deep.include({ users: [1, 2] });
@@ -114,7 +114,7 @@ describe('planDecode', () => {
     });
   });
 
-  it('never changes how a picture is made for the sake of data', () => {
+  it('never changes how a picture is made because of data', () => {
     const header = fc.record({
       format: fc.constantFrom(...FORMATS),
       width: fc.integer({ min: 1, max: 8000 }),

@@ -94,7 +94,7 @@ describe('listener', () => {
       ...(options.timing === undefined ? {} : { timing: options.timing }),
       welcome: () => ({
         protocol: PROTOCOL_VERSION,
-        instance: 'one-life',
+        instance: 'an-instance',
         slots,
         operations: [...OPERATION_NAMES],
         formats: [...FORMATS],
@@ -110,7 +110,7 @@ describe('listener', () => {
     return made;
   }
 
-  /** A client whose job a worker has in hand. */
+  /** A client whose job a worker is processing. */
   async function working(overrides: Parameters<typeof jobMessage>[0] = {}): Promise<{ a: WireClient; taken: Taken }> {
     const a = await client();
     a.lane.send('JOB', jobMessage(overrides));
@@ -131,11 +131,11 @@ describe('listener', () => {
       clients.push(a);
       a.lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: '' });
       const { message } = await a.next('WELCOME');
-      expect(message).to.include({ protocol: PROTOCOL_VERSION, instance: 'one-life', slots: 3, model: null });
+      expect(message).to.include({ protocol: PROTOCOL_VERSION, instance: 'an-instance', slots: 3, model: null });
       expect(message.operations).to.deep.equal(OPERATION_NAMES);
     });
 
-    it('refuses another protocol number and says which it speaks (rule 7)', async () => {
+    it('refuses another protocol version and names its own (rule 7)', async () => {
       await open();
       const a = new WireClient(listener.address);
       a.lane.send('HELLO', { protocol: PROTOCOL_VERSION + 1, token: '' });
@@ -145,7 +145,7 @@ describe('listener', () => {
       await a.next('closed');
     });
 
-    it('refuses a wrong token and takes the right one (rule 7)', async () => {
+    it('refuses a wrong token and accepts the right one (rule 7)', async () => {
       await open({ token: 'secret' });
       const a = new WireClient(listener.address);
       a.lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: 'secreT' });
@@ -161,7 +161,7 @@ describe('listener', () => {
       await new Promise((resolve) => socket.once('close', resolve));
     });
 
-    it('closes a lane whose first frame is no greeting, and serves the next', async () => {
+    it('closes a lane whose first frame is not HELLO, and serves the next lane', async () => {
       await open();
       const socket = connect(listener.address.port, listener.address.host).resume();
       socket.write('GET / HTTP/1.1\r\n\r\n');
@@ -197,7 +197,7 @@ describe('listener', () => {
       expect((await a.next('FAIL')).message).to.deep.equal({ code: 'IMAGE_CORRUPT', message: 'broken' });
     });
 
-    it('waits for a slot, whatever lane it is on (rule 3)', async () => {
+    it('waits for a slot of any lane (rule 3)', async () => {
       await open({ slots: 1 });
       const { a: first, taken } = await working();
       const second = await client();
@@ -209,7 +209,7 @@ describe('listener', () => {
       await second.next('GO');
     });
 
-    it('waits until memory is there for all of it (rule 3)', async () => {
+    it('waits until all of its memory is free (rule 3)', async () => {
       await open({ slots: 4, bytes: 7 * MIB });
       const { taken } = await working();
       const second = await client();
@@ -229,7 +229,7 @@ describe('listener', () => {
       await a.next('GO');
     });
 
-    it('is refused for the time being, and holds nothing, when the system has no memory for its body (rule 3)', async () => {
+    it('is refused with BACKEND_UNAVAILABLE, and reserves nothing, when the system has no memory for its body (rule 3)', async () => {
       await open({ slots: 1, bytes: Number.MAX_SAFE_INTEGER });
       const a = await client();
       a.lane.send('JOB', jobMessage({ bytes: 2 ** 52 }));
@@ -248,7 +248,7 @@ describe('listener', () => {
       expect((await a.next('REFUSE')).message.code).to.equal('IMAGE_TOO_LARGE');
     });
 
-    it('that must be alone waits for every slot and keeps the others out', async () => {
+    it('that must be alone waits for every slot, and no other job runs beside it', async () => {
       await open({ slots: 2 });
       const { taken } = await working();
       const alone = await client();
@@ -278,7 +278,7 @@ describe('listener', () => {
       await waiting.next('GO');
     });
 
-    it('ends the job with TIMEOUT, and the instance when the worker stays away a second longer', async () => {
+    it('ends the job with TIMEOUT, and the instance when the worker is still busy a second later', async () => {
       await open();
       const { a, taken } = await working({ deadline_ms: 50 });
       expect((await a.next('FAIL')).message.code).to.equal('TIMEOUT');
@@ -287,7 +287,7 @@ describe('listener', () => {
       expect(stuck).to.deep.equal([taken.job.id]);
     });
 
-    it('blames nobody where a thread stands still, and ends the instance', async () => {
+    it('sends no TIMEOUT where a thread is stalled, and ends the instance', async () => {
       await open();
       workers.isStalled = true;
       const { a, taken } = await working({ deadline_ms: 50 });
@@ -296,7 +296,7 @@ describe('listener', () => {
       expect(stuck).to.deep.equal([taken.job.id]);
     });
 
-    it('blames a job that is alone, also where a thread stands still', async () => {
+    it('sends TIMEOUT to a job that is alone, also where a thread is stalled', async () => {
       await open();
       workers.isStalled = true;
       const { a, taken } = await working({ deadline_ms: 50, alone: true });
@@ -304,7 +304,7 @@ describe('listener', () => {
       taken.finish(picture(BODY));
     });
 
-    it('spares the instance when the worker comes back late', async () => {
+    it('does not end the instance when the worker returns within a second', async () => {
       await open();
       const { a, taken } = await working({ deadline_ms: 50 });
       await a.next('FAIL');
@@ -316,7 +316,7 @@ describe('listener', () => {
   });
 
   describe('CANCEL (rule 5)', () => {
-    it('of an offered job is answered and frees its place in line', async () => {
+    it('of an offered job is answered and takes it out of the queue', async () => {
       await open({ slots: 1 });
       const { taken } = await working();
       const second = await client();
@@ -329,7 +329,7 @@ describe('listener', () => {
       await third.next('GO');
     });
 
-    it('while receiving gives the memory back, and what is still on its way is thrown away', async () => {
+    it('while receiving returns the memory, and DATA on the wire is dropped', async () => {
       await open({ slots: 1 });
       const a = await client();
       a.lane.send('JOB', jobMessage({ bytes: 2 * MIB }));
@@ -365,8 +365,8 @@ describe('listener', () => {
     });
   });
 
-  describe('a lane that goes', () => {
-    it('gives slot and memory back when it is cut while receiving', async () => {
+  describe('a lane that is closed', () => {
+    it('returns slot and memory when it is cut while receiving', async () => {
       await open({ slots: 1 });
       const a = await client();
       a.lane.send('JOB', jobMessage());
@@ -407,7 +407,7 @@ describe('listener', () => {
       await client();
     });
 
-    it('is closed after six silent seconds, in the proportions of its clock (rule 2)', async () => {
+    it('is closed after three beats without a byte (rule 2)', async () => {
       await open({ timing: { beatMs: 20, deadMs: 60 } });
       const socket = connect(listener.address.port, listener.address.host);
       const hello = Buffer.from(JSON.stringify({ protocol: PROTOCOL_VERSION, token: '' }));
@@ -417,7 +417,7 @@ describe('listener', () => {
     });
   });
 
-  it('says anew what it offers, at once when idle and after the job when not', async () => {
+  it('sends WELCOME again, at once when idle and after the job when not', async () => {
     await open();
     const idle = await client();
     const { a: busy, taken } = await working();
@@ -430,7 +430,7 @@ describe('listener', () => {
     expect((await busy.next('WELCOME')).message.model).to.equal('mobilenetv2');
   });
 
-  it('refuses new jobs with DRAINING once drained, and finishes what it has', async () => {
+  it('refuses new jobs with DRAINING during a drain, and finishes running jobs', async () => {
     await open();
     const { a, taken } = await working();
     const other = await client();
@@ -442,7 +442,7 @@ describe('listener', () => {
     expect(listener.busyLanes).to.equal(0);
   });
 
-  it('tells of a port that is taken by the system’s code', async () => {
+  it('throws the system’s code for a port in use', async () => {
     await open();
     const error = await Listener.open(listener.address, 1, {
       pool: workers,

@@ -27,8 +27,8 @@ describe('the process of Server B', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** What it has told up to the first message that `isLast`. */
-  async function told(isLast: (kind: string, count: number) => boolean): Promise<string[]> {
+  /** The kinds of its messages, up to the first for which `isLast` is true. */
+  async function seen(isLast: (kind: string, count: number) => boolean): Promise<string[]> {
     const kinds: string[] = [];
     for await (const [message] of on(child, 'message')) {
       const { kind } = childMessageSchema.parse(message);
@@ -41,18 +41,18 @@ describe('the process of Server B', () => {
     const endless = join(folder, 'endless.mjs');
     await writeFile(endless, 'await new Promise((resolve) => setTimeout(resolve, 3_600_000));');
     start({ OPERATIONS_MODULE: endless });
-    expect(await told((_kind, count) => count === 3)).to.deep.equal(['beat', 'beat', 'beat']);
+    expect(await seen((_kind, count) => count === 3)).to.deep.equal(['beat', 'beat', 'beat']);
   });
 
-  it('ends when its supervisor goes', async () => {
+  it('ends when its supervisor is gone', async () => {
     start();
     const ended = once(child, 'exit');
-    await told((kind) => kind === 'listening');
+    await seen((kind) => kind === 'listening');
     child.disconnect();
     expect(await ended).to.deep.equal([null, 'SIGKILL']);
   });
 
-  it('ends when its supervisor goes before it has started', async () => {
+  it('ends when its supervisor is gone before it has started', async () => {
     start();
     const ended = once(child, 'exit');
     child.disconnect();

@@ -47,7 +47,7 @@ describe('Pool', () => {
 
   after(() => rm(folder, { recursive: true, force: true }));
 
-  it('runs a job in a thread and moves the body there and the picture back', async () => {
+  it('runs a job in a thread, and transfers the body there and the picture back', async () => {
     pool = await open();
     const job = await jobOf(40);
     const outcome = await pool.run(job, never);
@@ -56,7 +56,7 @@ describe('Pool', () => {
     expect(job.body.byteLength).to.equal(0);
   });
 
-  it('runs more jobs than it has slots, each to its own end', async () => {
+  it('runs more jobs than it has slots', async () => {
     pool = await open({ threads: 2 });
     const jobs = await Promise.all(Array.from({ length: 12 }, (_, index) => jobOf(30 + 2 * index)));
     const outcomes = await Promise.all(jobs.map((job) => pool?.run(job, never)));
@@ -78,7 +78,7 @@ describe('Pool', () => {
     expect(labelled).to.have.nested.property('outputs[1].header.data.labels[0].label', 'green');
   });
 
-  it('survives a model that was broken after it had been found', async () => {
+  it('fails only the labels of a model that is damaged after it was found', async () => {
     pool = await open();
     const path = await writeTinyModel(join(folder, 'broken'));
     const model = await findModel({ model: path, dataDir: folder });
@@ -89,7 +89,7 @@ describe('Pool', () => {
     expect(await pool.run(await jobOf(40), never)).to.have.property('kind', 'done');
   });
 
-  it('cancels a job that waits, at once, and takes the next one', async () => {
+  it('cancels a waiting job at once, and runs the next one', async () => {
     pool = await open({ jobsPerThread: 1 });
     const [large, small, smaller] = [await jobOf(1000), await jobOf(40), await jobOf(42)];
     const running = pool.run(large, never);
@@ -102,7 +102,7 @@ describe('Pool', () => {
     expect(await next).to.have.nested.property('outputs[0].header.width', 21);
   });
 
-  it('lets a running job end although its signal aborts', async () => {
+  it('lets a running job finish although its signal aborts', async () => {
     pool = await open();
     const cancel = new AbortController();
     const running = pool.run(await jobOf(1000), cancel.signal);
@@ -110,20 +110,20 @@ describe('Pool', () => {
     expect(await running).to.have.property('kind', 'done');
   });
 
-  it('ends a job whose signal had aborted before it came', async () => {
+  it('cancels a job whose signal has aborted before', async () => {
     pool = await open();
     const outcome = await pool.run(await jobOf(40), AbortSignal.abort());
     expect(outcome).to.have.nested.property('error.code', 'CANCELED');
   });
 
-  it('ends the jobs of a thread that dies as WORKER_CRASHED, and goes on with a new one', async () => {
+  it('ends the jobs of a thread that exits as WORKER_CRASHED, and starts a new thread', async () => {
     pool = await open({ operationsModule: killers });
     const outcome = await pool.run(await jobOf(KILLERS.exitsThread), never);
     expect(outcome).to.have.nested.property('error.code', 'WORKER_CRASHED');
     expect(await pool.run(await jobOf(40), never)).to.have.property('kind', 'done');
   });
 
-  it('opens no loader but those of the six formats', async () => {
+  it('allows only the loaders of the six formats', async () => {
     pool = await open();
     const job = await jobOf(40);
     const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><rect width="9" height="9"/></svg>';
@@ -137,14 +137,14 @@ describe('Pool', () => {
     }
   });
 
-  it('tells what an operation throws as INTERNAL, without its words', async () => {
+  it('hides the message of an error that an operation throws, as INTERNAL', async () => {
     pool = await open({ operationsModule: killers });
     const outcome = await pool.run(await jobOf(KILLERS.throws), never);
     expect(outcome).to.have.nested.property('outputs[0].header.error.code', 'INTERNAL');
     expect(JSON.stringify(outcome)).to.not.include('killer');
   });
 
-  it('ends jobs that wait while it closes as DRAINING', async () => {
+  it('ends jobs that wait during close as DRAINING', async () => {
     const closing = await open({ jobsPerThread: 1 });
     const running = closing.run(await jobOf(1000), never);
     const waiting = closing.run(await jobOf(40), never);
@@ -153,7 +153,7 @@ describe('Pool', () => {
     expect(await waiting).to.have.nested.property('error.code', 'DRAINING');
   });
 
-  it('knows whether a thread stands still', async () => {
+  it('finds out whether a thread is stalled', async () => {
     pool = await open({ threads: 2, operationsModule: killers });
     // One that starts has no idle moment, either.
     while (await pool.hasStalledThread()) await pool.run(await jobOf(40), never);
@@ -170,7 +170,7 @@ describe('Pool', () => {
     expect(await running).to.have.nested.property('error.code', 'DRAINING');
   });
 
-  it('closes with a session loaded, again and again, without taking the process with it', async function () {
+  it('closes many times with a session loaded, and the process goes on', async function () {
     this.timeout(60_000);
     const model = await findModel({ model: await writeTinyModel(folder), dataDir: folder });
     for (let round = 0; round < 5; round += 1) {
@@ -186,7 +186,7 @@ describe('Pool', () => {
     expect(error).to.be.instanceOf(Error);
   });
 
-  it('dies as a whole with a native fault in one thread, as the killer for 13 × 13 plays it', async () => {
+  it('ends with its process at a native fault in one thread, here the killer picture of 13 × 13', async () => {
     const script = fileURLToPath(new URL('../support/pool-abort.js', import.meta.url));
     const child = spawn(process.execPath, [script], { stdio: 'ignore' });
     const [, signal] = await once(child, 'exit');

@@ -50,18 +50,18 @@ describe('supervisor', function () {
     return supervisor;
   }
 
-  /** How many lives were logged as ended before they began, for a reason of the system's. */
+  /** How many failed forks were logged with the system's reason. */
   function failedTries(code: string): number {
     return logged.filter((line) => JSON.parse(line).err?.code === code).length;
   }
 
   function livingAddress(): ListenAddress {
-    if (supervisor.address === null) throw new Error('Expected an instance that lives');
+    if (supervisor.address === null) throw new Error('Expected a running instance');
     return supervisor.address;
   }
 
   function livingPid(): number {
-    if (supervisor.pid === null) throw new Error('Expected an instance that lives');
+    if (supervisor.pid === null) throw new Error('Expected a running instance');
     return supervisor.pid;
   }
 
@@ -97,22 +97,22 @@ describe('supervisor', function () {
     expect(await isRunning(livingPid())).to.equal(true);
   });
 
-  it('replaces an instance that is killed, again and again, and tells of each change', async () => {
+  it('replaces an instance each time it is killed, and reports each change of the address', async () => {
     await supervise().start();
-    const lives = new Set([await instance()]);
+    const pids = new Set([await instance()]);
     const seen: boolean[] = [];
     supervisor.onChange(() => seen.push(supervisor.address !== null));
     for (let round = 0; round < 3; round += 1) {
       const pid = livingPid();
       process.kill(pid, 'SIGKILL');
       await replaced(pid, 100 * 2 ** round);
-      lives.add(await instance());
+      pids.add(await instance());
     }
-    expect(lives.size).to.equal(4);
+    expect(pids.size).to.equal(4);
     expect(seen).to.deep.equal([false, true, false, true, false, true]);
   });
 
-  it('kills and replaces an instance that is silent', async () => {
+  it('kills and replaces an instance without a heartbeat', async () => {
     await supervise().start();
     const pid = livingPid();
     process.kill(pid, 'SIGSTOP');
@@ -122,7 +122,7 @@ describe('supervisor', function () {
     expect(await instance()).to.match(/./);
   });
 
-  it('leaves an instance alone that SIGINT and SIGTERM reach', async () => {
+  it('does not replace an instance because of SIGINT and SIGTERM, which it ignores', async () => {
     await supervise().start();
     const pid = livingPid();
     process.kill(pid, 'SIGINT');
@@ -150,7 +150,7 @@ describe('supervisor', function () {
     expect([supervisor.pid, supervisor.address, await isRunning(pid)]).to.deep.equal([null, null, false]);
   });
 
-  it('closes between two lives', async () => {
+  it('closes while no instance runs', async () => {
     await supervise().start();
     process.kill(livingPid(), 'SIGKILL');
     await eventually('the end of the instance', () => (supervisor.pid === null ? true : undefined));
@@ -178,7 +178,7 @@ describe('supervisor', function () {
 
     function living(): ChildProcess {
       const child = children.at(-1);
-      if (child === undefined) throw new Error('Expected a process that lives');
+      if (child === undefined) throw new Error('Expected a running process');
       return child;
     }
 
@@ -189,19 +189,19 @@ describe('supervisor', function () {
       await heard;
     }
 
-    /** What ends the process that lives now. */
+    /** What ends the current process. */
     async function end(): Promise<unknown> {
       const [code, signal] = await once(living(), 'exit');
       return code ?? signal;
     }
 
-    /** Ends the process that lives now. */
+    /** Ends the current process. */
     async function kill(): Promise<void> {
       living().kill('SIGKILL');
       await end();
     }
 
-    it('kills an instance that is silent, from its last beat on', async () => {
+    it('kills an instance 6 s after its last beat', async () => {
       await superviseWords();
       clock.advance(SILENT_MS - 1);
       await beat();
@@ -212,7 +212,7 @@ describe('supervisor', function () {
       expect(await ended).to.equal('SIGKILL');
     });
 
-    it('waits longer each time before it replaces an instance, 5 s at most', async () => {
+    it('doubles the pause before it replaces an instance, up to 5 s', async () => {
       await superviseWords();
       isForked = false;
       await kill();
@@ -226,7 +226,7 @@ describe('supervisor', function () {
       }
     });
 
-    it('waits as at first once an instance has lived for 10 s', async () => {
+    it('starts at the first pause again after an instance has run for 10 s', async () => {
       await superviseWords();
       await kill();
       clock.advance(100);
@@ -256,14 +256,14 @@ describe('supervisor', function () {
     });
   });
 
-  describe('where no process can be had', () => {
+  describe('where no process can be started', () => {
     const node = process.execPath;
 
     afterEach(() => {
       process.execPath = node;
     });
 
-    it('goes on trying, where fork fails by an event, until one can be had', async () => {
+    it('tries again, where fork fails by an event, until a process starts', async () => {
       await supervise().start();
       const pid = livingPid();
       const later = join(folder, 'node');
@@ -280,7 +280,7 @@ describe('supervisor', function () {
       expect(await instance()).to.match(/./);
     });
 
-    it('goes on trying, where fork throws, until one can be had', async () => {
+    it('tries again, where fork throws, until a process starts', async () => {
       const environment = { ...process.env };
       await supervise({}, { environment }).start();
       const pid = livingPid();
@@ -297,18 +297,18 @@ describe('supervisor', function () {
       expect(await instance()).to.match(/./);
     });
 
-    it('does not start, and tells why, where fork fails by an event', async () => {
+    it('does not start, and gives the reason, where fork fails by an event', async () => {
       process.execPath = join(folder, 'node');
       expect(await reasonAgainst(supervise())).to.include({ code: 'ENOENT' });
     });
 
-    it('does not start, and tells why, where fork throws', async () => {
+    it('does not start, and gives the reason, where fork throws', async () => {
       const filling = { FILLING: 'x'.repeat(MORE_THAN_FITS) };
       expect(await reasonAgainst(supervise({}, { environment: filling }))).to.include({ code: 'E2BIG' });
     });
   });
 
-  it("keeps Server A's settings from the instance, which has its own from the supervisor", async () => {
+  it("gives the instance its settings, and none of Server A's variables", async () => {
     const telling = join(folder, 'telling.mjs');
     await writeFile(telling, "throw new Error('has ' + Object.keys(process.env) + '.')");
     const environment = { ...process.env, DARKROOM_API_KEYS: 'secret', DARKROOM_B_MODEL: 'other.onnx', OTHER: 'kept' };
@@ -319,7 +319,7 @@ describe('supervisor', function () {
     expect(names).to.not.include('DARKROOM_API_KEYS').and.not.include('DARKROOM_B_MODEL');
   });
 
-  it('does not start on a port that is taken, and says so with code and port', async () => {
+  it('does not start on a port in use, and gives code and port', async () => {
     const holder = createServer().listen(0, '127.0.0.1');
     await once(holder, 'listening');
     try {

@@ -55,7 +55,7 @@ describe('settings', () => {
       expect(resolve({}, { T_PORT: '', T_TOKEN: '' })).to.deep.equal(resolve({}));
     });
 
-    it('with an empty text flag taking the variable away', () => {
+    it('with an empty flag that overrides the variable', () => {
       expect(resolve({ token: '' }, { T_TOKEN: 'secret' }).token).to.equal(undefined);
     });
 
@@ -80,11 +80,11 @@ describe('settings', () => {
   });
 
   describe('that are wrong', () => {
-    it('name the flag they came by, what is expected and what came', () => {
+    it('name the flag, the expected and the received value', () => {
       expect(refusal({ port: 'eighty' })).to.match(/^Expected a number for --port, received 'eighty'$/);
     });
 
-    it('name the variable they came by', () => {
+    it('name the variable', () => {
       expect(refusal({}, { T_MAX_UPLOAD_MB: '-1' })).to.match(/ for T_MAX_UPLOAD_MB, received '-1'$/);
     });
 
@@ -149,7 +149,7 @@ for (const { tier, settings, prefix, flags } of [
   },
 ]) {
   describe(`the settings of ${tier}`, () => {
-    it('are all described, each under a flag and a variable of its own', () => {
+    it('are all described, and no two share a flag or a variable', () => {
       const described = describeSettings(settings, prefix);
       for (const setting of described) expect(setting.description, setting.key).to.match(/\w/);
       expect(new Set(described.map((one) => one.flag)).size).to.equal(described.length);
@@ -158,7 +158,7 @@ for (const { tier, settings, prefix, flags } of [
       expect(shorts).to.deep.equal(['-i', '-p']);
     });
 
-    it('have defaults for all that must be there', () => {
+    it('have a default for every required field', () => {
       expect(resolveSettings(settings, prefix, {}, {})).to.include({ ip: '127.0.0.1', memoryMb: 512 });
     });
 
@@ -171,7 +171,7 @@ for (const { tier, settings, prefix, flags } of [
 }
 
 describe('the variables of both servers', () => {
-  it('never mean two things, but for the secret both must hold', () => {
+  it('are never the same, except for the secret that both need', () => {
     const ofA = describeSettings(serverASettings, SERVER_A_PREFIX).map((one) => one.variable);
     const ofB = describeSettings(serverBSettings, SERVER_B_PREFIX).map((one) => one.variable);
     expect(ofA.filter((variable) => ofB.includes(variable))).to.deep.equal(['DARKROOM_TOKEN']);

@@ -4,13 +4,13 @@ import { type FailpointName, failpoint, failpointAfter, setFailpoints } from '..
 describe('failpoint', () => {
   afterEach(() => setFailpoints(null));
 
-  it('does nothing unless a test has set an action, and gives nothing to wait for', () => {
+  it('does nothing, and returns no promise, without an action', () => {
     const step = Promise.resolve(1);
     expect(failpoint('input-written')).to.equal(undefined);
     expect(failpointAfter(step, 'input-written')).to.equal(step);
   });
 
-  it('calls the action after the step, and gives what the step gave', async () => {
+  it("calls the action after the step, and passes on the step's value", async () => {
     const passed: FailpointName[] = [];
     setFailpoints((name) => {
       passed.push(name);
@@ -45,7 +45,7 @@ describe('failpoint', () => {
     await step;
   });
 
-  it('fails the step with what the action throws, and is not reached where the step fails', async () => {
+  it("fails the step with the action's error, and does not call the action when the step fails", async () => {
     setFailpoints((name) => {
       throw new Error(`stopped at ${name}`);
     });

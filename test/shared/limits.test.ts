@@ -7,7 +7,7 @@ import type { OutputSpec } from '../../shared/operations/index.ts';
 const LIMITS = { maxSide: 4000, maxPixels: 1_000_000, maxDecodedMb: 3 };
 const MEBIBYTE = 1024 * 1024;
 
-/** An 8-bit RGB picture, unless told otherwise. */
+/** An 8-bit RGB picture; `overrides` replaces fields. */
 function headerOf(changes: Partial<ImageHeader>): ImageHeader {
   return {
     format: 'jpeg',
@@ -45,7 +45,7 @@ describe('limits', () => {
   });
 
   describe('of an input', () => {
-    it('let the longest side pass, and not a pixel more, on either side', () => {
+    it('allow the longest side, and no pixel more, for width and height', () => {
       checkInputLimits(headerOf({ width: 4000, height: 1 }), LIMITS);
       checkInputLimits(headerOf({ width: 1, height: 4000 }), LIMITS);
       for (const changes of [{ width: 4001 }, { height: 4001 }]) {
@@ -54,7 +54,7 @@ describe('limits', () => {
       }
     });
 
-    it('let the most pixels pass, and not one row more', () => {
+    it('allow the most pixels, and no row more', () => {
       checkInputLimits(headerOf({ width: 1000, height: 1000 }), LIMITS);
       expect(refusal(() => checkInputLimits(headerOf({ width: 1000, height: 1001 }), LIMITS))).to.equal(
         'Expected at most 1000000 pixels for the picture, received 1000×1001 = 1001000',
@@ -68,7 +68,7 @@ describe('limits', () => {
       );
     });
 
-    it('let the most decoded bytes pass, and not one more pixel', () => {
+    it('allow the most decoded bytes, and no pixel more', () => {
       const deep = { channels: 4, depth: 16 } as const;
       checkInputLimits(headerOf({ width: 3 * 128, height: 1024, ...deep }), LIMITS);
       expect(refusal(() => checkInputLimits(headerOf({ width: 3 * 128 + 1, height: 1024, ...deep }), LIMITS))).to.equal(
@@ -86,7 +86,7 @@ describe('limits', () => {
   describe('of outputs', () => {
     const checkOutput = (header: ImageHeader, ...specs: OutputSpec[]) => checkOutputLimits(header, specs, LIMITS);
 
-    it('let outputs within the limits pass', () => {
+    it('allow outputs within the limits', () => {
       checkOutput(
         headerOf({ width: 400, height: 400 }),
         { name: 'resize', operation: 'resize', scale_factor: 1 },
@@ -120,7 +120,7 @@ describe('limits', () => {
       );
     });
 
-    it('look at every output, not only the first', () => {
+    it('check every output, not only the first', () => {
       const small = { name: 'resize', operation: 'resize', scale_factor: 1 } as const;
       expect(
         refusal(() => checkOutput(headerOf({}), small, { name: 'circle', operation: 'circle', size: 4001 })),

@@ -18,7 +18,7 @@ describe('a semaphore', () => {
     expect(order).to.deep.equal([1, 2, 3]);
   });
 
-  it('lets a caller leave by its signal, who takes no permit with it', async () => {
+  it('lets a caller leave the queue by its signal, without a permit', async () => {
     const semaphore = new Semaphore(1);
     await semaphore.acquire();
     const leaving = new AbortController();
@@ -31,7 +31,7 @@ describe('a semaphore', () => {
     expect(await next).to.equal(true);
   });
 
-  it('takes the permit back from work that fails', async () => {
+  it('releases the permit when the work fails', async () => {
     const semaphore = new Semaphore(1);
     const failure = await semaphore.use(() => Promise.reject(new Error('no'))).catch((error: unknown) => error);
     expect(failure).to.have.property('message', 'no');

@@ -3,15 +3,15 @@ import { type Ended, type RunningProgram, startProgram } from './run-program.ts'
 
 export type { Ended, RunningProgram as Running } from './run-program.ts';
 
-/** Where a command runs, and what its environment holds beside the path. */
+/** The folder and environment of a command; PATH is always in the environment. */
 export interface Surroundings {
   readonly folder?: string;
   readonly environment?: Readonly<Record<string, string>>;
-  /** At the head of a process group of its own, as a shell starts it. */
+  /** True to make it the leader of a new process group, like a command in a shell. */
   readonly leadsGroup?: boolean;
 }
 
-/** Starts `darkroom …` as a process of its own. */
+/** Starts `darkroom …` as a process. */
 export function startDarkroom(words: readonly string[], surroundings: Surroundings = {}): RunningProgram {
   return startProgram(process.execPath, [repositoryPath('dist/bin/darkroom.js'), ...words], {
     folder: surroundings.folder ?? repositoryPath('.'),

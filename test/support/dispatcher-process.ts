@@ -1,4 +1,4 @@
-/** A process of its own for trace.test.ts: one task crashes beside others, and then completes alone. */
+/** The program of trace.test.ts: one task crashes beside others, then completes alone. */
 import { EventEmitter, once } from 'node:events';
 import type { TaskRecords } from '../../server-a/dispatch/contract.ts';
 import { Dispatcher } from '../../server-a/dispatch/dispatcher.ts';

@@ -5,13 +5,13 @@ import { startDarkroom } from './command-line.ts';
 import { freePort } from './free-port.ts';
 import { sharedFolder } from './shared.ts';
 
-/** A real `darkroom serve`, every protocol on a free port of loopback. */
+/** A real `darkroom serve` with every protocol on a free port of loopback. */
 export interface EveryProtocol {
   /** `http://127.0.0.1:…`. */
   readonly http: string;
   /** `ws://127.0.0.1:…`. */
   readonly relay: string;
-  /** `tcp://127.0.0.1:…`, for requests and for what is published. */
+  /** `tcp://127.0.0.1:…`, for requests and for publications. */
   readonly zeromq: string;
   readonly zeromqPub: string;
   /** `127.0.0.1:…`. */
@@ -21,7 +21,7 @@ export interface EveryProtocol {
   stop(): Promise<void>;
 }
 
-/** Starts it with the real classifier where that is at hand. */
+/** Starts it, with the real classifier where that is available. */
 export async function startEveryProtocol(): Promise<EveryProtocol> {
   const folder = await mkdtemp(join(tmpdir(), 'darkroom-service-'));
   const pathRoot = join(folder, 'pictures');

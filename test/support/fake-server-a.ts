@@ -15,7 +15,7 @@ export interface Refusal {
   readonly retryAfter?: string;
 }
 
-/** An upload as it came. */
+/** An upload as it was received. */
 export interface ReceivedUpload {
   readonly query: Readonly<Record<string, string>>;
   readonly headers: IncomingMessage['headers'];
@@ -23,14 +23,14 @@ export interface ReceivedUpload {
 }
 
 /**
- * Speaks DESIGN's HTTP to a client under test: keeps what it is sent, gives it back as every picture asked for, and ends
- * each task a moment after its upload. It can refuse, be slow, cut connections and fail tasks; it never decodes.
+ * A fake Server A for tests of HTTP clients: it stores each upload, returns the same bytes as every output, and ends each
+ * task `taskMs` after its upload. It can refuse, be slow, cut connections and fail tasks. It never decodes.
  */
 export class FakeServerA {
   readonly uploads: ReceivedUpload[] = [];
-  /** What the next uploads get, in turn, instead of a task; `cut` is a connection that ends without an answer. */
+  /** Answers to the next uploads, in turn, instead of a task; `cut` closes the connection without an answer. */
   readonly refusals: (Refusal | 'cut')[] = [];
-  /** How the ids of new tasks begin. */
+  /** The first characters of new tasks' ids. */
   idPrefix = '';
   /** Milliseconds from an upload to the end of its task. */
   taskMs = 0;
@@ -38,7 +38,7 @@ export class FakeServerA {
   cuts = 0;
   /** Outputs that fail, by name; the task itself fails when all of them do. */
   failures: Readonly<Record<string, { code: ErrorCode; message: string }>> = {};
-  /** The most uploads that were under way at once. */
+  /** The most uploads that were open at once. */
   mostAtOnce = 0;
 
   readonly #server: Server;
@@ -110,7 +110,7 @@ export class FakeServerA {
     json(response, 202, { ...this.#current(id), status: 'pending', outputs: [], result: null, error: null });
   }
 
-  /** The task as it will be when it has ended. */
+  /** The task in its final state. */
   #newTask(id: string, { query, headers, body }: ReceivedUpload): Task {
     const input = headers['content-type'] === MEDIA_TYPES.png ? 'png' : 'jpeg';
     const format = query['format'] === 'webp' ? 'webp' : input;

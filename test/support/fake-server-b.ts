@@ -5,18 +5,18 @@ import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
 import { LANE_TIMING, Lane, type LaneHandlers, type LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
 
-/** What one lane of the fake does; every handler may hang, cut and lie. */
+/** The handlers of one lane of the fake; they may hang, cut the connection and send wrong frames. */
 export type Behaviour = (lane: FakeLane) => Omit<LaneHandlers, 'closed'>;
 
 /** A lane of the fake, with what tests need to misbehave. */
 export interface FakeLane {
   readonly wire: Lane;
   readonly socket: Socket;
-  /** Counts from 0 over the life of the fake. */
+  /** Number of the lane, from 0. */
   readonly number: number;
 }
 
-/** Greets and takes every JOB; tests replace what they are about. */
+/** A WELCOME; tests replace the fields that they need. */
 export function welcome(overrides: Partial<Message<'WELCOME'>> = {}): Message<'WELCOME'> {
   return {
     protocol: PROTOCOL_VERSION,
@@ -29,7 +29,7 @@ export function welcome(overrides: Partial<Message<'WELCOME'>> = {}): Message<'W
   };
 }
 
-/** A Server B on loopback that speaks through the real codec and does what a test says. */
+/** A fake Server B on loopback. It uses the real codec, and a test gives its handlers. */
 export class FakeServerB {
   readonly #server: Server;
   readonly #lanes = new Set<FakeLane>();
@@ -66,7 +66,7 @@ export class FakeServerB {
     this.#listeners.add(listener);
   }
 
-  /** Cuts every lane without a word, as a killed process does. */
+  /** Resets every connection, like the end of a killed process. */
   cut(): void {
     for (const { socket } of this.#lanes) socket.resetAndDestroy();
   }

@@ -9,20 +9,20 @@ interface SentFrame {
 }
 
 const KINDS = Object.keys(FRAME_NUMBERS).filter((text): text is FrameKind => Object.hasOwn(FRAME_NUMBERS, text));
-/** `sendAny` chooses these oftener, so that many jobs get to a good end. */
+/** `sendAny` chooses these more often, so that many jobs end with DONE. */
 const FORWARD: readonly FrameKind[] = ['JOB', 'GO', 'DATA', 'DONE'];
 const ENDS: readonly FrameKind[] = ['REFUSE', 'FAIL', 'DONE'];
 
-/** The two sides of a lane, joined by two queues that stand for the wire: what is under way can cross. */
+/** The two sides of a lane, joined by two queues in place of the wire, so that frames can cross. */
 export class JoinedMachines {
   readonly #machines = { a: new LaneStateMachine('a'), b: new LaneStateMachine('b') };
-  /** Frames under way, by the side that sent them. */
+  /** Frames on the wire, by the side that sent them. */
   readonly #underWay: Record<LaneSide, SentFrame[]> = { a: [], b: [] };
-  /** Jobs that a offered, ends that a has received, and those among them that were DONE. */
+  /** Jobs that `a` offered, ends that it received, and how many of these were DONE. */
   jobs = 0;
   ends = 0;
   done = 0;
-  /** Bytes of DATA sent; received, those of failed jobs included; and of these what was thrown away. */
+  /** Bytes of DATA that were sent, that were received, and that were received for a failed job and dropped. */
   sent = 0;
   received = 0;
   thrownAway = 0;
@@ -55,12 +55,12 @@ export class JoinedMachines {
     return [this.#machines.a.state, this.#machines.b.state];
   }
 
-  /** What a and b think is left of the body or output under way, in bytes. */
+  /** Bytes still to come of the current body or output, as `a` and `b` count them. */
   get lefts(): readonly [number, number] {
     return [this.#machines.a.left, this.#machines.b.left];
   }
 
-  /** Sends a frame; throws what the sender's machine throws when it may not. */
+  /** Sends a frame. Throws what the sender's machine throws when the frame is not allowed. */
   send(side: LaneSide, kind: FrameKind, bytes = 0): void {
     const machine = this.#machines[side];
     machine.checkSend(kind, bytes);
@@ -81,7 +81,7 @@ export class JoinedMachines {
     if (kind !== undefined) this.send(side, kind, kind === 'DATA' ? fitting : bytes);
   }
 
-  /** Gives the next frame that `sender` sent to the other side; throws what that machine throws. A closed side is deaf. */
+  /** Delivers the next frame of `sender`. Throws what the receiver's machine throws. A closed side ignores frames. */
   deliver(sender: LaneSide): void {
     const frame = this.#underWay[sender].shift();
     const receiver = this.#machines[sender === 'a' ? 'b' : 'a'];
@@ -94,7 +94,7 @@ export class JoinedMachines {
     if (frame.kind === 'DONE') this.done += 1;
   }
 
-  /** Gives everything under way to its receiver. */
+  /** Delivers all frames on the wire. */
   deliverAll(): void {
     for (const sender of ['a', 'b'] as const) while (this.#underWay[sender].length > 0) this.deliver(sender);
   }

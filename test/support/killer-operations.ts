@@ -20,10 +20,10 @@ function misbehaving({ perform }: Operation): Operation {
   };
 }
 
-/** Does what native code at fault does, for pictures of certain sizes. */
+/** Acts like faulty native code, for pictures of certain sizes. */
 function misbehave({ width, height }: Picture): void {
   if (width !== height) return;
-  // process.abort() is not to be had in a thread; the signal it raises is.
+  // A thread has no process.abort(), so this sends the signal that it would raise.
   if (width === KILLERS.abortsProcess) process.kill(process.pid, 'SIGABRT');
   if (width === KILLERS.exitsThread) process.exit(1);
   if (width === KILLERS.hangs) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HANG_MS);

@@ -16,7 +16,7 @@ export const WELCOME: Message<'WELCOME'> = {
   model: null,
 };
 
-/** A job whose body has so many bytes. */
+/** A job whose body has `bytes` bytes. */
 export function jobOf(bytes: number): Message<'JOB'> {
   return {
     id: 'V1StGXR8_Z5jdHi6B-myT',
@@ -39,7 +39,7 @@ export function jobOf(bytes: number): Message<'JOB'> {
   };
 }
 
-/** A picture's header whose body has so many bytes. */
+/** The header of a picture of `bytes` bytes. */
 export function pictureOf(bytes: number): Message<'OUTPUT'> {
   const size = { width: 320, height: 240, frames: 1 };
   return { kind: 'picture', name: 'resize', operation: 'resize', format: 'jpeg', ...size, bytes };

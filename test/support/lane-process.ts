@@ -1,4 +1,4 @@
-/** A process of its own for lane-end.test.ts: one job between two lanes, then an end. It must exit by itself. */
+/** The program of lane-end.test.ts and lane-trace.test.ts: one job between two lanes. It must exit by itself. */
 import { MAX_DATA_BYTES } from '../../shared/wire/frame.ts';
 import { LanePair } from './lane-pair.ts';
 

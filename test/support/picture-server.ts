@@ -4,15 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** A web server on a free port of loopback that gives pictures, and counts. */
+/** A web server on a free port of loopback that serves a picture and counts requests. */
 export interface PictureServer {
   /** Such as `http://127.0.0.1:43021`. */
   readonly address: string;
-  /** Paths asked for, in order. */
+  /** Paths of the requests, in order. */
   readonly asked: string[];
-  /** The most requests that were under way at once. */
+  /** The most requests that were open at once. */
   readonly mostAtOnce: number;
-  /** Requests under way. */
+  /** Open requests. */
   readonly underWay: number;
   close(): Promise<void>;
 }

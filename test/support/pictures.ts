@@ -36,7 +36,7 @@ export async function openPicture(body: Uint8Array, seconds = 30): Promise<Pictu
   return Picture.open(own(body), await headerOf(body), LIMITS, new Deadline(seconds * 1000));
 }
 
-/** The picture that an operation gave. */
+/** An operation's result, which must be a picture. */
 export function drawn(product: Product): Extract<Product, { kind: 'picture' }> {
   if (product.kind !== 'picture') throw new Error('Expected a picture, received data');
   return product;
@@ -69,7 +69,7 @@ export async function plain(width: number, height: number, color: string, format
     .toBuffer();
 }
 
-/** A picture whose quarters are red and green above, blue and white below: it tells which way up it is. */
+/** A picture whose quarters are red and green above, blue and white below, so that turning and mirroring show. */
 export function quarters(width: number, height: number): Sharp {
   const [right, bottom] = [Math.floor(width / 2), Math.floor(height / 2)];
   const pixels = new Uint8Array(width * height * 3);
@@ -87,7 +87,7 @@ export function quarters(width: number, height: number): Sharp {
   return sharp(pixels, { raw: { width, height, channels: 3 } });
 }
 
-/** Smooth waves with fine detail, deterministic: something for a resampler to get wrong. */
+/** Smooth waves with fine detail, always the same: a bad resampler changes them visibly. */
 export function waves(width: number, height: number): Sharp {
   const pixels = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y += 1) {

@@ -5,7 +5,7 @@ import type { OutputSpec } from '../../shared/operations/index.ts';
 import { KILLERS } from './killer-operations.ts';
 import { headerOf, LIMITS, own, plain } from './pictures.ts';
 
-// A process of its own that runs the picture which takes the whole process down.
+// The program of pool.test.ts that processes a picture which ends the whole process.
 const operationsModule = fileURLToPath(new URL('./killer-operations.js', import.meta.url));
 const log = createLogger('test', 'silent');
 const pool = await Pool.open({ threads: 1, jobsPerThread: 1, limits: LIMITS, operationsModule, log });

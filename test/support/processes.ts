@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Ids of the processes that a process started and that still run, as `ps` (POSIX) tells them. */
+/** Ids of the running child processes of a process, by `ps` (POSIX). */
 export async function childrenOf(pid: number): Promise<number[]> {
   const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=,stat=']);
   return stdout.split('\n').flatMap((line) => {
@@ -13,7 +13,7 @@ export async function childrenOf(pid: number): Promise<number[]> {
   });
 }
 
-/** True while a process runs; one that has ended and not been waited for counts as ended. */
+/** True while a process runs; a zombie counts as ended. */
 export async function isRunning(pid: number): Promise<boolean> {
   try {
     const { stdout } = await run('ps', ['-o', 'stat=', '-p', String(pid)]);
@@ -23,7 +23,7 @@ export async function isRunning(pid: number): Promise<boolean> {
   }
 }
 
-/** Looks again until `look` gives something; rejects, naming `what`, when nothing has come after `seconds`. */
+/** Calls `look` until it gives a value. Rejects with `what` in the message after `seconds`. */
 export async function eventually<Found>(
   what: string,
   look: () => Found | undefined | Promise<Found | undefined>,

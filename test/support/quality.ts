@@ -10,7 +10,7 @@ export function peakSignalToNoise(one: Raster, other: Raster): number {
   return 10 * Math.log10((255 ** 2 * one.pixels.length) / sum);
 }
 
-/** Energy of the Laplacian: what a blurred picture has less of. */
+/** Energy of the Laplacian, which is lower for a blurred picture. */
 export function sharpness({ pixels, width, height, channels }: Raster): number {
   const row = width * channels;
   let energy = 0;

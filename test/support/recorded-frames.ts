@@ -7,7 +7,7 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/** A decoder and what came out of it, in order: `admitted` headers, and the frames whose payload was complete. */
+/** A decoder that records, in order, the `admitted` headers and the complete `frames`. */
 export class RecordedDecoder {
   readonly admitted: { readonly kind: FrameKind; readonly length: number }[] = [];
   readonly frames: Frame[] = [];
@@ -15,7 +15,7 @@ export class RecordedDecoder {
   #pieces: Buffer[] = [];
   #left = 0;
 
-  /** `admit` is asked after the header was noted; what it throws refuses the frame. */
+  /** `admit` is called after the header is recorded; when it throws, the frame is refused. */
   constructor(admit: (kind: FrameKind, length: number) => void = () => {}) {
     this.#decoder = new FrameDecoder({
       admit: (kind, length) => {

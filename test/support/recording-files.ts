@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { type FileSystem, NODE_FILES } from '../../shared/file-system.ts';
 
-/** Methods of an open file that change what is on disk, and the names under which they are recorded. */
+/** Methods of an open file that change the disk, and the names under which they are recorded. */
 const HANDLE_CALLS: ReadonlyMap<unknown, string> = new Map([
   ['write', 'write'],
   ['writev', 'write'],
@@ -12,12 +12,12 @@ const HANDLE_CALLS: ReadonlyMap<unknown, string> = new Map([
 ]);
 
 /**
- * The real file system below `root`, with a line for each call that changes what is on disk, in the order in which they
- * begin. A call that begins before the one before it is done says so, since then nothing orders the two on disk.
+ * The real file system below `root` that records a line for each call that changes the disk, in the order of their
+ * starts. The line of a call names every call that is still running, because their order on disk is then undefined.
  */
 export class RecordingFiles implements FileSystem {
   readonly calls: string[] = [];
-  /** The call that fails with EIO, as it is recorded. */
+  /** The line of the call that must fail with EIO. */
   failing: string | null = null;
   readonly #root: string;
   readonly #running = new Set<string>();
@@ -26,13 +26,13 @@ export class RecordingFiles implements FileSystem {
     this.#root = root;
   }
 
-  /** Adds a line for a step that is no file operation, such as a commit. */
+  /** Records a line for a step that is no file operation, such as a commit. */
   note(line: string): void {
     const open = [...this.#running].map((call) => `${call} is not done`);
     this.calls.push([line, ...open].join(', '));
   }
 
-  /** The lines so far; they are then forgotten. */
+  /** Gives the lines so far and removes them. */
   take(): string[] {
     return this.calls.splice(0);
   }

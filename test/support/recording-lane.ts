@@ -4,13 +4,13 @@ import type { FrameKind } from '../../shared/wire/frame.ts';
 import { LANE_TIMING, Lane, type LaneHandlers, type LaneTiming } from '../../shared/wire/lane.ts';
 import type { LaneSide } from '../../shared/wire/lane-state.ts';
 
-/** What a test wants done besides writing down; `closed` is not among them. */
+/** Handlers that a test adds to the recording; without `closed`. */
 export type ExtraHandlers = Omit<LaneHandlers, 'closed'>;
 
-/** A lane that writes down what it hears, so that a test can wait for it and look at it. */
+/** A lane that records what it receives, so that a test can wait for it and check it. */
 export class RecordingLane {
   readonly lane: Lane;
-  /** Every message and signal, in order, and 'closed'; pieces of DATA stand in `pieces`. */
+  /** Every message and signal, in order, and 'closed'; DATA is in `pieces`. */
   readonly heard: { readonly kind: Exclude<FrameKind, 'DATA'> | 'closed'; readonly value: unknown }[] = [];
   readonly pieces: Buffer[] = [];
   readonly #changes = new EventEmitter();
@@ -48,27 +48,27 @@ export class RecordingLane {
     this.lane = new Lane(socket, side, handlers, timing);
   }
 
-  /** The kinds heard so far, in order. */
+  /** The kinds received so far, in order. */
   get kinds(): string[] {
     return this.heard.map((one) => one.kind);
   }
 
-  /** What the last one of the kind carried; undefined when none came. */
+  /** The message of the last frame of this kind; undefined when none came. */
   last(kind: string): unknown {
     return this.heard.findLast((one) => one.kind === kind)?.value;
   }
 
-  /** All bytes of DATA heard so far. */
+  /** All bytes of DATA received so far. */
   get data(): Buffer {
     return Buffer.concat(this.pieces);
   }
 
-  /** Resolves when as many of the kind have been heard; mocha's own time bounds the waiting. */
+  /** Resolves when `times` frames of this kind have been received; mocha's timeout limits the waiting. */
   async hears(kind: string, times = 1): Promise<void> {
     await this.until(() => this.kinds.filter((one) => one === kind).length >= times);
   }
 
-  /** Resolves when the condition holds; it is looked at whenever something is heard. */
+  /** Resolves when the condition is true; it is checked after each frame. */
   async until(condition: () => boolean): Promise<void> {
     while (!condition()) await once(this.#changes, 'change');
   }

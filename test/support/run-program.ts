@@ -9,20 +9,20 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A program under way. */
+/** A running program. */
 export interface RunningProgram {
   readonly process: ChildProcess;
   readonly ended: Promise<Ended>;
-  /** Resolves with the match when standard output has what the pattern asks for; rejects when it ends without. */
+  /** Resolves with the match when standard output matches; rejects when the program ends without a match. */
   printed(pattern: RegExp): Promise<RegExpExecArray>;
 }
 
 /** How a program is started. */
 export interface ProgramOptions {
   readonly folder: string;
-  /** All of its environment. */
+  /** Its whole environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** At the head of a process group of its own, as a shell starts it. */
+  /** True to make it the leader of a new process group, like a command in a shell. */
   readonly leadsGroup?: boolean;
 }
 

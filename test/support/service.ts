@@ -8,15 +8,15 @@ import { childrenOf, eventually, isRunning } from './processes.ts';
 
 const HTTP_LINE = /^HTTP {6}(http:\/\/\S+)$/m;
 
-/** Turns off the listeners whose ports would clash with those of another service. */
+/** Turns off the listeners whose ports another service could use. */
 export const HTTP_ONLY = ['--zeromq-port', '0', '--zeromq-pub-port', '0', '--grpc-port', '0', '--websocket-port', '0'];
 
 export interface ServiceOptions {
-  /** Flags beside those that make it quiet, small and free of the internet. */
+  /** Flags in addition to those for no log, one thread and no download. */
   readonly flags?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly ip?: string;
-  /** One to go on with; without it a new one, which goes with the service. */
+  /** An existing data folder; without it a new one is made, and removed with the service. */
   readonly dataDir?: string;
   readonly leadsGroup?: boolean;
   /** `serve`, unless Server B runs elsewhere. */
@@ -43,7 +43,7 @@ export class Service {
     this.#ownsDataDir = ownsDataDir;
   }
 
-  /** Resolves once it serves. */
+  /** Resolves when it serves. */
   static async start(options: ServiceOptions = {}): Promise<Service> {
     const { flags = [], environment = {}, ip = '127.0.0.1', leadsGroup = false, command = 'serve' } = options;
     const dataDir = options.dataDir ?? (await temporaryFolder());
@@ -73,7 +73,7 @@ export class Service {
     return pid;
   }
 
-  /** Process id of the Server B that lives now, once there is one. */
+  /** Process id of the current Server B; waits for one. */
   serverB(): Promise<number> {
     return eventually('a Server B', async () => (await childrenOf(this.pid))[0]);
   }
@@ -86,13 +86,13 @@ export class Service {
     return ask(this, { method: 'DELETE', path });
   }
 
-  /** Posts a picture as a form; the answer, whatever it is. */
+  /** Posts a picture as a form and gives the answer, with any status. */
   post(picture: Uint8Array, fields: Readonly<Record<string, string>>): Promise<Answer> {
     const parts = Object.entries(fields).map(([name, value]): Part => [name, value]);
     return postForm(this, [['image', picture, 'picture.bin'], ...parts]);
   }
 
-  /** Posts a picture that must be accepted; its task's id. */
+  /** Posts a picture, which must be accepted, and gives its task's id. */
   async submit(picture: Uint8Array, fields: Readonly<Record<string, string>>): Promise<string> {
     const answer = await this.post(picture, fields);
     if (answer.status !== 202) throw new Error(`Expected 202, received ${answer.status}: ${answer.body}`);
@@ -110,19 +110,19 @@ export class Service {
     return task;
   }
 
-  /** A task made, and ended. */
+  /** Posts a picture and gives its task when that has ended. */
   async run(picture: Uint8Array, fields: Readonly<Record<string, string>>): Promise<Task> {
     return this.end(await this.submit(picture, fields));
   }
 
-  /** The bytes of a picture among the outputs; without a name the first. */
+  /** The bytes of an output that is a picture; without a name the first. */
   async picture(id: string, name?: string): Promise<Buffer> {
     const answer = await this.get(name === undefined ? `/result/${id}` : `/result/${id}/${name}`);
     if (answer.status !== 200) throw new Error(`Expected a picture, received ${answer.status}: ${answer.body}`);
     return answer.body;
   }
 
-  /** What /readyz says, once it says it with this status. */
+  /** The answer of /readyz, as soon as it has this status. */
   ready(status: 200 | 503 = 200): Promise<Record<string, unknown>> {
     return eventually(`${status} from /readyz`, async () => {
       const answer = await this.get('/readyz');
@@ -135,13 +135,13 @@ export class Service {
     return readdir(join(this.dataDir, 'spool'));
   }
 
-  /** Sends a signal to Server A alone and resolves with its end, which includes that of its Server B. */
+  /** Sends a signal to Server A only and resolves when Server A and its Server B have ended. */
   signal(signal: NodeJS.Signals): Promise<Ended> {
     this.running.process.kill(signal);
     return this.running.ended;
   }
 
-  /** Ends it at once, whatever it does, and removes the data folder that it came with. */
+  /** Kills it, and removes the data folder that was made for it. */
   async stop(): Promise<void> {
     await this.signal('SIGKILL');
     if (this.#ownsDataDir) await rm(this.dataDir, { recursive: true, force: true });

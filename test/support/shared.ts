@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder with the real photographs and weights, `photos` and `models`, or null where it is not there. */
+/** The folder with the real photographs and weights, `photos` and `models`, or null when it is missing. */
 export function sharedFolder(): string | null {
   // From dist/test/support: the repository's root is three up, the shared folder beside it.
   const beside = fileURLToPath(new URL('../../../../shared', import.meta.url));
@@ -10,7 +10,7 @@ export function sharedFolder(): string | null {
   return ['photos', 'models'].every((name) => existsSync(join(folder, name))) ? folder : null;
 }
 
-/** The shared folder; skips the test where it is not there, or throws with DARKROOM_REQUIRE_SHARED=1. */
+/** The shared folder. When it is missing, skips the test, or throws with DARKROOM_REQUIRE_SHARED=1. */
 export function requireShared(context: Mocha.Context): string {
   const folder = sharedFolder();
   if (folder !== null) return folder;

@@ -3,7 +3,7 @@ import type { JobFiles, OutputFile } from '../../server-a/dispatch/contract.ts';
 
 /** Files that block a lane's reads and writes until a test releases them. */
 export class SlowFiles implements JobFiles {
-  /** What each input gives. */
+  /** The pieces of each input. */
   pieces: readonly Buffer[];
   readonly #changes = new EventEmitter();
   #isWriting = true;
@@ -18,12 +18,12 @@ export class SlowFiles implements JobFiles {
     this.pieces = pieces;
   }
 
-  /** From now on no output file is made and nothing is written. */
+  /** From now on, creating an output file and writing to it wait. */
   holdWrites(): void {
     this.#isWriting = false;
   }
 
-  /** From now on an input gives its first piece and nothing more, not even its end. */
+  /** From now on, an input gives its first piece and then waits. */
   holdInput(): void {
     this.#isReading = false;
   }
@@ -38,18 +38,18 @@ export class SlowFiles implements JobFiles {
     this.goOnReading();
   }
 
-  /** Everything that is written fails, what is being written too. */
+  /** From now on, every write fails, also a waiting one. */
   failWrites(problem: Error): void {
     this.#problem = problem;
     this.release();
   }
 
-  /** Pieces of the input that were asked for. */
+  /** Number of pieces of inputs that were read. */
   get read(): number {
     return this.#read;
   }
 
-  /** Resolves when so many pieces of inputs have been asked for. */
+  /** Resolves when `pieces` pieces of inputs have been read. */
   asked(pieces: number): Promise<void> {
     return this.#until(() => this.#read >= pieces);
   }

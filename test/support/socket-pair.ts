@@ -24,12 +24,12 @@ export async function openSocketPair(): Promise<SocketPair> {
   return { client, server };
 }
 
-/** Resolves when the socket is gone, whatever the cause. */
+/** Resolves when the socket is closed. */
 export function goneFrom(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once('close', () => resolve()));
 }
 
-/** Resolves when the kernel takes nothing more from a socket that has more to give: ten looks that find the same. */
+/** Resolves when the kernel takes no more bytes from a full socket: ten checks in a row without a change. */
 export async function untilStuck(socket: Socket): Promise<void> {
   let accepted = -1;
   for (let looks = 0; looks < 10; ) {

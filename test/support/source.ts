@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 
-/** A server that pictures are fetched from, whose every byte the test chooses. */
+/** A server from which pictures are fetched; the test chooses every byte of its answers. */
 export interface Source {
   /** `http://127.0.0.1:<port>`, or with the host it was opened on. */
   readonly origin: string;
@@ -22,7 +22,7 @@ export async function openSource(answer: (path: string, socket: Socket) => void,
   const server = createServer((socket) => {
     open.add(socket);
     let head = '';
-    // A client that goes away resets what is being written.
+    // A client that disconnects resets the connection during a write.
     socket.on('error', () => {}).once('close', () => open.delete(socket));
     socket.setEncoding('latin1').on('data', (text: string) => {
       head += text;

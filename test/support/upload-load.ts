@@ -9,7 +9,7 @@ import type { Service } from './service.ts';
 const UPLOADERS = 3;
 const PAUSE_MS = 30;
 
-/** A task that was answered 202, and what must come of it. */
+/** A task that was answered 202, and its expected result. */
 interface Accepted {
   readonly id: string;
   readonly width: number;
@@ -17,25 +17,25 @@ interface Accepted {
   readonly color: readonly number[];
 }
 
-/** Clients that upload one picture after another, each of its own size and colour, and note what was accepted. */
+/** Clients that upload pictures of different sizes and colours, one after another, and record accepted tasks. */
 export class UploadLoad {
   readonly accepted: Accepted[] = [];
   #count = 0;
   #isStopped = false;
   readonly #uploaders: Promise<void>[];
 
-  /** `service` gives the one that runs now. */
+  /** `service` gives the current service. */
   constructor(service: () => Service) {
     this.#uploaders = Array.from({ length: UPLOADERS }, () => this.#upload(service));
   }
 
-  /** Resolves when every upload under way has been answered or has failed. */
+  /** Resolves when every open upload has been answered or has failed. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     await Promise.all(this.#uploaders);
   }
 
-  /** Waits for the end of all that was accepted; each must have completed, once, with the right picture. */
+  /** Waits for the end of all accepted tasks; each must have completed, once, with the right picture. */
   async expectCompleted(service: Service): Promise<void> {
     await Promise.all(this.accepted.map((one) => expectCompleted(service, one)));
   }
@@ -68,7 +68,7 @@ async function expectCompleted(service: Service, { id, width, height, color }: A
   expect(await service.status(id), id).to.deep.equal(task);
 }
 
-/** Every file in the spool comes to belong to an output of a task that has ended; an input goes after its task's end. */
+/** Waits until no input is in the spool; then every file must belong to an output of an ended task. */
 export async function expectOwnedSpool(service: Service): Promise<void> {
   await eventually('a spool without inputs', async () => {
     return (await service.spool()).some((name) => name.endsWith('.input')) ? undefined : true;

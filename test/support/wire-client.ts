@@ -4,7 +4,7 @@ import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
 import { Lane, type LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
 
-/** One thing that a lane saw, in the order it came. */
+/** A frame that a lane received, or its end. */
 export type Seen =
   | { kind: 'WELCOME'; message: Message<'WELCOME'> }
   | { kind: 'GO' }
@@ -15,7 +15,7 @@ export type Seen =
   | { kind: 'FAIL'; message: Message<'FAIL'> }
   | { kind: 'closed'; error: Error | null };
 
-/** A hand-driven Server A on the real codec: sends what a test says and keeps what it sees. */
+/** A Server A that a test drives, with the real codec: it sends what the test says and records what it receives. */
 export class WireClient {
   readonly lane: Lane;
   readonly seen: Seen[] = [];
@@ -51,7 +51,7 @@ export class WireClient {
     return client;
   }
 
-  /** Resolves with the next thing of that kind, past or to come, and forgets it and all before it. */
+  /** Resolves with the next entry of this kind, received before or later, and removes it and all entries before it. */
   next<Kind extends Seen['kind']>(kind: Kind): Promise<Extract<Seen, { kind: Kind }>> {
     return new Promise((resolve) => {
       const look = () => {
@@ -75,7 +75,7 @@ function isKind<Kind extends Seen['kind']>(one: Seen, kind: Kind): one is Extrac
   return one.kind === kind;
 }
 
-/** The header of an ordinary little JPEG. */
+/** The header of a small JPEG. */
 export const SMALL_HEADER: ImageHeader = {
   format: 'jpeg',
   width: 40,
@@ -90,7 +90,7 @@ export const SMALL_HEADER: ImageHeader = {
 
 let jobNumber = 0;
 
-/** A JOB for a body of 5 bytes; tests replace what they are about. */
+/** A JOB for a body of 5 bytes; tests replace the fields that they need. */
 export function jobMessage(overrides: Partial<Message<'JOB'>> = {}): Message<'JOB'> {
   jobNumber += 1;
   return {

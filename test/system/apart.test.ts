@@ -56,7 +56,7 @@ describe('Server A and Server B apart', function () {
     });
   }
 
-  it('with two tokens do nothing, say why, and go on once the tokens are one', async () => {
+  it('with different tokens do no task, give the reason, and go on once the tokens are equal', async () => {
     const wrong = await startServerB('::1', 'not between us');
     await startServerA('127.0.0.1', wrong.address);
     const id = await service.submit(await plain(20, 20, 'red'), HALF);
@@ -70,7 +70,7 @@ describe('Server A and Server B apart', function () {
     await service.ready();
   });
 
-  it('find each other when Server B is the later', async () => {
+  it('find each other when Server B starts later', async () => {
     const earlier = await startServerB('::1', TOKEN);
     earlier.running.process.kill('SIGTERM');
     await earlier.running.ended;

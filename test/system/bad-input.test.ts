@@ -89,14 +89,14 @@ describe('bad input to the running service', function () {
     return ask(service, { method: 'POST', path: '/upload', headers: { 'Content-Type': type }, body });
   }
 
-  it('a JPEG that breaks off is accepted, and its task fails with IMAGE_CORRUPT', async () => {
+  it('a truncated JPEG is accepted, and its task fails with IMAGE_CORRUPT', async () => {
     const task = await service.run(picture.subarray(0, picture.length / 2), { scale_factor: '0.5' });
     expect([task.status, task.result, task.error?.code]).to.deep.equal(['failed', null, 'IMAGE_CORRUPT']);
     const answer = await service.get(`/result/${task.task_id}`);
     expect([answer.status, problemOf(answer).code]).to.deep.equal([422, 'IMAGE_CORRUPT']);
   });
 
-  it('a connection that is cut leaves nothing behind, wherever that is', async () => {
+  it('a connection that is cut at any point leaves nothing behind', async () => {
     const body = formBytes([file(picture), HALF]);
     const head = `POST /upload HTTP/1.1\r\nHost: a\r\nContent-Type: ${FORM_TYPE}\r\nContent-Length: ${body.length}\r\n\r\n`;
     for (const share of [0, 0.1, 0.5, 0.99]) {
@@ -107,7 +107,7 @@ describe('bad input to the running service', function () {
     }
   });
 
-  it('a picture that is sound is done after all that', async () => {
+  it('a good picture is processed after all that', async () => {
     const task = await service.run(picture, { scale_factor: '0.5' });
     expect(task.status).to.equal('completed');
     await service.delete(`/status/${task.task_id}`);

@@ -61,7 +61,7 @@ describe('servers on the command line', function () {
     ['::1', tmpdir()],
     ['0.0.0.0', repositoryPath('test')],
   ] as const) {
-    it(`serve -i ${ip} prints a curl line that works as it stands, also from ${folder}`, async () => {
+    it(`serve -i ${ip} prints a curl line that can be run unchanged, also from ${folder}`, async () => {
       const serve = start(['-i', ip, '-p', '0'], folder);
       const [line] = await serve.printed(CURL);
       const { stdout } = await run('sh', ['-c', line], { cwd: folder });
@@ -80,7 +80,7 @@ describe('servers on the command line', function () {
     });
   }
 
-  it('a port that is taken stops the start with one line that names the flag', async () => {
+  it('a port in use stops the start with one line that names the flag', async () => {
     const holder = createServer().listen(0, '127.0.0.1');
     await once(holder, 'listening');
     try {
@@ -97,7 +97,7 @@ describe('servers on the command line', function () {
     }
   });
 
-  it('-p on the port of the relay serves both there', async () => {
+  it("-p with the relay's port serves both on it", async () => {
     const port = await freePort();
     const serve = start(['-p', `${port}`, '--websocket-port', `${port}`]);
     await serve.printed(CURL);
@@ -111,7 +111,7 @@ describe('servers on the command line', function () {
     expect(stdout).to.contain(`HTTP      http://127.0.0.1:${port}\n`).and.contain(`WebSocket 127.0.0.1:${port}\n`);
   });
 
-  it('two flags with one port stop the start with one line that names both', async () => {
+  it('two flags with the same port stop the start with one line that names both', async () => {
     const port = String(await freePort());
     for (const [words, flag, earlier] of [
       [['-p', port, '--grpc-port', port], '--grpc-port', '--port'],

@@ -71,24 +71,24 @@ describe('upload and poll, as existing clients do it', function () {
         });
       }
 
-      it('gives the picture a format of its own where one is asked for', async () => {
+      it('gives the picture another format when asked to', async () => {
         const task = await service.run(await plain(20, 10, 'red'), { scale_factor: '2', format: 'webp' });
         const { format, width, height } = await sharp(await service.picture(task.task_id)).metadata();
         expect({ format, width, height }).to.deep.equal({ format: 'webp', width: 40, height: 20 });
       });
 
-      it('tells the labels, most probable first', async () => {
+      it('gives the labels, most probable first', async () => {
         const task = await service.run(await plain(64, 64, '#00ff00'), { classify: 'true', top_k: '3' });
         const [best, ...others] = readClassification(task.outputs[0] ?? {})?.labels ?? [];
         expect(best).to.include({ index: 1, label: 'green', wnid: 'n00000001' });
         expect(others).to.have.length(2);
       });
 
-      it('answers 404 for an id that nobody was given', async () => {
+      it('answers 404 for an id that was never given out', async () => {
         expect((await service.get('/status/V1StGXR8_Z5jdHi6B-myT')).status).to.equal(404);
       });
 
-      it('is ready and says with which classifier', async () => {
+      it('is ready and names its classifier', async () => {
         expect(await service.ready()).to.include({
           status: 'ready',
           store: 'open',

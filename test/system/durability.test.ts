@@ -8,7 +8,7 @@ const ROUNDS = 3;
 /** The longest a round goes on before the kill, in milliseconds. */
 const LONGEST_ROUND = 400;
 
-describe('a task that was answered 202 ends once, as it should, when uploads go on and', function () {
+describe('a task that was answered 202 ends exactly once, with the right picture, when uploads go on and', function () {
   this.timeout(60_000);
   let dataDir: string;
   let service: Service;

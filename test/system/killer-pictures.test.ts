@@ -22,7 +22,7 @@ describe('a picture that its worker cannot survive', function () {
     return plain(KILLERS[kind], KILLERS[kind], 'red');
   }
 
-  /** Innocent pictures, each of its own size. */
+  /** Harmless pictures, each of a different size. */
   function innocents(count: number): Promise<string[]> {
     return Promise.all(
       Array.from({ length: count }, async (_, index) => service.submit(await plain(400 + index, 300, 'blue'), HALF)),
@@ -46,12 +46,12 @@ describe('a picture that its worker cannot survive', function () {
   } as const;
   for (const kind of ['throws', 'exitsThread', 'hangs', 'abortsProcess'] as const) {
     const [code, what] = ends[kind];
-    it(`that ${what} fails alone with ${code}, and all beside it complete`, async () => {
+    it(`that ${what} fails with ${code}, and all tasks beside it complete`, async () => {
       const { pid } = service;
       const before = await innocents(4);
-      const guilty = await service.submit(await killer(kind), HALF);
+      const killing = await service.submit(await killer(kind), HALF);
       const after = await innocents(4);
-      const task = await service.end(guilty);
+      const task = await service.end(killing);
       expect([task.status, task.error?.code], JSON.stringify(task)).to.deep.equal(['failed', code]);
       await expectCompleted([...before, ...after, ...(await innocents(2))]);
       await service.ready();

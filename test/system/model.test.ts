@@ -38,7 +38,7 @@ describe('a service and its classifier', function () {
     return service.run(green, { scale_factor: '0.5', classify: 'true', top_k: '1' });
   }
 
-  it('resizes without one, and says what to do about the labels', async () => {
+  it('resizes without one, and says how to get labels', async () => {
     const task = await classified();
     expect([task.status, task.error]).to.deep.equal(['completed', null]);
     const [resize, classify] = task.outputs;
@@ -49,13 +49,13 @@ describe('a service and its classifier', function () {
     expect(await service.ready()).to.include({ status: 'ready', model: 'unavailable' });
   });
 
-  it('fails a task that asks for labels only, with the same words', async () => {
+  it('fails a task that asks only for labels, with the same message', async () => {
     const task = await service.run(green, { classify: 'true' });
     expect([task.status, task.result, task.error?.code]).to.deep.equal(['failed', null, 'MODEL_UNAVAILABLE']);
     expect((await service.get(`/result/${task.task_id}`)).status).to.equal(503);
   });
 
-  it('takes up one that is installed while it runs', async () => {
+  it('uses one that is installed while it runs', async () => {
     expect(await model()).to.include({ code: 1 });
     const installed = await model('install', tiny);
     expect(installed).to.include({ code: 0, stderr: '' });
@@ -71,7 +71,7 @@ describe('a service and its classifier', function () {
     expect(shown.stdout).to.match(/\nModel {2}tiny \(custom\), whole\n$/);
   });
 
-  it('goes on without labels when the file is damaged, and mends with a whole one', async () => {
+  it('goes on without labels when the file is damaged, and labels again with a good one', async () => {
     await mkdir(join(service.dataDir, 'model'), { recursive: true });
     const whole = await readFile(tiny);
     await writeTinyModel(join(service.dataDir, 'model'), 'damaged.onnx');
@@ -87,7 +87,7 @@ describe('a service and its classifier', function () {
     expect(readClassification((await classified()).outputs[1] ?? {})?.labels[0]?.label).to.equal('green');
   });
 
-  it('does not start in silence with a --model that is damaged: it serves, and says so', async () => {
+  it('serves with a damaged --model, and reports it', async () => {
     const damaged = join(folder, 'damaged.onnx');
     await writeFile(damaged, 'no model');
     const other = await Service.start({ flags: ['--model', damaged] });

@@ -28,7 +28,7 @@ describe('real photographs and the real classifier', function () {
     return service.run(await readFile(join(folder, file)), { scale_factor: '0.5' });
   }
 
-  it('are all resized, and labelled as what they show', async () => {
+  it('are all resized, and get the right labels', async () => {
     const photos = photosSchema.parse(JSON.parse(await readFile(join(folder, 'photos.json'), 'utf8')));
     expect(photos).to.have.length.above(10);
     const wrong: string[] = [];
@@ -44,7 +44,7 @@ describe('real photographs and the real classifier', function () {
     expect(wrong).to.deep.equal([]);
   });
 
-  it('come out the same, upright, whether the camera turned them or said how to', async () => {
+  it('are the same, upright, with turned pixels and with an EXIF orientation', async () => {
     const turned = await half('coffee-mug.jpg');
     const told = await half('coffee-mug-exif6.jpg');
     const pictures = await Promise.all([turned, told].map(({ task_id: id }) => service.picture(id)));

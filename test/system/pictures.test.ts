@@ -8,7 +8,7 @@ import { Service } from '../support/service.ts';
 
 const WHOLE = { scale_factor: '1', classify: 'false' };
 
-describe('what comes out of the running service', function () {
+describe('outputs of the running service', function () {
   this.timeout(60_000);
   let service: Service;
 
@@ -32,7 +32,7 @@ describe('what comes out of the running service', function () {
   }
 
   describe('a picture', () => {
-    it('is turned upright by its EXIF orientation, which is gone then', async () => {
+    it('is turned upright by its EXIF orientation, and has none afterwards', async () => {
       for (let orientation = 1; orientation <= 8; orientation += 1) {
         const source = await quarters(64, 32).jpeg({ quality: 95 }).withMetadata({ orientation }).toBuffer();
         const result = await made(source);
@@ -43,7 +43,7 @@ describe('what comes out of the running service', function () {
       }
     });
 
-    it('tells nobody where and with what it was taken', async () => {
+    it('does not contain the place and the camera of the input', async () => {
       const exif = { IFD0: { Make: 'SecretCamera' }, IFD3: { GPSLatitude: '51/1 30/1 0/1', GPSLatitudeRef: 'N' } };
       const source = await waves(60, 40).jpeg().withExif(exif).withXmp('<x>SecretPlace</x>').toBuffer();
       expect(source.includes('SecretCamera')).to.equal(true);
@@ -72,7 +72,7 @@ describe('what comes out of the running service', function () {
       });
     }
 
-    it('keeps its alpha where the format has one, and lies on white where not', async () => {
+    it('keeps its alpha where the format has one, else is flattened on white', async () => {
       const clear = sharp({
         create: { width: 20, height: 20, channels: 4, background: { r: 0, g: 0, b: 255, alpha: 0 } },
       });
@@ -130,7 +130,7 @@ describe('what comes out of the running service', function () {
       expect([labels.status, problemOf(labels).code]).to.deep.equal([503, 'MODEL_UNAVAILABLE']);
     });
 
-    it('is answered whole when the client would rather wait', async () => {
+    it('is answered when it has ended, for a client that waits', async () => {
       const picture = await plain(20, 20, 'red');
       const headers = { 'Content-Type': 'image/png', Prefer: 'wait=20' };
       const response = await fetch(`${service.address}/upload?scale_factor=0.5&classify=false`, {
@@ -143,7 +143,7 @@ describe('what comes out of the running service', function () {
       expect(task).to.include({ status: 'completed' });
     });
 
-    it('that is canceled ends so, whether it waits or runs, and can then be forgotten', async () => {
+    it('that is canceled while it waits or runs ends as canceled, and can then be removed', async () => {
       const picture = await waves(500, 400).png().toBuffer();
       const fields = { ...WHOLE, format: 'avif' };
       const ids = await Promise.all(Array.from({ length: 5 }, () => service.submit(picture, fields)));
@@ -159,7 +159,7 @@ describe('what comes out of the running service', function () {
       expect((await service.run(picture, WHOLE)).status).to.equal('completed');
     });
 
-    it('that is forgotten leaves no picture behind', async () => {
+    it('that is removed leaves no picture behind', async () => {
       const { task_id: id } = await service.run(await plain(20, 20, 'red'), WHOLE);
       expect(await service.spool()).to.include(`${id}.1.resize`);
       await service.delete(`/status/${id}`);

@@ -14,7 +14,7 @@ import { sharedFolder } from '../support/shared.ts';
 const uploadedSchema = z.object({ status: z.literal('success'), image_id: taskIdSchema });
 const listedSchema = z.object({ num_urls: z.int(), tasks: z.array(taskSchema) });
 
-describe('one task, whatever the protocol', function () {
+describe('one task over several protocols', function () {
   this.timeout(60_000);
   let service: EveryProtocol;
   let picture: Buffer;

@@ -77,7 +77,7 @@ describe('the end of a service', function () {
   });
 
   for (const command of ['serve', 'server-b']) {
-    it(`by Ctrl-C before ${command} has started is no failure`, async () => {
+    it(`by Ctrl-C before ${command} has started has the exit code 0`, async () => {
       const words = [command, '-p', '0', '--data-dir', dataDir, '--no-model-fetch', '--threads', '1'];
       const starting = startDarkroom(words, { leadsGroup: true });
       const pid = starting.process.pid ?? 0;
@@ -108,7 +108,7 @@ describe('the end of a service', function () {
     expect(await starting.ended).to.include({ code: 0, stdout: '' });
   });
 
-  it('goes on answering while the last task runs, and takes no other', async () => {
+  it('answers while the last task runs, and accepts no other', async () => {
     service = await Service.start({ dataDir, environment: killers, flags: ['--job-seconds', '2'] });
     const id = await submitHanging();
     service.running.process.kill('SIGTERM');
@@ -120,7 +120,7 @@ describe('the end of a service', function () {
     expect((await service.running.ended).code).to.equal(0);
   });
 
-  it('by a second SIGTERM comes at once, and takes Server B with it', async () => {
+  it('by a second SIGTERM comes at once, and ends Server B, too', async () => {
     service = await Service.start({ dataDir, environment: killers });
     const serverB = await service.serverB();
     await submitHanging();
@@ -130,7 +130,7 @@ describe('the end of a service', function () {
     await hasGone(serverB);
   });
 
-  it('by SIGKILL takes Server B with it, also when that is busy', async () => {
+  it('by SIGKILL ends Server B, too, also when it is busy', async () => {
     service = await Service.start({ dataDir, environment: killers });
     const serverB = await service.serverB();
     await submitHanging();

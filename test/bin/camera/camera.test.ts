@@ -96,7 +96,7 @@ describe('darkroom camera and darkroom snap', () => {
     await operator.close();
   }
 
-  it('announces itself, and on snap takes a frame, saves it and puts it to /snippets/1/', async () => {
+  it('sends that it is ready, and on snap takes a frame, saves it and sends it to /snippets/1/', async () => {
     const picture = await plain(20, 10, '#336699');
     await writeFile(join(folder, 'cat.png'), picture);
     const operator = await WebSocketClient.open(`ws://127.0.0.1:${port}/`);
@@ -113,7 +113,7 @@ describe('darkroom camera and darkroom snap', () => {
     expect(await operator.rest()).to.deep.equal([]);
   });
 
-  it('snap has every camera take a picture, snap --stop says that the scan is complete', async () => {
+  it('snap makes every camera take a picture, snap --stop sends stop', async () => {
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
     const [one, two] = [start(['--source', 'cat.png']), start(['--source', 'cat.png', '--json'])];
     await Promise.all([one.printed(/^ready /m), two.printed(/"event":"ready"/)]);
@@ -145,7 +145,7 @@ describe('darkroom camera and darkroom snap', () => {
     expect(await camera.ended).to.include({ code: 0, stderr: '' });
   });
 
-  it('waits for a relay that is not there, and comes back to one that was away', async () => {
+  it('waits for a relay, and connects again after the relay was away', async () => {
     await relay?.close(0);
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
     const camera = start(['--source', 'cat.png', '--json']);
@@ -160,7 +160,7 @@ describe('darkroom camera and darkroom snap', () => {
     await camera.printed(/"event":"snap"/);
   });
 
-  it('shows its key', async () => {
+  it('sends its key', async () => {
     await relay?.close(0);
     relay = await openRelay(['secret']);
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
@@ -179,7 +179,7 @@ describe('darkroom camera and darkroom snap', () => {
     expect(puts).to.have.length(1);
   });
 
-  it('tells what failed and takes the next frame', async () => {
+  it('prints what failed and takes the next frame', async () => {
     await writeFile(join(folder, 'cat.jpg'), 'no picture');
     const camera = start(['--source', 'cat.jpg', '--json']);
     await camera.printed(/"event":"ready"/);
@@ -260,7 +260,7 @@ describe('darkroom camera and darkroom snap', () => {
       );
     });
 
-    it('no device without ffmpeg, and says what to do', async () => {
+    it('no device without ffmpeg, and prints what to do', async () => {
       const camera = start(['--json'], { PATH: join(folder, 'nothing') });
       await camera.printed(/"event":"ready"/);
       await press();
@@ -269,7 +269,7 @@ describe('darkroom camera and darkroom snap', () => {
       );
     });
 
-    it('no path that is not there, and not from two places', async () => {
+    it('no path that does not exist, and not from two sources', async () => {
       for (const [words, reason] of [
         [['--source', 'missing.png'], /^darkroom: Expected a file, folder or URL \(ENOENT\) for --source, received/],
         [['--source', '.', '--device', '/dev/video0'], /^darkroom: Expected no --source beside --device/],

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { Shutter } from '../../../bin/camera/run-camera.ts';
 
 describe('shutter', () => {
-  it('takes one picture after the other, and one more for all presses while one is under way', async () => {
+  it('takes one picture after another, and one more for all presses during a snap', async () => {
     let atOnce = 0;
     let taken = 0;
     const shutter = new Shutter(async () => {

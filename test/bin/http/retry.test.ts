@@ -4,18 +4,18 @@ import { Backoff, parseRetryAfter } from '../../../bin/http/retry.ts';
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 
 describe('retry', () => {
-  it('reads Retry-After as seconds or as a date, and a date gone by as now', () => {
+  it('reads Retry-After as seconds or as a date, and a past date as now', () => {
     expect(parseRetryAfter('0', NOW)).to.equal(0);
     expect(parseRetryAfter('120', NOW)).to.equal(120_000);
     expect(parseRetryAfter('Thu, 01 Jan 2026 00:00:05 GMT', NOW)).to.equal(5000);
     expect(parseRetryAfter('Wed, 31 Dec 2025 00:00:00 GMT', NOW)).to.equal(0);
   });
 
-  it('takes what cannot be read for none', () => {
+  it('treats an unreadable header like none', () => {
     for (const header of [undefined, '', 'soon', '-1x', '1.5.']) expect(parseRetryAfter(header, NOW)).to.equal(null);
   });
 
-  it('ends when patience does, without sleeping for nothing', async () => {
+  it('ends when the patience is used up, without a useless sleep', async () => {
     const { signal } = new AbortController();
     const backoff = new Backoff(1000);
     let attempts = 0;

@@ -8,7 +8,7 @@ describe('address', () => {
     expect(parseAddress('[::1]:5460', '--server-b')).to.deep.equal({ host: '::1', port: 5460 });
   });
 
-  it('refuses everything else by the name of the flag', () => {
+  it('refuses any other text, and names the flag', () => {
     const texts = [
       '',
       'host',
@@ -27,7 +27,7 @@ describe('address', () => {
     }
   });
 
-  it('knows what only this machine can reach', () => {
+  it('knows the addresses that only this machine can reach', () => {
     for (const ip of ['127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1']) expect(isLoopback(ip), ip).to.equal(true);
     for (const ip of ['0.0.0.0', '::', '10.0.0.1', '128.0.0.1', '::2', 'localhost']) {
       expect(isLoopback(ip), ip).to.equal(false);

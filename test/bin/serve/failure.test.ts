@@ -36,12 +36,12 @@ describe('failure', () => {
     );
   });
 
-  it('leaves other failures as they are', () => {
+  it('returns other failures unchanged', () => {
     const other = new DarkroomError('INTERNAL', 'something else');
     expect(explainListenFailure(other, serverASettings, {})).to.equal(other);
   });
 
-  it('is one line when it was foreseen, and has its stack when it was not', () => {
+  it('is one line when it was expected, and has its stack when it was not', () => {
     expect(describeFailure(new DarkroomError('BAD_REQUEST', 'so it is'))).to.equal('darkroom: so it is');
     expect(describeFailure(new TypeError('a bug'))).to.match(/^darkroom: TypeError: a bug\n +at /);
   });

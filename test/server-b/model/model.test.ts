@@ -62,14 +62,14 @@ describe('model', () => {
       await rejected(findModel({ model: path, dataDir }), /ENOENT/);
     });
 
-    it('does not take a damaged official model in the data folder for one of the user’s own', async () => {
+    it('refuses a damaged official model in the data folder', async () => {
       await writeTinyModel(modelFolder(dataDir), OFFICIAL_MODEL.name);
       await rejected(findModel({ model: undefined, dataDir }), /Expected sha256 41a36090/);
     });
   });
 
   describe('installModel', () => {
-    it('copies the model and its synset.txt, and puts it in the place of an older one', async () => {
+    it('copies the model and its synset.txt, and removes an older model', async () => {
       await writeTinyModel(modelFolder(dataDir), 'older.onnx');
       const source = await writeTinyModel(join(folder, 'mine'), 'mine.onnx');
       const installed = await installModel(source, dataDir);
@@ -78,7 +78,7 @@ describe('model', () => {
       expect(await findModel({ model: undefined, dataDir })).to.deep.equal(installed);
     });
 
-    it('makes the copies, their names and the folder durable before an older model goes', async () => {
+    it('makes the copies, their names and the folder durable before it removes an older model', async () => {
       const source = await writeTinyModel(join(folder, 'mine'), 'mine.onnx');
       const files = new RecordingFiles(folder);
       await installModel(source, dataDir, files);
@@ -95,7 +95,7 @@ describe('model', () => {
       expect(files.take().slice(-2)).to.deep.equal(['fsync data/model', 'unlink data/model/mine.onnx']);
     });
 
-    it('leaves what is there when the new one is of no use', async () => {
+    it('keeps the old model when the new one cannot be used', async () => {
       const kept = await installModel(await writeTinyModel(join(folder, 'mine')), dataDir);
       const bad = join(folder, 'bad', 'bad.onnx');
       await mkdir(join(folder, 'bad'));
@@ -108,7 +108,7 @@ describe('model', () => {
       expect((await readdir(modelFolder(dataDir))).toSorted()).to.deep.equal(['synset.txt', 'tiny.onnx']);
     });
 
-    it('keeps the official synset.txt for a model that comes without one', async function () {
+    it('keeps the official synset.txt for a model without one', async function () {
       const models = join(requireShared(this), 'models');
       await installModel(join(models, OFFICIAL_MODEL.name), dataDir);
       const alone = join(folder, 'alone.onnx');
@@ -120,7 +120,7 @@ describe('model', () => {
   });
 
   describe('describeModel', () => {
-    it('tells where the model is, what it is, and its files', async () => {
+    it("gives the model's place, the model and its files", async () => {
       const path = await writeTinyModel(modelFolder(dataDir));
       const report = await describeModel({ model: undefined, dataDir });
       expect(report).to.include({ place: modelFolder(dataDir), problem: null });
@@ -128,7 +128,7 @@ describe('model', () => {
       expect(report.files[0]).to.deep.equal({ path, bytes: tinyModel().length, sha256: sha256(tinyModel()) });
     });
 
-    it('tells what is wrong', async () => {
+    it('gives the problem', async () => {
       expect(await describeModel({ model: undefined, dataDir })).to.deep.include({ model: null, files: [] });
       await writeFile(await writeTinyModel(modelFolder(dataDir)), 'no model');
       const report = await describeModel({ model: undefined, dataDir });
@@ -171,7 +171,7 @@ describe('model', () => {
       return { name, bytes: body.length, sha256: sha256(body), addresses: paths.map((path) => base + path) };
     };
 
-    it('fetches both files, tells its progress and leaves nothing else behind', async () => {
+    it('fetches both files, reports progress and leaves no other file', async () => {
       const progress: number[] = [];
       const onProgress = (bytes: number, total: number) => progress.push(bytes / total);
       const model = await fetchModel({ dataDir, signal: never, onProgress, sources: sources('/tiny.onnx') });
@@ -207,7 +207,7 @@ describe('model', () => {
       });
     });
 
-    it('is MODEL_UNAVAILABLE, and leaves nothing, when no address has the right bytes', async () => {
+    it('is MODEL_UNAVAILABLE, and leaves no file, when no address has the right bytes', async () => {
       answers.set('/shorter', tinyModel().subarray(0, 100));
       const all = sources('/none', '/shorter');
       const fetching = fetchModel({ dataDir, signal: never, onProgress: () => undefined, sources: all });
@@ -227,7 +227,7 @@ describe('model', () => {
   });
 
   describe('watchModel', () => {
-    it('yields the first find, an installed model, none for a broken one, and one that is back', async () => {
+    it('yields null, an installed model, null when it is damaged, and the model again', async () => {
       const end = new AbortController();
       const models = watchModel({ model: undefined, dataDir, signal: end.signal, log: quiet, interval: 20 });
       expect(await models.next()).to.deep.equal({ done: false, value: null });

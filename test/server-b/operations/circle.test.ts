@@ -37,7 +37,7 @@ describe('circle', () => {
     }
   });
 
-  it('gives every pixel the coverage of its distance from the edge, whatever the size', () => {
+  it('gives every pixel the coverage of its distance from the edge, for every size', () => {
     for (let size = 1; size <= 40; size += 1) {
       const pixels = new Uint8Array(size * size * 4).fill(255);
       cutCircle(pixels, size);

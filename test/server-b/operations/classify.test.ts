@@ -26,7 +26,7 @@ describe('classify', () => {
 
   after(() => rm(folder, { recursive: true, force: true }));
 
-  it('names the most probable classes, best first, as many as asked for', async () => {
+  it('names the most probable classes, best first, as many as top_k', async () => {
     const labels = await labelsOf(await plain(300, 300, '#00ff00'), tiny, 3);
     expect(labels).to.have.length(3);
     expect(labels[0]).to.include({ index: TINY_CLASSES.green, wnid: 'n00000001', label: 'green' });
@@ -78,7 +78,7 @@ describe('classify', () => {
     for (const body of bodies) expect(await labelsOf(body, tiny, 1)).to.have.length(1);
   });
 
-  it('loads another model when it is handed one', async () => {
+  it('loads another model when it gets one', async () => {
     const other = join(folder, 'other');
     const path = await writeTinyModel(other);
     const synset = (await readFile(join(other, 'synset.txt'), 'utf8')).replace('green', 'verdant');

@@ -18,12 +18,12 @@ describe('memory of pictures', () => {
   const picture = waves(1000, 1000);
   const pixelBytes = 3 * 1000 * 1000;
 
-  it('is given back for pixels', async () => {
+  it('is freed after pixels', async () => {
     const grown = await growth(() => rasterize(picture.clone()));
     expect(grown / MEBIBYTE).below((ROUNDS * pixelBytes) / 2 / MEBIBYTE);
   });
 
-  it('is given back for encoded pictures', async () => {
+  it('is freed after encoded pictures', async () => {
     // TIFF, since it is quick to write and nearly as large as the pixels.
     const plainly = { quality: undefined, grayscale: false, lossless: false };
     const encoding = { format: 'tiff', ...plainly, background: WHITE } as const;

@@ -46,7 +46,7 @@ describe('performJob', () => {
     }
   });
 
-  it('lets one output fail apart from the others', async () => {
+  it('lets one output fail independently of the others', async () => {
     const outputs = await outputsOf(await plain(40, 40, '#336699'), [half, classify]);
     expect(outputs.map(({ header }) => header.kind)).to.deep.equal(['picture', 'failure']);
     expect(outputs[1]?.header).to.have.nested.property('error.code', 'MODEL_UNAVAILABLE');
@@ -59,7 +59,7 @@ describe('performJob', () => {
     expect(outputs[1]?.header).to.include({ kind: 'picture' });
   });
 
-  it('fails the job with IMAGE_CORRUPT for a truncated picture of every format, without a word of the inside', async () => {
+  it('fails the job with IMAGE_CORRUPT for a truncated picture of every format, without internal details', async () => {
     for (const format of ['jpeg', 'png', 'webp', 'avif'] as const) {
       const whole = await waves(300, 200).toFormat(format).toBuffer();
       const header = await headerOf(whole);
@@ -78,7 +78,7 @@ describe('performJob', () => {
     }
   });
 
-  it('fails the job for bytes that are no picture, and for SVG, which stays out', async () => {
+  it('fails the job for bytes that are no picture, and for SVG', async () => {
     const header = await headerOf(await plain(10, 10, '#336699'));
     const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><rect width="9" height="9"/></svg>';
     for (const body of [Buffer.from('no picture at all'), Buffer.from(svg)]) {
@@ -116,7 +116,7 @@ describe('performJob', () => {
     expect(outcome).to.have.nested.property('error.code', 'TIMEOUT');
   });
 
-  it('fails only the animation when a later frame is broken', async () => {
+  it('fails only the animation when a later frame is corrupt', async () => {
     const frames = await Promise.all([0, 90, 180, 270].map((hue) => waves(120, 90).modulate({ hue }).png().toBuffer()));
     const body = await sharp(frames, { join: { animated: true } })
       .webp({ lossless: true })
@@ -130,7 +130,7 @@ describe('performJob', () => {
     expect(outcome.outputs[1]?.header).to.include({ kind: 'picture' });
   });
 
-  it('leaves the outputs as good as a decode of their own makes them', async function () {
+  it('makes outputs that share a decode as good as those that do not', async function () {
     this.timeout(60_000);
     const photos = join(requireShared(this), 'photos');
     const files = [

@@ -193,7 +193,7 @@ describe('resize', () => {
     expectNear(pixelAt(white, 30, 5), [255, 255, 255]);
   });
 
-  it('crops a very long picture that libvips could not address scaled', async () => {
+  it('crops a very long picture before it scales it, because libvips could not scale it whole', async () => {
     const body = await plain(16_000, 2, '#336699');
     const { picture, ...facts } = await resized(body, { width: 400, height: 400, fit: 'cover' });
     expect(facts).to.include({ width: 400, height: 400 });

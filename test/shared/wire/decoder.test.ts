@@ -63,7 +63,7 @@ function encode({ kind, payload }: Frame): Buffer {
 }
 
 describe('decoder', () => {
-  it('gives the frames that were sent, wherever the stream is split', () => {
+  it('gives the frames that were sent, for every split of the stream', () => {
     fc.assert(
       fc.property(frames, sizes, (sent, pieces) => {
         const decoder = new RecordedDecoder();
@@ -87,7 +87,7 @@ describe('decoder', () => {
     expect(decoder.frames).to.deep.equal(sent);
   });
 
-  it('gathers the longest control payload and passes the longest DATA on', () => {
+  it('collects the longest control payload and passes on the longest DATA', () => {
     const sent = [
       { kind: 'FAIL', payload: Buffer.alloc(MAX_CONTROL_BYTES, 7) },
       { kind: 'DATA', payload: Buffer.alloc(MAX_DATA_BYTES, 8) },
@@ -101,7 +101,7 @@ describe('decoder', () => {
     expect(decoder.frames.every(({ payload }, index) => sent[index]?.payload.equals(payload))).to.equal(true);
   });
 
-  it('ends arbitrary bytes in the frames before the first wrong header and one BAD_REQUEST', () => {
+  it('gives of arbitrary bytes the frames before the first invalid header, then one BAD_REQUEST', () => {
     const noise = fc.uint8Array({ minLength: HEADER_BYTES, maxLength: 600 }).map((bytes) => Buffer.from(bytes));
     const spoiled = fc.tuple(frames, noise).map(([sent, rest]) => Buffer.concat([...sent.map(encode), rest]));
     let refusals = 0;
@@ -117,7 +117,7 @@ describe('decoder', () => {
     expect(refusals).to.be.greaterThan(10);
   });
 
-  it('asks for admission once a frame, before anything of it is handed on', () => {
+  it('calls admit once for each frame, before it passes on any of its bytes', () => {
     const order: string[] = [];
     const decoder = new RecordedDecoder((kind) => {
       order.push(`${kind} after ${decoder.frames.length} frames`);
@@ -130,7 +130,7 @@ describe('decoder', () => {
     expect(decoder.frames).to.have.length(3);
   });
 
-  it('refuses a length of 4 GiB at the header, whatever the kind', () => {
+  it('refuses a length of 4 GiB at the header, for every kind', () => {
     for (let number = 0; number <= 255; number += 1) {
       const decoder = new RecordedDecoder();
       expect(() => decoder.push(Buffer.from([number, 0xff, 0xff, 0xff, 0xff])))
@@ -140,7 +140,7 @@ describe('decoder', () => {
     }
   });
 
-  it('hands nothing on and allocates nothing for a frame that was not admitted', () => {
+  it('passes on nothing and allocates nothing for a refused frame', () => {
     const header = encodeHeader('JOB', MAX_CONTROL_BYTES);
     const before = process.memoryUsage().arrayBuffers;
     const decoders = Array.from({ length: 1000 }, () => {
@@ -155,7 +155,7 @@ describe('decoder', () => {
     expect(grown).to.be.lessThan(10 * MAX_CONTROL_BYTES);
   });
 
-  it('lets what a handler throws out of push', () => {
+  it('throws from push what a handler throws', () => {
     const decoder = new RecordedDecoder(() => {
       throw new RangeError('not now');
     });

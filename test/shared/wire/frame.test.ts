@@ -30,7 +30,7 @@ describe('frame', () => {
     }
   });
 
-  it('refuses every number that is no kind, naming it', () => {
+  it('refuses every number that is no kind, and names it', () => {
     for (const number of [0, ...Array.from({ length: 244 }, (_, index) => index + 12)]) {
       expect(() => decodeHeader(Buffer.from([number, 0, 0, 0, 2])))
         .to.throw(DarkroomError, `Expected a frame kind from 1 to 11 for kind, received ${number}`)

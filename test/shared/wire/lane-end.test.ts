@@ -34,7 +34,7 @@ describe('the end of a lane', () => {
     sockets.server.destroy();
   });
 
-  /** Has the cause happen to a lane, waits until both sockets are gone, and gives what `closed` was told, each time. */
+  /** Does `cause` to a lane, waits until both sockets are closed, and gives the argument of each call of `closed`. */
   async function closings(cause: (b: RecordingLane) => void, extra: ExtraHandlers = {}): Promise<unknown[]> {
     const b = new RecordingLane(sockets.server, 'b', extra);
     const gone = Promise.all([goneFrom(sockets.server), goneFrom(sockets.client)]);
@@ -47,7 +47,7 @@ describe('the end of a lane', () => {
     return b.heard.filter((one) => one.kind === 'closed').map((one) => one.value);
   }
 
-  describe('is told once, with null', () => {
+  describe('calls the handler once, with null', () => {
     it('when the other side ends', async () => {
       expect(await closings(() => sockets.client.end())).to.deep.equal([null]);
     });
@@ -61,16 +61,16 @@ describe('the end of a lane', () => {
     });
   });
 
-  describe('is told once, with the reason', () => {
+  describe('calls the handler once, with the reason', () => {
     it('when its own side closes it', async () => {
       const reason = new Error('enough');
       expect(await closings((b) => b.lane.close(reason))).to.deep.equal([reason]);
     });
 
     it('when the connection is reset', async () => {
-      const told = await closings(() => sockets.client.resetAndDestroy());
-      expect(told).to.have.length(1);
-      expect(told[0]).to.have.property('code', 'ECONNRESET');
+      const calls = await closings(() => sockets.client.resetAndDestroy());
+      expect(calls).to.have.length(1);
+      expect(calls[0]).to.have.property('code', 'ECONNRESET');
     });
 
     for (const [what, bytes] of [
@@ -82,10 +82,10 @@ describe('the end of a lane', () => {
       ['a message that is not of its schema', framed('HELLO', '{"protocol":1}')],
       ['good bytes and then bad ones', Buffer.concat([hello, Buffer.alloc(5)])],
     ] as const) {
-      it(`when there comes ${what}`, async () => {
-        const told = await closings(() => sockets.client.write(bytes));
-        expect(told).to.have.length(1);
-        expect(told[0]).to.be.instanceOf(DarkroomError).with.property('code', 'BAD_REQUEST');
+      it(`when ${what} arrives`, async () => {
+        const calls = await closings(() => sockets.client.write(bytes));
+        expect(calls).to.have.length(1);
+        expect(calls[0]).to.be.instanceOf(DarkroomError).with.property('code', 'BAD_REQUEST');
       });
     }
 
@@ -97,17 +97,17 @@ describe('the end of a lane', () => {
       expect(await closings(() => sockets.client.write(hello), { HELLO })).to.deep.equal([fault]);
     });
 
-    it('when a handler throws what is no Error', async () => {
+    it('when a handler throws something that is no Error', async () => {
       const HELLO = () => {
         throw 'a text';
       };
-      const told = await closings(() => sockets.client.write(hello), { HELLO });
-      expect(told).to.have.length(1);
-      expect(told[0]).to.be.instanceOf(DarkroomError).with.property('code', 'INTERNAL');
+      const calls = await closings(() => sockets.client.write(hello), { HELLO });
+      expect(calls).to.have.length(1);
+      expect(calls[0]).to.be.instanceOf(DarkroomError).with.property('code', 'INTERNAL');
     });
   });
 
-  it('lets out what was sent before, however slowly the other side reads', async () => {
+  it('flushes what was sent before, also to a slow reader', async () => {
     const pair = await LanePair.open();
     try {
       await pair.greet();
@@ -131,7 +131,7 @@ describe('the end of a lane', () => {
     }
   });
 
-  it('lets a REFUSE out though the other side has more to say', async () => {
+  it('flushes a REFUSE although the other side sends more', async () => {
     const a = new RecordingLane(sockets.client, 'a');
     const b = new RecordingLane(sockets.server, 'b', {
       HELLO: () => {
@@ -146,7 +146,7 @@ describe('the end of a lane', () => {
     expect(b.last('closed')).to.equal(null);
   });
 
-  it('cuts off a peer that does not take what was sent', async () => {
+  it('cuts off a peer that does not read what was sent', async () => {
     const a = new RecordingLane(sockets.client, 'a', {}, { beatMs: 200, deadMs: 600 });
     a.lane.send('HELLO', HELLO);
     sockets.server.write(encodeMessage('WELCOME', WELCOME));
@@ -163,7 +163,7 @@ describe('the end of a lane', () => {
     expect(a.heard.slice(-1)).to.deep.equal([{ kind: 'closed', value: null }]);
   });
 
-  it('is the last that any handler hears, even in the middle of a chunk', async () => {
+  it('is the last call of a handler, also in the middle of a chunk', async () => {
     const a = new RecordingLane(sockets.client, 'a', { DATA: () => a.lane.close(null) });
     a.lane.send('HELLO', HELLO);
     sockets.server.write(encodeMessage('WELCOME', WELCOME));
@@ -180,7 +180,7 @@ describe('the end of a lane', () => {
     expect(a.kinds.slice(-2)).to.deep.equal(['OUTPUT', 'closed']);
   });
 
-  it('makes all sending do nothing', async () => {
+  it('makes every send do nothing', async () => {
     const b = new RecordingLane(sockets.server, 'b');
     b.lane.close(null);
     b.lane.send('WELCOME', WELCOME);
@@ -189,7 +189,7 @@ describe('the end of a lane', () => {
     expect(sockets.server.bytesWritten).to.equal(0);
   });
 
-  it('leaves nothing that keeps a process alive', async () => {
+  it('lets the process end', async () => {
     const program = fileURLToPath(new URL('../../support/lane-process.js', import.meta.url));
     const { stdout } = await promisify(execFile)(process.execPath, [program], { timeout: 15_000 });
     expect(stdout).to.equal('a closed\nb closed\n');

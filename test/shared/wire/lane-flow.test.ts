@@ -33,7 +33,7 @@ describe("a lane's flow control", () => {
     return { outcome: () => outcome, sending };
   }
 
-  it('holds the sender back with no more than a frame in memory, until the other side reads again', async () => {
+  it('stops the sender with at most one frame in memory, until the other side reads again', async () => {
     const { outcome, sending } = await sendUntilStuck();
     expect(pair.client.writableLength).to.be.at.most(MAX_DATA_BYTES + HEADER_BYTES);
     expect(pair.a.lane.left).to.be.greaterThan(0);
@@ -43,7 +43,7 @@ describe("a lane's flow control", () => {
     expect(pair.b.data.equals(BODY)).to.equal(true);
   });
 
-  it('lets the sender go when its own side closes', async () => {
+  it('ends the sending when its own side closes', async () => {
     const { outcome, sending } = await sendUntilStuck();
     pair.a.lane.close(null);
     await sending;
@@ -51,7 +51,7 @@ describe("a lane's flow control", () => {
     expect(pair.a.kinds.filter((kind) => kind === 'closed')).to.have.length(1);
   });
 
-  it('lets the sender go when the other side closes', async () => {
+  it('ends the sending when the other side closes', async () => {
     const { outcome, sending } = await sendUntilStuck();
     pair.b.lane.close(null);
     await Promise.all([sending, pair.a.hears('closed')]);
@@ -59,7 +59,7 @@ describe("a lane's flow control", () => {
     expect(pair.a.kinds.filter((kind) => kind === 'closed')).to.have.length(1);
   });
 
-  it('lets the other side answer a sender that is held back', async () => {
+  it('lets the other side answer a sender that waits', async () => {
     const { outcome, sending } = await sendUntilStuck();
     pair.b.lane.send('FAIL', { code: 'TIMEOUT', message: 'over' });
     await pair.a.hears('FAIL');

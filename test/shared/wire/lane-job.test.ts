@@ -22,7 +22,7 @@ describe('a job on a lane', () => {
 
     afterEach(() => pair.close());
 
-    it('brings the body over and a picture, labels, a failure and the timings back', async () => {
+    it('brings the body to B, and a picture, labels, a failure and the timings back', async () => {
       const { a, b } = pair;
       await pair.begin(BODY.length);
       await Promise.all([a.lane.sendData(BODY), b.until(() => b.lane.state === 'working')]);
@@ -52,7 +52,7 @@ describe('a job on a lane', () => {
       expect([a.lane.state, b.lane.state]).to.deep.equal(['idle', 'idle']);
     });
 
-    it('leaves the lane fit for the next one', async () => {
+    it('leaves the lane ready for the next one', async () => {
       const { a, b } = pair;
       for (const nth of [1, 2, 3]) {
         await pair.begin(10, nth);
@@ -63,7 +63,7 @@ describe('a job on a lane', () => {
       expect(b.data).to.have.length(30);
     });
 
-    it('tells how much of the body is still to come', async () => {
+    it('counts the bytes of the body that are still to come', async () => {
       await pair.begin(10);
       await Promise.all([pair.a.lane.sendData(BODY.subarray(0, 4)), pair.b.until(() => pair.b.data.length === 4)]);
       expect([pair.a.lane.left, pair.b.lane.left]).to.deep.equal([6, 6]);
@@ -77,7 +77,7 @@ describe('a job on a lane', () => {
       expect([pair.a.lane.state, pair.b.lane.state]).to.deep.equal(['idle', 'idle']);
     });
 
-    it('that fails while its body comes in has the rest thrown away', async () => {
+    it('that fails while its body is received drops the rest of the body', async () => {
       const { a, b } = pair;
       await pair.begin(BODY.length);
       const sending = a.lane.sendData(BODY, () => a.lane.state === 'receiving');
@@ -91,7 +91,7 @@ describe('a job on a lane', () => {
       expect(b.data.subarray(heard).toString()).to.equal('new');
     });
 
-    it('that is canceled after its end does not hear of it', async () => {
+    it('that has ended ignores a CANCEL', async () => {
       const { a, b } = pair;
       await pair.begin(1);
       await Promise.all([a.lane.sendData(Buffer.from('x')), b.until(() => b.lane.state === 'working')]);
@@ -102,7 +102,7 @@ describe('a job on a lane', () => {
       expect(b.kinds).to.deep.equal(['HELLO', 'JOB', 'JOB']);
     });
 
-    it('cannot be sent out of turn, and the lane lives on', async () => {
+    it('cannot be sent in the wrong state, and the lane stays open', async () => {
       const { a, b } = pair;
       expect(() => b.lane.signal('GO')).to.throw(DarkroomError, "while idle, received 'GO'");
       expect(() => a.lane.send('HELLO', HELLO)).to.throw(DarkroomError, "while idle, received 'HELLO'");

@@ -8,7 +8,7 @@ import { goneFrom, openSocketPair, type SocketPair } from '../../support/socket-
 /** A peer may be silent for three beats. */
 const TIMING = { beatMs: 40, deadMs: 120 };
 
-describe("a lane's signs of life", () => {
+describe("a lane's heartbeat", () => {
   describe('with a bare socket on the other side', () => {
     let sockets: SocketPair;
     let b: RecordingLane;
@@ -35,12 +35,12 @@ describe("a lane's signs of life", () => {
       }
     }
 
-    it('are BEATs when it has nothing else to say, and nothing but BEATs', async () => {
+    it('is BEAT when it has nothing else to send, and only BEAT', async () => {
       await atEachBeat(2, () => sockets.client.write(Buffer.from([11, 0, 0, 0, 0])));
       expect(new Set(peer.frames.map((frame) => frame.kind))).to.deep.equal(new Set(['BEAT']));
     });
 
-    it('close it when the other side gives none', async () => {
+    it('closes the lane when the other side sends nothing', async () => {
       await Promise.all([b.hears('closed'), goneFrom(sockets.client)]);
       expect(b.last('closed')).to.include({
         code: 'BACKEND_UNAVAILABLE',
@@ -49,7 +49,7 @@ describe("a lane's signs of life", () => {
       expect(b.kinds).to.deep.equal(['closed']);
     });
 
-    it('are any bytes, even those of a frame that is not whole yet', async () => {
+    it('is any byte, also of an incomplete frame', async () => {
       const slow = encodeMessage('HELLO', HELLO);
       const beats = HEADER_BYTES + 7;
       await atEachBeat(beats, (beat) => sockets.client.write(slow.subarray(beat, beat + 1)));
@@ -59,7 +59,7 @@ describe("a lane's signs of life", () => {
       expect(b.last('closed')).to.have.property('code', 'BACKEND_UNAVAILABLE');
     });
 
-    it('are not asked of the other side while the lane does not read', async () => {
+    it('is not expected of the other side while the lane does not read', async () => {
       b.lane.pause();
       await atEachBeat(10, () => {});
       expect(b.kinds).to.be.empty;
@@ -68,7 +68,7 @@ describe("a lane's signs of life", () => {
       expect(b.last('closed')).to.have.property('code', 'BACKEND_UNAVAILABLE');
     });
 
-    it('are sent on while the lane does not read', async () => {
+    it('is sent while the lane does not read', async () => {
       b.lane.pause();
       sockets.client.write(encodeMessage('HELLO', HELLO));
       await atEachBeat(5, () => {});
@@ -78,7 +78,7 @@ describe("a lane's signs of life", () => {
     });
   });
 
-  it('keep two idle lanes together for longer than either would wait', async () => {
+  it('keeps two idle lanes open for longer than either would wait', async () => {
     const pair = await LanePair.open({}, TIMING);
     try {
       await pair.greet();

@@ -125,7 +125,7 @@ describe('lane-state', () => {
     }
   }
 
-  it('takes a body to its last byte, and not one more', () => {
+  it('accepts a body up to its last byte, and no byte more', () => {
     const machine = machineAfter('b', [['HELLO'], ['WELCOME'], ['JOB', 100], ['GO'], ['DATA', 40]]);
     expect(machine.left).to.equal(60);
     expect(() => machine.checkReceive('DATA', 61)).to.throw(
@@ -138,7 +138,7 @@ describe('lane-state', () => {
     expect(machine.left).to.equal(0);
   });
 
-  it('takes an output to its last byte before the next frame of the job', () => {
+  it("accepts an output up to its last byte before the job's next frame", () => {
     const machine = machineAfter('a', [['HELLO'], ['WELCOME'], ['JOB', 1], ['GO'], ['DATA', 1], ['OUTPUT', 10]]);
     expect(() => machine.checkReceive('DATA', 11)).to.throw(DarkroomError, 'at most 10 bytes');
     expect(() => machine.checkReceive('DONE', 0)).to.throw(DarkroomError, 'Expected 10 more bytes of DATA');
@@ -146,7 +146,7 @@ describe('lane-state', () => {
     machine.checkReceive('DONE', 0);
   });
 
-  it('throws away what is left of a failed body, and not one byte more', () => {
+  it('drops the rest of a failed body, and no byte more', () => {
     const machine = machineAfter('b', [['HELLO'], ['WELCOME'], ['JOB', 100], ['GO'], ['DATA', 40], ['FAIL']]);
     machine.checkReceive('DATA', 60);
     expect(machine.data(25)).to.equal(false);
@@ -162,7 +162,7 @@ describe('lane-state', () => {
     expect(() => next.checkReceive('DATA', 1)).to.throw(DarkroomError, 'while idle');
   });
 
-  it('lets FAIL cut an output short, and starts the next job afresh', () => {
+  it('lets FAIL end an output early, and starts the next job anew', () => {
     const steps: Step[] = [
       ['HELLO'],
       ['WELCOME'],
@@ -240,7 +240,7 @@ describe('lane-state', () => {
     });
   });
 
-  it('never refuses what the other side could legally send, ends every job once and counts alike', () => {
+  it('accepts what the other side may legally send, ends every job once, and both sides count the same', () => {
     let finished = 0;
     const choice = fc.record({
       turn: fc.nat({ max: 9 }),
@@ -268,7 +268,7 @@ describe('lane-state', () => {
     expect(finished).to.be.greaterThan(20);
   });
 
-  it('never refuses a legal greeting, in whatever order it goes', () => {
+  it('accepts every legal greeting, in every order', () => {
     const choice = fc.record({ turn: fc.nat({ max: 3 }), pick: fc.nat() });
     fc.assert(
       fc.property(fc.array(choice, { maxLength: 30 }), (choices) => {

@@ -22,7 +22,7 @@ describe('messages', () => {
     expect(parseHello('{"protocol":1,"token":"t","colour":"red"}')).to.deep.equal({ protocol: 1, token: 't' });
   });
 
-  it('takes a JOB without "alone" as one that may have company', () => {
+  it('reads a JOB without "alone" as one that may run beside others', () => {
     const job = {
       id: 'V1StGXR8_Z5jdHi6B-myT',
       attempt: 1,
@@ -60,11 +60,11 @@ describe('messages', () => {
     });
   }
 
-  it('says which member is wrong and why', () => {
+  it('names the invalid member and the reason', () => {
     expect(refusal('{"protocol":1,"token":7}').message).to.match(/expected string, received number.*'token'/);
   });
 
-  it('never quotes the payload, which may hold the token', () => {
+  it('never quotes the payload, which may contain the token', () => {
     for (const payload of ['{"protocol":"1","token":"hunter2"}', '{"protocol":1,"token":hunter2}', 'hunter2']) {
       expect(refusal(payload).message).to.not.contain('hunter');
     }
