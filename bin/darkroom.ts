@@ -23,7 +23,7 @@ const { version } = z.object({ version: z.string() }).parse(JSON.parse(packageJs
 
 const serve = serveCommand();
 const program = new Command('darkroom')
-  .description('Pictures in by HTTP upload, a task id at once; resizes, circle crops and ImageNet labels out.')
+  .description('Resizes, crops and labels pictures: upload one, get a task id at once, fetch named outputs later.')
   .version(version)
   .commandsGroup('Servers:')
   .addCommand(serve, { isDefault: true })
