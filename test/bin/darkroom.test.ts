@@ -6,7 +6,9 @@ import { describeSettings } from '../../shared/config.ts';
 import { runDarkroom } from '../support/command-line.ts';
 import { repositoryPath } from '../support/repository.ts';
 
-describe('darkroom', () => {
+describe('darkroom', function () {
+  this.timeout(60_000);
+
   it('-h names every command, and every flag of serve, which is the default command', async () => {
     const [program, serve] = await Promise.all([runDarkroom(['-h']), runDarkroom(['serve', '-h'])]);
     expect([program.code, serve.code]).to.deep.equal([0, 0]);

@@ -7,7 +7,9 @@ import { requireShared } from '../support/shared.ts';
 
 const NAMES = ['mobilenetv2-12-qdq.onnx', 'synset.txt'];
 
-describe('darkroom model', () => {
+describe('darkroom model', function () {
+  this.timeout(60_000);
+
   let folder: string;
 
   beforeEach(async () => {

@@ -9,7 +9,9 @@ import { type Fixture, jpeg, startFixture } from '../server-a/protocols/http/htt
 import { readInput, type TestDispatcher } from '../server-a/tasks/support.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
 
-describe('client commands and the real Server A', () => {
+describe('client commands and the real Server A', function () {
+  this.timeout(60_000);
+
   let fixture: Fixture;
   let folder: string;
 

@@ -7,7 +7,9 @@ import { expect } from 'chai';
 import { type Ended, runDarkroom, startDarkroom } from '../support/command-line.ts';
 import { FakeServerA } from '../support/fake-server-a.ts';
 
-describe('darkroom upload', () => {
+describe('darkroom upload', function () {
+  this.timeout(60_000);
+
   let server: FakeServerA;
   let folder: string;
 
@@ -114,7 +116,6 @@ describe('darkroom upload', () => {
   describe('what is printed', () => {
     it('is a line for each file: its task, or with --wait how it ended', async () => {
       await files({ 'cat.jpg': 'x' });
-      server.taskMs = 300;
       const id = '[\\w-]{21}';
       expect((await upload('cat.jpg')).stdout).to.match(new RegExp(`^cat\\.jpg {2}${id} {2}pending\n$`));
       const { stdout } = await upload('cat.jpg', '--wait', '--scale', '1');
@@ -293,11 +294,11 @@ describe('darkroom upload', () => {
 
   it('ends at SIGINT with one line and leaves no half-written file', async () => {
     await files({ 'a.jpg': 'x' });
-    server.taskMs = 60_000;
-    const running = startDarkroom(['upload', '--server', server.url, 'a.jpg', '--scale', '1', '-o', 'out/'], {
-      folder,
-    });
-    while (server.uploads.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    server.taskMs = Number.POSITIVE_INFINITY;
+    const waits = server.waits();
+    const words = ['upload', '--server', server.url, 'a.jpg', '--scale', '1', '-o', 'out/'];
+    const running = startDarkroom(words, { folder });
+    await waits;
     running.process.kill('SIGINT');
     expect(await running.ended).to.deep.equal({ code: 1, stdout: '', stderr: 'darkroom: Stopped by SIGINT\n' });
     expect(await tree('out')).to.deep.equal({});

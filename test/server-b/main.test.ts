@@ -7,7 +7,9 @@ import { expect } from 'chai';
 import { childMessageSchema } from '../../server-b/child-messages.ts';
 import { repositoryPath } from '../support/repository.ts';
 
-describe('the process of Server B', () => {
+describe('the process of Server B', function () {
+  this.timeout(60_000);
+
   let folder: string;
   let child: ChildProcess;
 

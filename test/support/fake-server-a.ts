@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
@@ -32,7 +32,7 @@ export class FakeServerA {
   readonly refusals: (Refusal | 'cut')[] = [];
   /** The first characters of new tasks' ids. */
   idPrefix = '';
-  /** Milliseconds from an upload to the end of its task. */
+  /** Milliseconds from an upload to the end of its task; Infinity for tasks that end only with {@link endTasks}. */
   taskMs = 0;
   /** How many of the next status requests are cut instead of answered. */
   cuts = 0;
@@ -44,6 +44,7 @@ export class FakeServerA {
   readonly #server: Server;
   readonly #tasks = new Map<string, { task: Task; body: Buffer; endsAt: number }>();
   readonly #closed = new AbortController();
+  readonly #changes = new EventEmitter();
   #atOnce = 0;
 
   private constructor(server: Server) {
@@ -64,6 +65,17 @@ export class FakeServerA {
     const address: string | AddressInfo | null = this.#server.address();
     if (address === null || typeof address === 'string') throw new Error('Expected a listening server');
     return `http://127.0.0.1:${address.port}`;
+  }
+
+  /** Ends all tasks. */
+  endTasks(): void {
+    for (const entry of this.#tasks.values()) entry.endsAt = 0;
+    this.#changes.emit('end');
+  }
+
+  /** Resolves when the next status request waits for the end of its task. */
+  async waits(): Promise<void> {
+    await once(this.#changes, 'wait');
   }
 
   async close(): Promise<void> {
@@ -87,8 +99,21 @@ export class FakeServerA {
       return;
     }
     const wait = Number(/^wait=(\d+)$/.exec(String(request.headers['prefer']))?.[1] ?? 0) * 1000;
-    await sleep(Math.max(0, Math.min(wait, entry.endsAt - Date.now())), null, this.#closed);
+    await this.#waitForEnd(Math.min(wait, entry.endsAt - Date.now()));
     json(response, 200, this.#current(id));
+  }
+
+  /** Resolves after so many milliseconds, or when {@link endTasks} is called. */
+  async #waitForEnd(milliseconds: number): Promise<void> {
+    if (milliseconds <= 0) return;
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, this.#closed.signal]);
+    this.#changes.emit('wait');
+    try {
+      await Promise.race([sleep(milliseconds, null, { signal }), once(this.#changes, 'end', { signal })]);
+    } finally {
+      stop.abort();
+    }
   }
 
   async #upload(request: IncomingMessage, response: ServerResponse, query: URLSearchParams): Promise<void> {

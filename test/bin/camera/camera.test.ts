@@ -24,7 +24,9 @@ interface Put {
   readonly picture: Buffer;
 }
 
-describe('darkroom camera and darkroom snap', () => {
+describe('darkroom camera and darkroom snap', function () {
+  this.timeout(60_000);
+
   let folder: string;
   let port: number;
   let relay: Protocol | null;

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Dealer } from 'zeromq';
+import { systemCode } from '../../../../shared/errors.ts';
 import { freePort } from '../../../support/free-port.ts';
 import { answerOf, ask, type Fixture, openRequest, startFixture } from './zeromq-fixture.ts';
 
@@ -191,8 +192,19 @@ describe('ZeroMQ requests', () => {
       const error = await startFixture(changes).catch((reason: unknown) => reason);
       expect(error).to.include({ code: 'EADDRINUSE', port: taken });
     }
-    const free = connect({ port, host: '127.0.0.1' });
-    const [refusal] = await once(free, 'error');
-    expect(refusal).to.include({ code: 'ECONNREFUSED' });
+    await refusesConnections(port);
   });
 });
+
+/** Resolves when a port refuses connections. ZeroMQ closes a socket in a thread of its own, some time after `close`. */
+async function refusesConnections(port: number): Promise<void> {
+  let code: string | undefined;
+  while (code !== 'ECONNREFUSED') {
+    const socket = connect({ port, host: '127.0.0.1' }).resume();
+    socket.on('error', (error) => {
+      code = systemCode(error);
+    });
+    // A connection that was still accepted ends with the ZeroMQ socket; then it is time for the next attempt.
+    await new Promise((resolve) => socket.once('close', resolve));
+  }
+}
