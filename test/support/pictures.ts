@@ -87,6 +87,21 @@ export function quarters(width: number, height: number): Sharp {
   return sharp(pixels, { raw: { width, height, channels: 3 } });
 }
 
+/** A picture of three stripes, red, green and blue: side by side when it is wider than high, else one below the other. */
+export function stripes(width: number, height: number): Sharp {
+  const colors = [
+    [255, 0, 0],
+    [0, 255, 0],
+    [0, 0, 255],
+  ];
+  const pixels = new Uint8Array(width * height * 3);
+  for (let index = 0; index < width * height; index += 1) {
+    const share = width > height ? (index % width) / width : Math.floor(index / width) / height;
+    pixels.set(colors[Math.floor(3 * share)] ?? [], index * 3);
+  }
+  return sharp(pixels, { raw: { width, height, channels: 3 } });
+}
+
 /** Smooth waves with fine detail, always the same: a bad resampler changes them visibly. */
 export function waves(width: number, height: number): Sharp {
   const pixels = new Uint8Array(width * height * 3);

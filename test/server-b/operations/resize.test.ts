@@ -6,26 +6,12 @@ import sharp, { type Sharp } from 'sharp';
 import { resize } from '../../../server-b/operations/resize.ts';
 import { FITS } from '../../../shared/operations/bounds.ts';
 import { FORMATS } from '../../../shared/operations/format.ts';
-import { type ResizeParameters, type ResizeSpec, resizedSize } from '../../../shared/operations/resize.ts';
+import { type ResizeSpec, resizedSize } from '../../../shared/operations/resize.ts';
 import { decode, drawn, meanDifference, openPicture, pixelAt, plain, quarters, waves } from '../../support/pictures.ts';
+import { animation, expectNear, resized } from '../../support/resized.ts';
 import { requireShared } from '../../support/shared.ts';
 
 const half: ResizeSpec = { name: 'resize', operation: 'resize', scale_factor: 0.5 };
-
-async function resized(body: Uint8Array, parameters: ResizeParameters) {
-  return drawn(await resize(await openPicture(body), { name: 'resize', operation: 'resize', ...parameters }));
-}
-
-async function animation(format: 'gif' | 'webp', frames = 3, width = 30, height = 20): Promise<Uint8Array> {
-  const colors = ['#ff0000', '#00ff00', '#0000ff'];
-  const pictures = await Promise.all(
-    Array.from({ length: frames }, (_, index) => plain(width, height, colors[index % 3] ?? '')),
-  );
-  const delay = Array.from({ length: frames }, (_, index) => 100 + 50 * index);
-  return sharp(pictures, { join: { animated: true } })
-    [format]({ delay, loop: 3 })
-    .toBuffer();
-}
 
 describe('resize', () => {
   it('gives exactly the size that resizedSize computes, for every fit and odd sizes', async function () {
@@ -313,11 +299,4 @@ async function sideways(orientation: number): Promise<Sharp> {
   }
   const size = lying ? { width: height, height: width } : { width, height };
   return sharp(stored, { raw: { ...size, channels: 3 } });
-}
-
-function expectNear(found: readonly number[], expected: readonly number[], what = '', tolerance = 4): void {
-  const differences = expected.map((value, index) => Math.abs(value - (found[index] ?? Number.NaN)));
-  expect(Math.max(...differences), `${what} found ${found.join(' ')}, expected ${expected.join(' ')}`).to.be.at.most(
-    tolerance,
-  );
 }

@@ -1,0 +1,145 @@
+import { expect } from 'chai';
+import sharp from 'sharp';
+import type { ResizeParameters } from '../../../shared/operations/resize.ts';
+import { pixelAt, plain } from '../../support/pictures.ts';
+import { animation, expectNear, framesOf, join, resized } from '../../support/resized.ts';
+
+const FORMATS = ['gif', 'webp'] as const;
+const FRAME_COLORS = [
+  [255, 0, 0, 255],
+  [0, 255, 0, 255],
+  [0, 0, 255, 255],
+] as const;
+/** A GIF has a palette and WebP is lossy, so colours are near. */
+const TOLERANCE = 12;
+
+/** Asserts that every frame has its own colour alone, up to its edges, and that the animation plays as before. */
+async function expectUnmixed(body: Uint8Array, parameters: ResizeParameters, what: string): Promise<void> {
+  const { picture, ...facts } = await resized(body, parameters);
+  expect(facts, what).to.include({ frames: 3 });
+  expect(await sharp(picture).metadata(), what).to.deep.include({ pages: 3, loop: 3, delay: [100, 150, 200] });
+  const frames = await framesOf(picture);
+  for (const [index, frame] of frames.entries()) {
+    expect([frame.width, frame.height], what).to.deep.equal([facts.width, facts.height]);
+    for (const [x, y] of [
+      [0, 0],
+      [frame.width - 1, 0],
+      [0, frame.height - 1],
+      [frame.width - 1, frame.height - 1],
+    ] as const) {
+      expectNear(pixelAt(frame, x, y), FRAME_COLORS[index] ?? [], `${what}, frame ${index} at ${x}, ${y}`, TOLERANCE);
+    }
+  }
+}
+
+/** Frames of one colour each, with a white square in the corner given. */
+async function marked(format: 'gif' | 'webp', corner: 'northwest' | 'southeast', width = 40, height = 30) {
+  const input = await plain(10, 10, '#ffffff');
+  const frames = ['#ff0000', '#00ff00', '#0000ff'].map(async (color) =>
+    sharp(await plain(width, height, color))
+      .composite([{ input, gravity: corner }])
+      .removeAlpha()
+      .png()
+      .toBuffer(),
+  );
+  return join(format, await Promise.all(frames));
+}
+
+describe('resize of an animation', () => {
+  for (const format of FORMATS) {
+    describe(`in ${format}`, () => {
+      const cases: readonly ResizeParameters[] = [
+        { scale_factor: 1 },
+        { scale_factor: 0.7, rotate: 90 },
+        { scale_factor: 1, rotate: 180, flop: true },
+        { width: 20, height: 20, fit: 'cover', rotate: 270 },
+        { width: 13, height: 9, fit: 'fill', flip: true },
+        { scale_factor: 0.5, blur: 3 },
+        { scale_factor: 0.5, sharpen: true },
+        { width: 12, height: 12, fit: 'cover', gravity: 'attention' },
+        { width: 12, height: 12, fit: 'cover', gravity: 'entropy', rotate: 90, blur: 2 },
+        { width: 20, height: 20, fit: 'cover', gravity: 'southeast' },
+      ];
+      for (const parameters of cases) {
+        it(`does not mix frames with ${JSON.stringify(parameters)}`, async () => {
+          await expectUnmixed(await animation(format), parameters, format);
+        });
+      }
+
+      it('mirrors and turns each frame, and keeps their order', async () => {
+        const body = await marked(format, 'northwest');
+        const turns: readonly (readonly [ResizeParameters, 'left' | 'right', 'top' | 'bottom'])[] = [
+          [{}, 'left', 'top'],
+          [{ flip: true }, 'left', 'bottom'],
+          [{ flop: true }, 'right', 'top'],
+          [{ rotate: 90 }, 'right', 'top'],
+          [{ rotate: 180 }, 'right', 'bottom'],
+          [{ rotate: 270 }, 'left', 'bottom'],
+        ];
+        for (const [turn, across, down] of turns) {
+          const { picture } = await resized(body, { scale_factor: 1, ...turn });
+          for (const [index, frame] of (await framesOf(picture)).entries()) {
+            const [left, right] = [3, frame.width - 4];
+            const [top, bottom] = [3, frame.height - 4];
+            const what = `${JSON.stringify(turn)}, frame ${index}`;
+            const mark = pixelAt(frame, across === 'left' ? left : right, down === 'top' ? top : bottom);
+            expectNear(mark, [255, 255, 255, 255], what, TOLERANCE);
+            const opposite = pixelAt(frame, across === 'left' ? right : left, down === 'top' ? bottom : top);
+            expectNear(opposite, FRAME_COLORS[index] ?? [], what, TOLERANCE);
+          }
+        }
+      });
+
+      it('crops each frame where attention crops the first one', async () => {
+        const detail = await sharp({ create: { width: 10, height: 10, channels: 3, background: '#ff2200' } })
+          .png()
+          .toBuffer();
+        const frames = [70, 5].map(async (left) =>
+          sharp(await plain(90, 20, '#777777'))
+            .composite([{ input: detail, left, top: 5 }])
+            .removeAlpha()
+            .png()
+            .toBuffer(),
+        );
+        const body = await join(format, await Promise.all(frames));
+        const box = { width: 20, height: 20, fit: 'cover', gravity: 'attention' } as const;
+        const { picture } = await resized(body, box);
+        const [first, second] = (await framesOf(picture)).map(
+          ({ pixels }) => pixels.filter((value, offset) => offset % 4 === 0 && value > 200).length,
+        );
+        expect(first, 'red pixels of the first frame').to.be.above(60);
+        expect(second, 'red pixels of the second frame, whose detail is elsewhere').to.equal(0);
+      });
+
+      it('pads each frame with the background', async () => {
+        for (const rotate of [0, 90] as const) {
+          const { picture } = await resized(await animation(format), {
+            width: 30,
+            height: 30,
+            fit: 'contain',
+            background: '#ffa500',
+            rotate,
+          });
+          const frames = await framesOf(picture);
+          expect(frames).to.have.length(3);
+          for (const [index, frame] of frames.entries()) {
+            const what = `rotate ${rotate}, frame ${index}`;
+            const [x, y] = rotate === 0 ? [15, 1] : [1, 15];
+            expectNear(pixelAt(frame, x, y), [255, 165, 0, 255], what, TOLERANCE);
+            expectNear(pixelAt(frame, 29 - x, 29 - y), [255, 165, 0, 255], what, TOLERANCE);
+            expectNear(pixelAt(frame, 15, 15), FRAME_COLORS[index] ?? [], what, TOLERANCE);
+          }
+        }
+      });
+    });
+  }
+
+  it('keeps every pixel with lossless webp', async () => {
+    const body = await marked('gif', 'southeast');
+    const { picture } = await resized(body, { scale_factor: 1, format: 'webp', lossless: true });
+    const [found, expected] = [await framesOf(picture), await framesOf(body)];
+    expect(found.map(({ pixels }) => Buffer.from(pixels))).to.deep.equal(
+      expected.map(({ pixels }) => Buffer.from(pixels)),
+    );
+  });
+});
