@@ -3,6 +3,8 @@ import { DarkroomError } from '../errors.ts';
 import { circleFormat } from './circle.ts';
 import { classifyParameters, DEFAULT_TOP_K } from './classify.ts';
 import type { Contradiction } from './definition.ts';
+import { encodingContradiction } from './encoding.ts';
+import { choosesLoss } from './format.ts';
 import type { OutputSpec } from './index.ts';
 import { side, yesOrNo } from './parameters.ts';
 import { resizeContradiction, resizeParameters } from './resize.ts';
@@ -46,8 +48,9 @@ export function readFlatFields(fields: FlatFields): OutputSpec[] {
   if (asksResize(fields)) specs.push({ name: 'resize', operation: 'resize', ...resize });
   if (circle !== undefined) {
     // `format` may be meant for the resize of the same request, so the circle accepts every format and may use PNG.
-    const encoding = { format: circleFormat(format), quality, grayscale, lossless };
-    specs.push({ name: 'circle', operation: 'circle', size: circle, ...encoding });
+    const encoding = { format: circleFormat(format), quality, grayscale };
+    const spec = { name: 'circle', operation: 'circle', size: circle, ...encoding } as const;
+    specs.push(choosesLoss(encoding.format) ? { ...spec, lossless } : spec);
   }
   if (classify) specs.push({ name: 'classify', operation: 'classify', top_k });
   return specs;
@@ -58,7 +61,7 @@ function asksResize({ scale_factor, width, height }: FlatFields): boolean {
 }
 
 function flatContradiction(fields: FlatFields): Contradiction | null {
-  const { circle, classify, top_k } = fields;
+  const { circle, classify, top_k, format, lossless } = fields;
   const resizes = asksResize(fields);
   const draws = resizes || circle !== undefined;
   const opposed = resizeContradiction(fields);
@@ -77,6 +80,10 @@ function flatContradiction(fields: FlatFields): Contradiction | null {
       expected: `scale_factor, width or height with ${change} (scale_factor=1 keeps the size)`,
       received: 'none',
     };
+  }
+  if (!resizes && circle !== undefined) {
+    const circleOpposed = encodingContradiction({ format: circleFormat(format), lossless });
+    if (circleOpposed !== null) return circleOpposed;
   }
   if (top_k !== undefined && classify === false) return { expected: 'classify with top_k', received: 'classify=false' };
   return null;
