@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { jobCost } from '../../server-b/cost.ts';
+import { commonSettings } from '../../shared/config.ts';
 import type { ImageHeader } from '../../shared/image-header.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 import type { ResizeParameters } from '../../shared/operations/resize.ts';
@@ -75,6 +76,20 @@ describe('cost of a job', () => {
       fit: 'cover',
     };
     expect(jobCost(0, PHOTO, [{ ...box, fit: 'contain' }])).above(jobCost(0, PHOTO, [box]));
+  });
+
+  it('counts outputs that wait for each other, so that 16 pictures of the web fit into the default budget', () => {
+    const photo = { ...PHOTO, width: 4000, height: 3000 };
+    const pictures = (count: number) =>
+      Array.from(
+        { length: count },
+        (_, index): OutputSpec => ({ name: `w${index}`, operation: 'resize', width: 800, format: 'webp' }),
+      );
+    const costs = [1, 2, 16].map((count) => jobCost(4 * MEBIBYTE, photo, pictures(count)));
+    const [one = 0, two = 0, all = 0] = costs;
+    expect(two).to.be.above(one);
+    expect(all - two).to.be.closeTo(14 * (two - one), 14);
+    expect(all).to.be.below(commonSettings.memoryMb.parse(undefined) * MEBIBYTE);
   });
 
   it('is a whole number of bytes, also for the thinnest pictures', () => {

@@ -120,6 +120,35 @@ describe('limits', () => {
       );
     });
 
+    it('stop too many pixels of all outputs together, and name the output that is too much', () => {
+      const circle = (name: string, size: number) => ({ name, operation: 'circle', size }) as const;
+      const labels = { name: 'labels', operation: 'classify', top_k: 5 } as const;
+      const limits = { ...LIMITS, maxDecodedMb: 400 };
+      checkOutputLimits(headerOf({}), [circle('a', 600), labels, circle('b', 800)], limits);
+      const message = refusal(() =>
+        checkOutputLimits(headerOf({}), [circle('a', 600), labels, circle('b', 800), circle('c', 1)], limits),
+      );
+      expect(message).to.equal('Expected at most 1000000 pixels for the outputs up to c together, received 1000001');
+    });
+
+    it('stop too many bytes of all outputs together, over all frames', () => {
+      const limits = { ...LIMITS, maxPixels: 100_000_000 };
+      const half = { operation: 'resize', scale_factor: 0.5 } as const;
+      const gif = headerOf({ format: 'gif', width: 400, height: 400, frames: 9 });
+      checkOutputLimits(
+        gif,
+        [
+          { name: 'a', ...half },
+          { name: 'b', ...half },
+        ],
+        limits,
+      );
+      const three = ['a', 'b', 'c'].map((name) => ({ name, ...half }));
+      expect(refusal(() => checkOutputLimits(gif, three, limits))).to.equal(
+        `Expected at most ${3 * MEBIBYTE} bytes for the outputs up to c together, received ${3 * 9 * 200 * 200 * 4}`,
+      );
+    });
+
     it('check every output, not only the first', () => {
       const small = { name: 'resize', operation: 'resize', scale_factor: 1 } as const;
       expect(
