@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { invalid, systemCode } from '../../shared/errors.ts';
+import { parseJson } from '../../shared/json.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 import { checkOutputs, readOutputs, readTextOutput } from '../../shared/operations/outputs.ts';
 
@@ -26,13 +27,9 @@ export function readOutputFlags(values: readonly string[]): OutputFlags {
 
 /** The list of outputs in a JSON file. Throws BAD_REQUEST. */
 export async function readOutputsFile(file: string): Promise<OutputSpec[]> {
-  try {
-    return readOutputs(JSON.parse(await readFile(file, 'utf8')));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw invalid('a file with a JSON list of outputs', '--outputs', file);
-    if (systemCode(error) === undefined) throw error;
-    throw invalid(`a file (${systemCode(error)})`, '--outputs', file);
-  }
+  const list = parseJson(await readText(file));
+  if (list === undefined) throw invalid('a file with a JSON list of outputs', '--outputs', file);
+  return readOutputs(list);
 }
 
 /** One list of all outputs. Throws BAD_REQUEST when two have the same name, or there are more than 16. */
@@ -40,6 +37,16 @@ export function mergeOutputs(...lists: readonly (readonly OutputSpec[])[]): Outp
   const specs = lists.flat();
   if (specs.length > 0) checkOutputs(specs);
   return specs;
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const reason = systemCode(error);
+    if (reason === undefined) throw error;
+    throw invalid(`a file (${reason})`, '--outputs', file);
+  }
 }
 
 function readOutputFlag(value: string): OutputSpec | null {
