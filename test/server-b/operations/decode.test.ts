@@ -14,7 +14,9 @@ async function growth(work: () => Promise<unknown>): Promise<number> {
   return process.memoryUsage().rss - before;
 }
 
-describe('memory of pictures', () => {
+describe('memory of pictures', function () {
+  this.timeout(120_000);
+
   const picture = waves(1000, 1000);
   const pixelBytes = 3 * 1000 * 1000;
 

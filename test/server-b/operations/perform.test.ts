@@ -131,7 +131,7 @@ describe('performJob', () => {
   });
 
   it('makes outputs that share a decode as good as those that do not', async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const photos = join(requireShared(this), 'photos');
     const files = [
       'coffee-mug.jpg',

@@ -33,7 +33,9 @@ async function pixelsOf(body: Uint8Array, parameters: Parameters<typeof resized>
   return decode((await resized(body, parameters)).picture);
 }
 
-describe('resize with gravity', () => {
+describe('resize with gravity', function () {
+  this.timeout(120_000);
+
   for (const gravity of COMPASS) {
     it(`${gravity} keeps that part of a wide and of a high picture`, async () => {
       const box = { width: 30, height: 30, fit: 'cover', gravity } as const;
