@@ -7,7 +7,7 @@ import type { OutputSpec } from '../../shared/operations/index.ts';
 const LIMITS = { maxSide: 4000, maxPixels: 1_000_000, maxDecodedMb: 3 };
 const MEBIBYTE = 1024 * 1024;
 
-/** An 8-bit RGB picture; `overrides` replaces fields. */
+/** The header of an 8-bit RGB picture; `changes` replaces fields. */
 function headerOf(changes: Partial<ImageHeader>): ImageHeader {
   return {
     format: 'jpeg',
