@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type * as OnnxRuntime from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-node';
 import type { Label } from '../../shared/operations/classify.ts';
 import { MODEL_CLASSES, parseSynset, type SynsetClass } from '../model/synset.ts';
 
@@ -8,10 +9,12 @@ export const MODEL_SIDE = 224;
 
 /** A loaded model with its classes. */
 export class Classifier {
+  readonly #runtime: typeof OnnxRuntime;
   readonly #session: InferenceSession;
   readonly #classes: readonly SynsetClass[];
 
-  private constructor(session: InferenceSession, classes: readonly SynsetClass[]) {
+  private constructor(runtime: typeof OnnxRuntime, session: InferenceSession, classes: readonly SynsetClass[]) {
+    this.#runtime = runtime;
     this.#session = session;
     this.#classes = classes;
   }
@@ -23,7 +26,9 @@ export class Classifier {
    */
   static async load(files: { readonly onnx: string; readonly synset: string }): Promise<Classifier> {
     const classes = parseSynset(await readFile(files.synset, 'utf8'));
-    const session = await InferenceSession.create(files.onnx, {
+    // Only here, because it takes a third of a thread's start, and many threads never classify.
+    const runtime = await import('onnxruntime-node');
+    const session = await runtime.InferenceSession.create(files.onnx, {
       executionProviders: ['cpu'],
       intraOpNumThreads: 1,
       interOpNumThreads: 1,
@@ -31,12 +36,12 @@ export class Classifier {
     });
     checkPort('input', session.inputMetadata, [3, MODEL_SIDE, MODEL_SIDE]);
     checkPort('output', session.outputMetadata, [MODEL_CLASSES]);
-    return new Classifier(session, classes);
+    return new Classifier(runtime, session, classes);
   }
 
   /** The `count` most probable classes of a normalized picture [3, 224, 224], best first (softmax over the logits). */
   async classify(values: Float32Array, count: number): Promise<Label[]> {
-    const input = new Tensor('float32', values, [1, 3, MODEL_SIDE, MODEL_SIDE]);
+    const input = new this.#runtime.Tensor('float32', values, [1, 3, MODEL_SIDE, MODEL_SIDE]);
     const { output } = await this.#session.run({ input });
     const data = output?.data;
     if (!(data instanceof Float32Array) || data.length !== MODEL_CLASSES) {
