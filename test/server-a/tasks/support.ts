@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import sharp from 'sharp';
+import { deflateSync } from 'node:zlib';
 import type { Dispatch, Job, StoredOutput } from '../../../server-a/dispatch/contract.ts';
 import type { ReceivedPicture } from '../../../server-a/intake/receive.ts';
 import { SYSTEM, type System } from '../../../server-a/system.ts';
@@ -13,6 +13,7 @@ import { isErrorCode } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
 import type { OutputSpec } from '../../../shared/operations/index.ts';
 import type { OutputHeader, Task } from '../../../shared/task.ts';
+import { bytes as bytesOf, chunk, pngStart } from '../../support/hand-made.ts';
 
 export const silent = createLogger('test', 'silent');
 /** Aborts never. */
@@ -110,12 +111,11 @@ export async function spoolFiles(dataDir: string): Promise<string[]> {
   return (await readdir(join(dataDir, 'spool'))).sort();
 }
 
-/** A small PNG; `shade` makes it another one. */
-export function makePicture(shade = 0, width = 8, height = 6): Promise<Buffer> {
-  const background = { r: shade % 256, g: 100, b: 200 };
-  return sharp({ create: { width, height, channels: 3, background } })
-    .png()
-    .toBuffer();
+/** A small PNG; `shade` makes it another one. Made without sharp, which takes long to load in each process. */
+export async function makePicture(shade = 0, width = 8, height = 6): Promise<Buffer> {
+  const row = bytesOf(0, ...Array.from({ length: width }, () => bytesOf(shade % 256, 100, 200)));
+  const pixels = deflateSync(Buffer.concat(Array.from({ length: height }, () => row)));
+  return bytesOf(pngStart(width, height, 8, 2), chunk('IDAT', pixels), chunk('IEND'));
 }
 
 export async function receivePicture(tasks: Tasks, bytes?: Buffer): Promise<ReceivedPicture> {
