@@ -1,6 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { request } from 'undici';
 import { DarkroomError, invalid } from '../../shared/errors.ts';
 import { formatOfExtension } from '../http/formats.ts';
 import { isFolder } from '../http/is-folder.ts';
@@ -50,6 +49,7 @@ function isPicture(name: string): boolean {
 }
 
 async function fetchPicture(url: string, signal: AbortSignal): Promise<Buffer> {
+  const { request } = await import('undici');
   const { statusCode, body } = await request(url, {
     signal: AbortSignal.any([signal, AbortSignal.timeout(FETCH_MS)]),
   });

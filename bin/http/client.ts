@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Dispatcher, FormData } from 'undici';
+import type { Dispatcher } from 'undici';
 import { z } from 'zod';
 import { DarkroomError } from '../../shared/errors.ts';
 import { MEDIA_TYPES } from '../../shared/operations/format.ts';
@@ -67,6 +67,7 @@ export class Client {
 
   /** Makes a picture the newest one of a snippet; sent again after a lost connection. Gives the picture's task. */
   async putSnippet(name: number, picture: Blob, filename: string): Promise<TaskAnswer | null> {
+    const { FormData } = await import('undici');
     const form = new FormData();
     form.append('image', picture, filename);
     const call = { method: 'PUT', path: `/snippets/${name}/`, form, persistent: true } as const;

@@ -1,6 +1,9 @@
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { Agent, type Dispatcher, type FormData, request } from 'undici';
+import type { Dispatcher, FormData } from 'undici';
+// Only the parts that are used: all of undici takes 0.15 s to load, in each client command.
+import request from 'undici/lib/api/api-request.js';
+import Agent from 'undici/lib/dispatcher/agent.js';
 import { z } from 'zod';
 import { DarkroomError, isErrorCode, systemCode } from '../../shared/errors.ts';
 import { parseJson } from '../../shared/json.ts';
@@ -70,11 +73,13 @@ export class Transport {
   async #attempt(call: Call): Promise<Attempt> {
     const payload = call.file === undefined ? null : await openPayload(call.file);
     try {
-      const response = await request(this.#base + call.path, {
+      const { origin, pathname, search } = new URL(this.#base + call.path);
+      const response = await request.call(this.#agent, {
+        origin,
+        path: pathname + search,
         method: call.method,
         headers: { ...this.#headers, ...call.headers, ...payload?.headers },
         body: payload?.body ?? call.form ?? null,
-        dispatcher: this.#agent,
         signal: this.#signal,
       });
       if (response.statusCode < 400) return { response };

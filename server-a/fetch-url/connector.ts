@@ -1,6 +1,7 @@
 import type { LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
-import { buildConnector } from 'undici';
+import type { buildConnector } from 'undici';
+import buildUndiciConnector from 'undici/lib/core/connect.js';
 import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
 import { isLocalName, isPublicAddress } from './address.ts';
 import type { Resolve } from './resolve.ts';
@@ -27,7 +28,7 @@ export function guardedConnector({ allowPrivate, resolve, signal }: ConnectorOpt
     );
   };
   // The signal replaces undici's timeout. With autoSelectFamily Node asks the lookup for all addresses and tries them.
-  const connect = buildConnector({ signal, lookup, autoSelectFamily: true, timeout: 0, maxCachedSessions: 0 });
+  const connect = buildUndiciConnector({ signal, lookup, autoSelectFamily: true, timeout: 0, maxCachedSessions: 0 });
   return (options, callback) => {
     // With an aborted signal Node would connect and leave the connection open (seen with 20.20).
     if (signal.aborted) callback(signal.reason, null);

@@ -1,6 +1,8 @@
 import { pipeline, type Readable } from 'node:stream';
 import { debuglog } from 'node:util';
-import { Agent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
+import sendRequest from 'undici/lib/api/api-request.js';
+import Agent from 'undici/lib/dispatcher/agent.js';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import { guardedConnector } from './connector.ts';
 import { emptyBody, FetchedBody, payloadTooLarge } from './fetched-body.ts';
@@ -99,7 +101,7 @@ class Visit {
       signal: this.signal,
       highWaterMark: this.#highWaterMark,
     } as const;
-    const response = await this.#agent.request(request);
+    const response = await sendRequest.call(this.#agent, request);
     const { statusCode, headers, body } = response;
     const location = headers['location'];
     if (!REDIRECTS.has(statusCode) || typeof location !== 'string') return response;
