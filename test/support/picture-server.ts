@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -14,17 +13,20 @@ export interface PictureServer {
   readonly mostAtOnce: number;
   /** Open requests. */
   readonly underWay: number;
+  /** Answers the `/held…` requests that are open, and from now on all others at once. */
+  release(): void;
   close(): Promise<void>;
 }
 
 /**
- * Answers `/hang…` never, `/slow…` after 20 ms, `/missing` with 404, `/moved…` with a redirect to `/a.png`, and
+ * Answers `/hang…` never, `/held…` after `release`, `/missing` with 404, `/moved…` with a redirect to `/a.png`, and
  * everything else at once with the picture.
  */
 export async function startPictureServer(picture: Buffer): Promise<PictureServer> {
   const asked: string[] = [];
   let underWay = 0;
   let mostAtOnce = 0;
+  let held: ServerResponse[] | null = [];
   const handle: Handle = (request, response) => {
     const path = request.url ?? '';
     asked.push(path);
@@ -36,7 +38,7 @@ export async function startPictureServer(picture: Buffer): Promise<PictureServer
     if (path.startsWith('/hang')) return;
     if (path === '/missing') response.writeHead(404).end();
     else if (path.startsWith('/moved')) response.writeHead(302, { location: '/a.png' }).end();
-    else if (path.startsWith('/slow')) sleep(20).then(() => response.end(picture));
+    else if (path.startsWith('/held') && held !== null) held.push(response);
     else response.end(picture);
   };
   const server = createServer(handle);
@@ -52,6 +54,10 @@ export async function startPictureServer(picture: Buffer): Promise<PictureServer
     },
     get underWay() {
       return underWay;
+    },
+    release: () => {
+      for (const response of held ?? []) response.end(picture);
+      held = null;
     },
     close: async () => {
       server.closeAllConnections();

@@ -32,7 +32,7 @@ describe('fetching', () => {
   afterEach(() => server.close());
 
   const url = (path: string) => `${server.address}${path}`;
-  const urls = (count: number, path = '/slow') => Array.from({ length: count }, (_, index) => url(`${path}${index}`));
+  const urls = (count: number, path = '/held') => Array.from({ length: count }, (_, index) => url(`${path}${index}`));
   const submit = (tasks: Tasks, list: readonly string[]) => tasks.submitUrls(list, [CLASSIFY]);
 
   async function until(what: string, check: () => boolean): Promise<void> {
@@ -129,9 +129,11 @@ describe('fetching', () => {
   it('fetches no more URLs at once than allowed, oldest first', async () => {
     const tasks = await open({ fetchAtOnce: 3 });
     const listed = await submit(tasks, urls(20));
+    await until('three to be asked for', () => server.underWay === 3);
+    server.release();
     await until('all to be ready', () => tasks.records.waiting().length === 20);
     expect(server.mostAtOnce).to.equal(3);
-    expect(server.asked.slice(0, 3).sort()).to.deep.equal(['/slow0', '/slow1', '/slow2']);
+    expect(server.asked.slice(0, 3).sort()).to.deep.equal(['/held0', '/held1', '/held2']);
     expect(server.asked.length).to.equal(20);
     expect(tasks.records.waiting().map(({ id }) => id)).to.deep.equal(listed.map(({ task_id }) => task_id));
   });
@@ -234,10 +236,11 @@ describe('fetching', () => {
 
   it('notifies watchers', async () => {
     const tasks = await open();
-    const [listed] = await tasks.submitUrls([url('/slow')], [RESIZE]);
+    const [listed] = await tasks.submitUrls([url('/held')], [RESIZE]);
     const seen: [string, string | null][] = [];
     for await (const { status, input } of tasks.watch(listed?.task_id ?? '', forever)) {
       seen.push([status, input.format]);
+      server.release();
       if (input.format !== null) break;
     }
     expect(seen).to.deep.equal([
