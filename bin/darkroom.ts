@@ -2,48 +2,59 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { z } from 'zod';
-import { cameraCommand } from './commands/camera.ts';
-import { cancelCommand } from './commands/cancel.ts';
-import { circleCommand } from './commands/circle.ts';
-import { classifyCommand } from './commands/classify.ts';
-import { imageCommand } from './commands/image.ts';
-import { modelCommand } from './commands/model.ts';
-import { resultCommand } from './commands/result.ts';
-import { serveCommand } from './commands/serve.ts';
-import { serverACommand } from './commands/server-a.ts';
-import { serverBCommand } from './commands/server-b.ts';
-import { snapCommand } from './commands/snap.ts';
-import { statusCommand } from './commands/status.ts';
-import { uploadCommand } from './commands/upload.ts';
 import { describeFailure } from './serve/failure.ts';
 import { shieldTaskIds } from './task-id.ts';
+
+type Loaders = Readonly<Record<string, () => Promise<Command>>>;
+
+const SERVERS: Loaders = {
+  serve: async () => (await import('./commands/serve.ts')).serveCommand(),
+  'server-a': async () => (await import('./commands/server-a.ts')).serverACommand(),
+  'server-b': async () => (await import('./commands/server-b.ts')).serverBCommand(),
+  model: async () => (await import('./commands/model.ts')).modelCommand(),
+};
+const CLIENTS: Loaders = {
+  upload: async () => (await import('./commands/upload.ts')).uploadCommand(),
+  status: async () => (await import('./commands/status.ts')).statusCommand(),
+  result: async () => (await import('./commands/result.ts')).resultCommand(),
+  cancel: async () => (await import('./commands/cancel.ts')).cancelCommand(),
+  camera: async () => (await import('./commands/camera.ts')).cameraCommand(),
+  snap: async () => (await import('./commands/snap.ts')).snapCommand(),
+  classify: async () => (await import('./commands/classify.ts')).classifyCommand(),
+  image: async () => (await import('./commands/image.ts')).imageCommand(),
+  circle: async () => (await import('./commands/circle.ts')).circleCommand(),
+};
+const COMMANDS: Loaders = { ...SERVERS, ...CLIENTS };
+/** The command when none is named. */
+const DEFAULT = 'serve';
 
 const packageJson = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
 const { version } = z.object({ version: z.string() }).parse(JSON.parse(packageJson));
 
-const serve = serveCommand();
-const program = new Command('darkroom')
-  .description('Resizes, crops and labels pictures: upload one, get a task id at once, fetch named outputs later.')
-  .version(version)
-  .commandsGroup('Servers:')
-  .addCommand(serve, { isDefault: true })
-  .addCommand(serverACommand())
-  .addCommand(serverBCommand())
-  .addCommand(modelCommand())
-  .commandsGroup('Clients:')
-  .addCommand(uploadCommand())
-  .addCommand(statusCommand())
-  .addCommand(resultCommand())
-  .addCommand(cancelCommand())
-  .addCommand(cameraCommand())
-  .addCommand(snapCommand())
-  .addCommand(classifyCommand())
-  .addCommand(imageCommand())
-  .addCommand(circleCommand())
-  .addHelpText('after', () => `\nWithout a command, darkroom serves:\n\n${serve.helpInformation()}`);
+/** The program with the command that the first word names, or else with all: to load them all takes a while. */
+async function programFor(word: string): Promise<Command> {
+  const program = new Command('darkroom')
+    .description('Resizes, crops and labels pictures: upload one, get a task id at once, fetch named outputs later.')
+    .version(version);
+  const load = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
+  if (load !== undefined) return program.addCommand(await load(), { isDefault: word === DEFAULT });
+  for (const [heading, loaders] of [
+    ['Servers:', SERVERS],
+    ['Clients:', CLIENTS],
+  ] as const) {
+    program.commandsGroup(heading);
+    for (const [name, loadNext] of Object.entries(loaders)) {
+      program.addCommand(await loadNext(), { isDefault: name === DEFAULT });
+    }
+  }
+  const [serve] = program.commands;
+  return program.addHelpText('after', () => `\nWithout a command, darkroom serves:\n\n${serve?.helpInformation()}`);
+}
 
 try {
-  await program.parseAsync(shieldTaskIds(process.argv.slice(2)), { from: 'user' });
+  const words = process.argv.slice(2);
+  const program = await programFor(words[0] ?? DEFAULT);
+  await program.parseAsync(shieldTaskIds(words), { from: 'user' });
 } catch (error) {
   process.stderr.write(`${describeFailure(error)}\n`);
   process.exitCode ??= 1;

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { expect } from 'chai';
 import { serverASettings } from '../../server-a/config.ts';
@@ -50,18 +50,25 @@ describe('darkroom', function () {
   });
 
   it('loads no server and no heavy package before it knows the command', async () => {
-    const loaded = await staticImports(new URL(repositoryPath('dist/bin/darkroom.js'), 'file:'));
+    const files = [
+      'darkroom.js',
+      ...(await readdir(repositoryPath('dist/bin/commands'))).map((name) => `commands/${name}`),
+    ];
+    const modules = files.filter((name) => name.endsWith('.js'));
+    const loaded = await staticImports(modules.map((name) => new URL(repositoryPath(`dist/bin/${name}`), 'file:')));
     const packages = [...loaded].filter((name) => !name.startsWith('file:') && !isBuiltin(name));
     expect(packages.sort()).to.deep.equal(['commander', 'nanoid', 'zod']);
     const tiers = [...loaded].filter((name) => /\/server-[ab]\/(?!config\.js$)/.test(name));
     expect(tiers).to.deep.equal([]);
+    const first = await staticImports([new URL(repositoryPath('dist/bin/darkroom.js'), 'file:')]);
+    expect([...first].filter((name) => name.includes('/commands/'))).to.deep.equal([]);
   });
 });
 
-/** What a module and what it imports import, `import()` left out: files as URLs, packages by name. */
-async function staticImports(entry: URL): Promise<Set<string>> {
+/** What modules and what they import import, `import()` left out: files as URLs, packages by name. */
+async function staticImports(entries: readonly URL[]): Promise<Set<string>> {
   const found = new Set<string>();
-  const queue = [entry];
+  const queue = [...entries];
   for (const module of queue) {
     const source = await readFile(module, 'utf8');
     for (const [, name = ''] of source.matchAll(
