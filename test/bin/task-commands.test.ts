@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { taskSchema } from '../../shared/task.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
 import { FakeServerA } from '../support/fake-server-a.ts';
 
@@ -28,10 +29,11 @@ describe('commands for one task', function () {
     return runDarkroom(words, { folder, environment: { DARKROOM_SERVER: server.url } });
   }
 
-  /** The id of a task that resizes and cuts. */
+  /** The id of a new task that resizes and cuts. */
   async function task(): Promise<string> {
-    const { stdout } = await run('upload', 'cat.jpg', '--scale', '1', '--circle', '8', '--no-classify');
-    return stdout.split('  ')[1] ?? '';
+    const query = new URLSearchParams({ scale_factor: '1', circle: '8', classify: 'false' });
+    const answer = await fetch(`${server.url}/upload?${query}`, { method: 'POST', body: 'meow' });
+    return taskSchema.parse(await answer.json()).task_id;
   }
 
   it('take an id that begins like a flag', async () => {

@@ -20,16 +20,23 @@ describe('generated docs', () => {
   describe('in a copy', () => {
     let copy: string;
 
-    beforeEach(async () => {
+    before(async () => {
       copy = await mkdtemp(join(tmpdir(), 'darkroom-docs-'));
-      for (const folder of ['dist/docs', 'dist/bin', 'dist/server-a', 'dist/server-b', 'dist/shared', 'docs']) {
+      for (const folder of ['dist/docs', 'dist/bin', 'dist/server-a', 'dist/server-b', 'dist/shared']) {
         await cp(repositoryPath(folder), join(copy, folder), { recursive: true });
       }
-      for (const file of ['.env.example', 'package.json']) await cp(repositoryPath(file), join(copy, file));
+      await cp(repositoryPath('package.json'), join(copy, 'package.json'));
       await symlink(repositoryPath('node_modules'), join(copy, 'node_modules'));
     });
 
-    afterEach(() => rm(copy, { recursive: true, force: true }));
+    beforeEach(async () => {
+      await rm(join(copy, 'docs'), { recursive: true, force: true });
+      for (const path of ['docs', '.env.example']) {
+        await cp(repositoryPath(path), join(copy, path), { recursive: true });
+      }
+    });
+
+    after(() => rm(copy, { recursive: true, force: true }));
 
     it('the check names each file that is stale or missing, and changes nothing', async () => {
       await writeFile(join(copy, '.env.example'), 'stale');

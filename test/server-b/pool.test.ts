@@ -47,13 +47,69 @@ describe('Pool', () => {
 
   after(() => rm(folder, { recursive: true, force: true }));
 
-  it('runs a job in a thread, and transfers the body there and the picture back', async () => {
-    pool = await open();
-    const job = await jobOf(40);
-    const outcome = await pool.run(job, never);
-    expect(outcome).to.have.nested.property('outputs[0].header.width', 20);
-    expect(outcome).to.have.nested.property('outputs[0].picture').that.is.instanceOf(Uint8Array);
-    expect(job.body.byteLength).to.equal(0);
+  describe('of one thread', () => {
+    let shared: Pool;
+
+    before(async () => {
+      shared = await open();
+    });
+
+    after(() => shared.close());
+
+    it('runs a job in a thread, and transfers the body there and the picture back', async () => {
+      const job = await jobOf(40);
+      const outcome = await shared.run(job, never);
+      expect(outcome).to.have.nested.property('outputs[0].header.width', 20);
+      expect(outcome).to.have.nested.property('outputs[0].picture').that.is.instanceOf(Uint8Array);
+      expect(job.body.byteLength).to.equal(0);
+    });
+
+    it('lets a running job finish although its signal aborts', async () => {
+      const cancel = new AbortController();
+      const running = shared.run(await jobOf(1000), cancel.signal);
+      setImmediate(() => cancel.abort());
+      expect(await running).to.have.property('kind', 'done');
+    });
+
+    it('cancels a job whose signal has aborted before', async () => {
+      const outcome = await shared.run(await jobOf(40), AbortSignal.abort());
+      expect(outcome).to.have.nested.property('error.code', 'CANCELED');
+    });
+
+    it('allows only the loaders of the six formats', async () => {
+      const job = await jobOf(40);
+      const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><rect width="9" height="9"/></svg>';
+      const outcome = await shared.run({ ...job, body: own(Buffer.from(svg)) }, never);
+      expect(outcome).to.have.nested.property('error.code', 'IMAGE_CORRUPT');
+      expect(outcome).to.have.nested.property('error.message').that.includes('unsupported image format');
+      for (const format of FORMATS) {
+        const body = own(await plain(40, 40, '#336699', format));
+        const done = await shared.run({ ...job, image: await headerOf(body), body }, never);
+        expect(done, format).to.have.nested.property('outputs[0].header.format', format);
+      }
+    });
+  });
+
+  describe('with operations that misbehave', () => {
+    let shared: Pool;
+
+    before(async () => {
+      shared = await open({ operationsModule: killers });
+    });
+
+    after(() => shared.close());
+
+    it('hides the message of an error that an operation throws, as INTERNAL', async () => {
+      const outcome = await shared.run(await jobOf(KILLERS.throws), never);
+      expect(outcome).to.have.nested.property('outputs[0].header.error.code', 'INTERNAL');
+      expect(JSON.stringify(outcome)).to.not.include('killer');
+    });
+
+    it('ends the jobs of a thread that exits as WORKER_CRASHED, and starts a new thread', async () => {
+      const outcome = await shared.run(await jobOf(KILLERS.exitsThread), never);
+      expect(outcome).to.have.nested.property('error.code', 'WORKER_CRASHED');
+      expect(await shared.run(await jobOf(40), never)).to.have.property('kind', 'done');
+    });
   });
 
   it('runs more jobs than it has slots', async () => {
@@ -100,48 +156,6 @@ describe('Pool', () => {
     expect(await waiting).to.have.nested.property('error.code', 'CANCELED');
     expect(await running).to.have.property('kind', 'done');
     expect(await next).to.have.nested.property('outputs[0].header.width', 21);
-  });
-
-  it('lets a running job finish although its signal aborts', async () => {
-    pool = await open();
-    const cancel = new AbortController();
-    const running = pool.run(await jobOf(1000), cancel.signal);
-    setImmediate(() => cancel.abort());
-    expect(await running).to.have.property('kind', 'done');
-  });
-
-  it('cancels a job whose signal has aborted before', async () => {
-    pool = await open();
-    const outcome = await pool.run(await jobOf(40), AbortSignal.abort());
-    expect(outcome).to.have.nested.property('error.code', 'CANCELED');
-  });
-
-  it('ends the jobs of a thread that exits as WORKER_CRASHED, and starts a new thread', async () => {
-    pool = await open({ operationsModule: killers });
-    const outcome = await pool.run(await jobOf(KILLERS.exitsThread), never);
-    expect(outcome).to.have.nested.property('error.code', 'WORKER_CRASHED');
-    expect(await pool.run(await jobOf(40), never)).to.have.property('kind', 'done');
-  });
-
-  it('allows only the loaders of the six formats', async () => {
-    pool = await open();
-    const job = await jobOf(40);
-    const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><rect width="9" height="9"/></svg>';
-    const outcome = await pool.run({ ...job, body: own(Buffer.from(svg)) }, never);
-    expect(outcome).to.have.nested.property('error.code', 'IMAGE_CORRUPT');
-    expect(outcome).to.have.nested.property('error.message').that.includes('unsupported image format');
-    for (const format of FORMATS) {
-      const body = own(await plain(40, 40, '#336699', format));
-      const done = await pool.run({ ...job, image: await headerOf(body), body }, never);
-      expect(done, format).to.have.nested.property('outputs[0].header.format', format);
-    }
-  });
-
-  it('hides the message of an error that an operation throws, as INTERNAL', async () => {
-    pool = await open({ operationsModule: killers });
-    const outcome = await pool.run(await jobOf(KILLERS.throws), never);
-    expect(outcome).to.have.nested.property('outputs[0].header.error.code', 'INTERNAL');
-    expect(JSON.stringify(outcome)).to.not.include('killer');
   });
 
   it('ends jobs that wait during close as DRAINING', async () => {
