@@ -58,7 +58,9 @@ export function pixelAt({ pixels, width, channels }: Raster, x: number, y: numbe
 export function meanDifference(one: Raster, other: Raster): number {
   if (one.pixels.length !== other.pixels.length) throw new Error('Expected two pictures of one shape');
   let sum = 0;
-  for (const [index, value] of one.pixels.entries()) sum += Math.abs(value - (other.pixels[index] ?? 0));
+  for (let index = 0; index < one.pixels.length; index += 1) {
+    sum += Math.abs((one.pixels[index] ?? 0) - (other.pixels[index] ?? 0));
+  }
   return sum / one.pixels.length;
 }
 

@@ -6,7 +6,9 @@ export function peakSignalToNoise(one: Raster, other: Raster): number {
     throw new Error('Expected two pictures of one shape');
   }
   let sum = 0;
-  for (const [index, value] of one.pixels.entries()) sum += (value - (other.pixels[index] ?? 0)) ** 2;
+  for (let index = 0; index < one.pixels.length; index += 1) {
+    sum += ((one.pixels[index] ?? 0) - (other.pixels[index] ?? 0)) ** 2;
+  }
   return 10 * Math.log10((255 ** 2 * one.pixels.length) / sum);
 }
 
