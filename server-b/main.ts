@@ -3,7 +3,6 @@ import { systemCode } from '../shared/errors.ts';
 import { createLogger } from '../shared/log.ts';
 import { BEAT_MS, type ChildMessage, supervisorMessageSchema } from './child-messages.ts';
 import { SERVER_B_PREFIX, serverBSettings } from './config.ts';
-import { startServerB } from './index.ts';
 
 /**
  * The process that a supervisor forks: one instance of Server B. It drains and ends when the supervisor asks for it, and
@@ -20,6 +19,8 @@ async function main(): Promise<void> {
   // A start may take long: threads load native libraries, a large model is read and tried. None of it blocks this thread.
   send({ kind: 'beat' });
   setInterval(() => send({ kind: 'beat' }), BEAT_MS).unref();
+  // On a busy machine loading the rest takes seconds, too.
+  const { startServerB } = await import('./index.ts');
   const server = await startServerB(settings, { stuck: endNow, log });
   process.on('message', (message) => {
     if (!supervisorMessageSchema.safeParse(message).success) return;
