@@ -46,16 +46,6 @@ describe('servers on the command line', function () {
     return started;
   }
 
-  it('serve says where it listens', async () => {
-    const serve = start(['-p', '0']);
-    await serve.printed(CURL);
-    serve.process.kill('SIGTERM');
-    const { stdout } = await serve.ended;
-    expect(stdout).to.match(/^HTTP {6}http:\/\/127\.0\.0\.1:\d+$/m);
-    expect(stdout).to.match(/^Server B {2}127\.0\.0\.1:\d+ \(child\)$/m);
-    expect(stdout).to.match(/^Data {6}\/.*darkroom-serve-/m);
-  });
-
   for (const [ip, folder] of [
     ['127.0.0.1', repositoryPath('.')],
     ['::1', tmpdir()],
@@ -72,11 +62,15 @@ describe('servers on the command line', function () {
   }
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`serve ends at ${signal} by itself, with the exit code 0`, async () => {
+    it(`serve says where it listens, and ends at ${signal} by itself, with the exit code 0`, async () => {
       const serve = start(['-p', '0']);
       await serve.printed(CURL);
       serve.process.kill(signal);
-      expect(await serve.ended).to.include({ code: 0, stderr: '' });
+      const { code, stdout, stderr } = await serve.ended;
+      expect([code, stderr]).to.deep.equal([0, '']);
+      expect(stdout).to.match(/^HTTP {6}http:\/\/127\.0\.0\.1:\d+$/m);
+      expect(stdout).to.match(/^Server B {2}127\.0\.0\.1:\d+ \(child\)$/m);
+      expect(stdout).to.match(/^Data {6}\/.*darkroom-serve-/m);
     });
   }
 
