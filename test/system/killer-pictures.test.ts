@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { ErrorCode } from '../../shared/errors.ts';
 import { KILLERS } from '../support/killer-operations.ts';
 import { decode, plain } from '../support/pictures.ts';
 import { repositoryPath } from '../support/repository.ts';
@@ -10,8 +11,6 @@ const HALF = { scale_factor: '0.5', classify: 'false' };
 describe('a picture that its worker cannot survive', function () {
   this.timeout(60_000);
   let service: Service;
-
-  afterEach(() => service.stop());
 
   function killer(kind: keyof typeof KILLERS): Promise<Buffer> {
     return plain(KILLERS[kind], KILLERS[kind], 'red');
@@ -33,27 +32,45 @@ describe('a picture that its worker cannot survive', function () {
     }
   }
 
-  const ends = {
-    throws: ['INTERNAL', 'throws'],
-    exitsThread: ['WORKER_CRASHED', 'takes its thread with it'],
-    hangs: ['TIMEOUT', 'hangs'],
-    abortsProcess: ['WORKER_CRASHED', 'takes the whole process with it'],
-  } as const;
-  for (const kind of ['throws', 'exitsThread', 'hangs', 'abortsProcess'] as const) {
-    const [code, what] = ends[kind];
-    it(`that ${what} fails with ${code}, and all tasks beside it complete`, async () => {
-      // A new service each time: the supervisor waits longer the more often Server B has ended. Only a picture that hangs
-      // needs a deadline: on a busy machine a new thread may take seconds to load its libraries.
-      service = await Service.start({ environment, flags: kind === 'hangs' ? ['--job-seconds', '5'] : [] });
-      const { pid } = service;
-      const before = await innocents(4);
-      const killing = await service.submit(await killer(kind), HALF);
-      const after = await innocents(4);
-      const task = await service.end(killing);
-      expect([task.status, task.error?.code], JSON.stringify(task)).to.deep.equal(['failed', code]);
-      await expectCompleted([...before, ...after, ...(await innocents(2))]);
-      await service.ready();
-      expect([service.pid, service.running.process.exitCode]).to.deep.equal([pid, null]);
-    });
+  /** A task of a picture that misbehaves, among harmless ones, fails with `code`; all others complete. */
+  async function expectFailure(kind: keyof typeof KILLERS, code: ErrorCode): Promise<void> {
+    const { pid } = service;
+    const before = await innocents(4);
+    const killing = await service.submit(await killer(kind), HALF);
+    const after = await innocents(4);
+    const task = await service.end(killing);
+    expect([task.status, task.error?.code], JSON.stringify(task)).to.deep.equal(['failed', code]);
+    await expectCompleted([...before, ...after, ...(await innocents(2))]);
+    await service.ready();
+    expect([service.pid, service.running.process.exitCode]).to.deep.equal([pid, null]);
   }
+
+  describe('but its Server B does', () => {
+    before(async () => {
+      service = await Service.start({ environment });
+    });
+
+    after(() => service.stop());
+
+    it('that throws fails with INTERNAL, and all tasks beside it complete', () => expectFailure('throws', 'INTERNAL'));
+
+    it('that takes its thread with it fails with WORKER_CRASHED, and all tasks beside it complete', () =>
+      expectFailure('exitsThread', 'WORKER_CRASHED'));
+  });
+
+  describe('nor its Server B', () => {
+    // A new service each time: the supervisor waits longer the more often Server B has ended.
+    afterEach(() => service.stop());
+
+    it('that hangs fails with TIMEOUT, and all tasks beside it complete', async () => {
+      // Only here a deadline: on a busy machine a new thread may take seconds to load its libraries.
+      service = await Service.start({ environment, flags: ['--job-seconds', '5'] });
+      await expectFailure('hangs', 'TIMEOUT');
+    });
+
+    it('that takes the whole process with it fails with WORKER_CRASHED, and all tasks beside it complete', async () => {
+      service = await Service.start({ environment });
+      await expectFailure('abortsProcess', 'WORKER_CRASHED');
+    });
+  });
 });
