@@ -9,12 +9,15 @@ export const serverBSettings = z.object({
   ip: ipAddress
     .default('127.0.0.1')
     .meta({ group: 'Addresses', short: '-i' })
-    .describe('IPv4 or IPv6 address to listen on; a public one needs a token'),
-  port: port.default(5460).meta({ group: 'Addresses', short: '-p' }).describe('TCP port for lanes; 0 picks a free one'),
+    .describe('IPv4 or IPv6 address to listen on; any address but loopback needs a token'),
+  port: port
+    .default(5460)
+    .meta({ group: 'Addresses', short: '-p' })
+    .describe('TCP port for connections from Server A; 0 picks a free one'),
   ...commonSettings,
   operationsModule: optionalText
     .meta({ group: 'Work' })
-    .describe('for tests: a module whose exports replace operations by name'),
+    .describe('for tests: path of a module; each export replaces the operation of that name'),
 });
 
 export type ServerBSettings = z.infer<typeof serverBSettings>;

@@ -4,7 +4,8 @@ import { DarkroomError, expectedMessage } from './errors.ts';
 
 /**
  * Settings are declared once, as a zod object whose fields carry `.describe()` and, where they have one,
- * `.meta({ group, short, variable, shown })`. Flags, environment variables, .env.example and docs/configuration.md come from it.
+ * `.meta({ group, short, variable, shown })`. Flags, environment variables, .env.example and docs/configuration.md are
+ * generated from it.
  */
 export type SettingsSchema = z.ZodObject<Record<string, z.ZodType>>;
 
@@ -19,7 +20,7 @@ export interface Setting {
   /** The environment variable, such as `DARKROOM_DATA_DIR`. */
   readonly variable: string;
   readonly description: string;
-  /** The heading it stands under in help and docs, such as "Limits". */
+  /** Its heading in help and docs, such as "Limits". */
   readonly group: string;
   /** The default as text; empty where there is none. */
   readonly defaultText: string;
@@ -30,7 +31,7 @@ export interface Setting {
 const metaSchema = z.object({
   group: z.string().default('Other'),
   short: z.string().optional(),
-  /** The expected value in words, where the schema's own checks give a poor text. */
+  /** The expected value in words, for a schema whose own checks give an unclear text. */
   expected: z.string().optional(),
   variable: z.string().optional(),
   shown: z.string().optional(),
@@ -59,41 +60,46 @@ export const commonSettings = {
     .min(1)
     .default('./data')
     .meta({ group: 'Storage' })
-    .describe('folder of the store, the spool and the model'),
+    .describe('folder for task records, pictures and the classifier'),
   threads: positive
     .max(1024)
     .default(availableParallelism())
     .meta({ group: 'Work', shown: 'the number of cores' })
-    .describe('Piscina threads of Server B'),
-  jobsPerThread: positive.max(16).default(2).meta({ group: 'Work' }).describe('jobs that one thread runs at once'),
+    .describe('worker threads of Server B'),
+  jobsPerThread: positive.max(16).default(2).meta({ group: 'Work' }).describe('most jobs that one thread runs at once'),
   memoryMb: positive
     .min(64)
     .default(512)
     .meta({ group: 'Work' })
-    .describe("Server B's budget for bodies, decoded pictures and outputs, in MiB"),
+    .describe('most memory that Server B reserves for inputs, decoded pictures and outputs, in MiB'),
   model: optionalText
     .meta({ group: 'Work' })
-    .describe('classifier: an .onnx file with synset.txt beside it; otherwise fetched once to the data folder'),
-  modelFetch: toggle.default(true).meta({ group: 'Work' }).describe('fetch the classifier when none is there'),
+    .describe(
+      'the classifier: an .onnx file, with synset.txt in the same folder; without it, the one in the data folder',
+    ),
+  modelFetch: toggle
+    .default(true)
+    .meta({ group: 'Work' })
+    .describe('download the classifier if the data folder has none'),
   /** One variable for both tiers, because their values must be equal. */
   token: optionalText
     .meta({ group: 'Access', variable: 'DARKROOM_TOKEN' })
-    .describe('secret that Server A sends to Server B; generated at start when one command starts both'),
+    .describe('secret that Server A sends to Server B; generated at start if one command starts both'),
   maxPixels: positive
     .default(100_000_000)
     .meta({ group: 'Limits' })
-    .describe('pixels of one picture, over all its frames'),
+    .describe('most pixels of one picture, over all its frames'),
   maxSide: positive
     .max(65_535)
     .default(16_384)
     .meta({ group: 'Limits' })
     .describe('longest side of a picture, in pixels'),
-  maxDecodedMb: positive.default(400).meta({ group: 'Limits' }).describe('decoded size of one picture, in MiB'),
+  maxDecodedMb: positive.default(400).meta({ group: 'Limits' }).describe('largest decoded size of one picture, in MiB'),
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
     .meta({ group: 'Log' })
-    .describe('least severe log lines written to standard error'),
+    .describe('lowest level of log lines on standard error'),
 } as const;
 
 /** The limits of a picture; both tiers check them. */
@@ -153,7 +159,7 @@ export function resolveSettings<Schema extends SettingsSchema>(
   throw new DarkroomError('BAD_REQUEST', lines.join('; '));
 }
 
-/** Why a value is invalid: zod's issue, or a message of our own. */
+/** Why a value is invalid: zod's issue, or our own message. */
 type Fault =
   | z.core.$ZodIssue
   | { readonly code: 'blank'; readonly path: readonly PropertyKey[]; readonly message: string };
@@ -182,7 +188,7 @@ function metaOf(field: z.ZodType): z.infer<typeof metaSchema> {
   return metaSchema.parse({ ...inner?.meta(), ...field.meta() });
 }
 
-/** `-p "$PORT"` with PORT unset is a mistake, but Number('') is 0, and 0 may mean something. */
+/** Finds blank numbers. `-p "$PORT"` with PORT unset is a mistake, but Number('') is 0, and 0 may be a valid value. */
 function blankNumbers(raw: Readonly<Record<string, unknown>>, values: Readonly<Record<string, unknown>>): Fault[] {
   const isBlank = (value: unknown) => typeof value === 'string' && value.trim() === '';
   const keys = Object.keys(raw).filter((key) => isBlank(raw[key]) && typeof values[key] === 'number');
