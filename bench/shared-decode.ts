@@ -6,9 +6,9 @@ import { Picture } from '../server-b/operations/decode.ts';
 import { resize } from '../server-b/operations/resize.ts';
 import type { Format } from '../shared/operations/format.ts';
 
-// Compares the CPU of one decode at full size for all outputs with that of one decode for each output: the numbers behind
-// server-b/decode-plan.ts. Where the decoder shrinks on load, one shared decode costs more and gives worse pictures. The
-// two take turns, so that other load on the machine affects both; the median of the ratios is printed.
+// Compares the CPU of one decode at full size for all outputs with that of one decode for each output: the numbers
+// behind server-b/decode-plan.ts. Where the decoder shrinks on load, one shared decode costs more and makes worse
+// pictures. The two take turns, so that other load on the machine affects both; the median of the ratios is printed.
 
 const WIDTH = 3000;
 const HEIGHT = 2000;
@@ -31,7 +31,7 @@ for (const format of ['jpeg', 'webp', 'png', 'avif'] as const) {
   }
 }
 
-/** A resize, a circle of four fifths of its height and what classification reads. */
+/** A resize, a circle of four fifths of its height, and the pixels that classification reads. */
 async function draw(body: Uint8Array<ArrayBuffer>, format: Format, scale: number, shared: boolean): Promise<void> {
   const header = { format, width: WIDTH, height: HEIGHT, frames: 1, channels: 3, depth: 8, orientation: 1 } as const;
   const image = { ...header, alpha: false, progressive: false };

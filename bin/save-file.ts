@@ -5,8 +5,8 @@ import { pipeline } from 'node:stream/promises';
 import { nanoid } from 'nanoid';
 
 /**
- * Writes chunks to a temporary file and renames it to `target`, so that nobody reads half a file. Throws the error of the
- * chunks or of the system, or the signal's reason; no temporary file remains.
+ * Writes chunks to a temporary file and renames it to `target`, so that no program can read half a file. Throws the
+ * error of the chunks or of the system, or the signal's reason; no temporary file remains.
  */
 export async function saveFile(
   target: string,

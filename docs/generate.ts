@@ -74,7 +74,7 @@ function environmentExample(): string {
   for (const section of SECTIONS) {
     lines.push('', `# ${section.title}`);
     for (const setting of describeSettings(section.schema, section.prefix)) {
-      // A default in words, such as the number of cores, is not a value.
+      // A default in words, such as "the number of cores", is not a value.
       const isValue = !setting.defaultText.includes(' ');
       const note = isValue ? '' : ` (default: ${setting.defaultText})`;
       lines.push('', `# ${setting.description}${note}`, `#${setting.variable}=${isValue ? setting.defaultText : ''}`);

@@ -36,7 +36,7 @@ export interface ServerA {
   close(): Promise<void>;
 }
 
-/** What every protocol gets. */
+/** The parts that every protocol gets. */
 interface ProtocolContext {
   readonly tasks: Tasks;
   readonly presets: Presets;

@@ -1,6 +1,6 @@
 import { DarkroomError } from '../shared/errors.ts';
 
-/** What a job must reserve before its body may come. */
+/** A job's reservation, which must be granted before its body is sent. */
 export interface Claim {
   /** Memory for body, decoded picture and outputs, in bytes. */
   readonly bytes: number;
@@ -8,7 +8,7 @@ export interface Claim {
   readonly alone: boolean;
 }
 
-/** A granted claim. `release` returns slot and memory; a second call does nothing. */
+/** A granted claim. `release` frees slot and memory; a second call does nothing. */
 export interface Reservation {
   release(): void;
 }
@@ -20,7 +20,7 @@ interface Waiting {
 
 /**
  * Slots and memory over all lanes. A claim is granted whole or not at all, first come first served, so that
- * half-granted jobs cannot wait on each other and a big one is not starved by small ones.
+ * half-granted jobs cannot deadlock and small jobs cannot starve a large one.
  */
 export class Budget {
   readonly #slots: number;
@@ -45,8 +45,8 @@ export class Budget {
   }
 
   /**
-   * Waits until the claim is the first in the queue and fits. Throws IMAGE_TOO_LARGE at once for a claim larger than the
-   * whole budget, and the signal's reason when it aborts first.
+   * Waits until the claim is the first in the queue and fits. Throws IMAGE_TOO_LARGE at once for a claim larger than
+   * the whole budget, and the signal's reason when it aborts first.
    */
   async reserve(claim: Claim, signal: AbortSignal): Promise<Reservation> {
     if (claim.bytes > this.#bytes) {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What the instance sends to its supervisor over the IPC channel. */
+/** A message from the instance to its supervisor over the IPC channel. */
 export const childMessageSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('listening'), host: z.string(), port: z.int().positive() }),
   /** It cannot start with these settings; another attempt would fail, too. */
@@ -16,7 +16,7 @@ export const childMessageSchema = z.discriminatedUnion('kind', [
 ]);
 export type ChildMessage = z.infer<typeof childMessageSchema>;
 
-/** What the supervisor sends to the instance: accept no new job, finish the running ones, exit. */
+/** The message from the supervisor to the instance: accept no new job, finish the running ones, exit. */
 export const supervisorMessageSchema = z.object({ kind: z.literal('drain') });
 
 /** How often an instance sends `beat`, and how long it may send nothing before it is killed, in milliseconds. */

@@ -15,9 +15,10 @@ const WINDOW_ROWS = 2100;
 const RASTER_PIXEL_BYTES = 4;
 
 /**
- * Bytes that an encoder takes for each pixel of a frame, measured with noise, which compresses worst; without and with
- * transparency. JPEG holds all coefficients to optimize its tables, WebP and AVIF several copies of the picture, GIF the
- * picture and its palette's index, PNG and TIFF only their output, in a buffer that doubles.
+ * Bytes that an encoder needs for each pixel of a frame, without and with transparency, measured with noise, which
+ * compresses worst. JPEG keeps all coefficients in memory to optimize its tables; WebP and AVIF keep several copies of
+ * the picture; GIF keeps the picture and the palette index of each pixel; PNG and TIFF keep only their output, in a
+ * buffer that doubles.
  */
 const ENCODER_PIXEL_BYTES: Readonly<Record<Format, { readonly opaque: number; readonly transparent: number }>> = {
   jpeg: { opaque: 6.5, transparent: 6.5 },
@@ -40,9 +41,9 @@ const WAITING_PIXEL_BYTES = 4;
 
 /**
  * Peak memory of a job in bytes, so that the sum over all running jobs can be bounded. It counts the encoded body, the
- * decoder's memory, the pixels between decoder and encoder, and the outputs. Outputs are made one after another, so the
- * most expensive one counts while it is encoded, and all others while they wait. The bound is close for a picture that
- * is hard to compress. It is too high for other pictures, because the header does not tell them apart.
+ * decoder's memory, the pixels between decoder and encoder, and the outputs. Outputs are made one after another: the
+ * most expensive one counts as it is encoded, all others count as they wait. The bound is close for a picture that is
+ * hard to compress, and too high for other pictures, because the header does not show the difference.
  */
 export function jobCost(bytes: number, image: ImageHeader, specs: readonly OutputSpec[]): number {
   const plans = specs.map((spec) => planOf(image, spec));
@@ -51,7 +52,7 @@ export function jobCost(bytes: number, image: ImageHeader, specs: readonly Outpu
   return Math.ceil(FIXED_BYTES + bytes + decodingCost(image, scale) + between + outputsCost(plans));
 }
 
-/** Memory of a decoder that does not give its rows one after another. */
+/** Memory of a decoder that does not output row after row. */
 function decodingCost(image: ImageHeader, scale: number): number {
   const { format, progressive, alpha, channels, depth, frames, width, height } = image;
   const pixels = countPixels(image);

@@ -59,7 +59,7 @@ export async function startServerB(settings: ServerBSettings, options: ServerBOp
   }
 }
 
-/** Gives the pool each new classifier and announces it on all lanes. Resolves when the watching has ended. */
+/** Passes each new classifier to the pool and announces it on all lanes. Resolves when `models` has ended. */
 async function useModels(models: AsyncIterable<ModelFiles | null>, pool: Pool, listener: Listener): Promise<void> {
   for await (const model of models) {
     pool.useModel(model);

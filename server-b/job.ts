@@ -35,7 +35,7 @@ export function timedOut(deadlineMs: number): DarkroomError {
   return new DarkroomError('TIMEOUT', `The picture was not finished within ${deadlineMs} ms.`);
 }
 
-/** What the pool sends to a worker thread. The body is transferred, not copied. */
+/** The message from the pool to a worker thread. The body is transferred, not copied. */
 export interface WorkerJob {
   readonly outputs: readonly OutputSpec[];
   readonly image: ImageHeader;
@@ -53,13 +53,13 @@ export interface Fault {
   readonly reason: string;
 }
 
-/** What a worker thread returns. An error thrown in a thread loses its class and code, so failures are data, too. */
+/** The result of a worker thread. Failures are data, too, because a thrown error would lose its class and code. */
 export interface WorkerReply {
   readonly outcome: JobOutcome;
   readonly faults: readonly Fault[];
 }
 
-/** What every worker thread is started with. */
+/** The settings with which every worker thread starts. */
 export const workerSettingsSchema = z.object({
   limits: z.object({ maxPixels: z.number(), maxSide: z.number(), maxDecodedMb: z.number() }),
   /** URL of a module whose exports replace operations by name. */

@@ -17,7 +17,7 @@ const GREETING_MS = 2000;
 /** The instance ends when a worker is still busy this many milliseconds after its deadline. */
 const STUCK_MS = 1000;
 
-/** What all lanes of one Server B share. */
+/** The parts and callbacks that all lanes of one Server B share. */
 export interface LaneServerContext {
   readonly pool: Pick<Pool, 'run' | 'hasStalledThread'>;
   readonly budget: Budget;
@@ -25,7 +25,7 @@ export interface LaneServerContext {
   readonly token: string | undefined;
   readonly log: Logger;
   readonly timing?: LaneTiming;
-  /** What Server B offers now. */
+  /** The WELCOME with what Server B offers now. */
   welcome(): Message<'WELCOME'>;
   /** True once no new job is accepted. */
   isDraining(): boolean;
@@ -178,7 +178,9 @@ export class LaneServer {
     }
   }
 
-  /** The pool's outcome. Sends FAIL at the deadline, and asks for the instance's end when the worker does not return. */
+  /**
+   * The pool's outcome. Sends FAIL at the deadline, and asks for the instance's end when the worker does not return.
+   */
   async #runToDeadline(job: CurrentJob): Promise<JobOutcome> {
     const { id, outputs, image, deadline_ms: deadlineMs } = job.message;
     let isBack = false;
@@ -199,9 +201,9 @@ export class LaneServer {
   }
 
   /**
-   * The deadline has passed. Where a thread is stalled, we cannot tell which of its jobs has stalled it, so none gets
-   * TIMEOUT: the instance ends a second later, and Server A runs each of its jobs again, alone. There the job that
-   * stalls the thread times out again.
+   * The deadline has passed. If a thread is stalled, we cannot tell which of its jobs stalled it, so no job gets
+   * TIMEOUT. The instance ends a second later, and Server A runs each of its jobs again, alone. Then only the job that
+   * stalls its thread gets TIMEOUT.
    */
   async #late(job: CurrentJob, isLate: () => boolean): Promise<void> {
     const { alone, deadline_ms: deadlineMs } = job.message;

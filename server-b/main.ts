@@ -5,9 +5,9 @@ import { BEAT_MS, type ChildMessage, supervisorMessageSchema } from './child-mes
 import { SERVER_B_PREFIX, serverBSettings } from './config.ts';
 
 /**
- * The process that a supervisor forks: one instance of Server B. It drains and ends when the supervisor asks for it, and
- * ends at once when the supervisor is gone. It ignores SIGINT and SIGTERM, because a Ctrl-C reaches the whole process
- * group and the supervisor acts on it.
+ * The process that a supervisor forks: one instance of Server B. It drains and ends when the supervisor asks for it,
+ * and ends at once when the supervisor is gone. It ignores SIGINT and SIGTERM, because a Ctrl-C reaches the whole
+ * process group and the supervisor acts on it.
  */
 async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
@@ -16,7 +16,7 @@ async function main(): Promise<void> {
   if (!process.connected) endNow();
   const settings = resolveSettings(serverBSettings, SERVER_B_PREFIX, {}, process.env);
   const log = createLogger('server-b', settings.logLevel);
-  // A start may take long: threads load native libraries, a large model is read and tried. None of it blocks this thread.
+  // A start may take long: threads load native libraries and try the model. None of that blocks this thread.
   send({ kind: 'beat' });
   setInterval(() => send({ kind: 'beat' }), BEAT_MS).unref();
   // On a busy machine loading the rest takes seconds, too.

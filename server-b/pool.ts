@@ -34,11 +34,14 @@ export interface PoolOptions {
 
 /** How long `close` waits for running jobs before it ends their threads, in milliseconds. */
 const CLOSE_MS = 2000;
-/** A thread that is never idle for this long counts as stalled, in milliseconds: a working one mostly waits for libvips. */
+/**
+ * Milliseconds without an idle moment after which a thread counts as stalled. A working thread mostly waits for
+ * libvips.
+ */
 const STALL_MS = 200;
 
 /**
- * The worker threads, as the main thread uses them, which loads neither sharp nor ONNX Runtime.
+ * The worker threads, as the main thread uses them. The main thread loads neither sharp nor ONNX Runtime.
  *
  * A running Piscina task is never aborted: that kills its thread, and with ONNX Runtime sometimes the process. So jobs
  * wait here, where an abort is harmless, and Piscina gets a job only when a thread can run it at once.

@@ -15,14 +15,16 @@ const LONGEST_WAIT_MS = 5000;
 const STABLE_MS = 10_000;
 /** How long an instance may take to exit after its drain, in milliseconds. */
 const EXIT_MS = 2000;
-/** Threads of libuv's pool for file work, in addition to one for each job: all threads share that pool (4 by default). */
+/**
+ * Threads of libuv's pool for file work, in addition to one for each job: all threads share that pool (4 by default).
+ */
 const SPARE_UV_THREADS = 4;
 
 export interface SupervisorOptions {
   /** The environment that the instance inherits, without Darkroom's own variables: those come from the settings. */
   readonly environment: Environment;
   readonly log: Logger;
-  /** The system's clock unless a test gives its own, as with `fork`. */
+  /** Default: the system's clock. Tests replace it, and `fork`. */
   readonly clock?: Clock;
   /** Starts the process of an instance, with an IPC channel. */
   readonly fork?: (environment: Environment) => ChildProcess;
@@ -107,8 +109,8 @@ export class Supervisor {
   }
 
   /**
-   * Starts an instance. When the fork fails, the instance has ended at once: Node throws for some reasons (ENOMEM), and
-   * for others (EAGAIN, EMFILE, ENFILE, ENOENT) gives a child without a pid, which emits only 'error'.
+   * Starts an instance. When the fork fails, the instance counts as ended at once. For some reasons (ENOMEM) Node
+   * throws; for others (EAGAIN, EMFILE, ENFILE, ENOENT) it returns a child without a pid, which emits only 'error'.
    */
   #startInstance(first?: FirstStart): void {
     const startedAt = this.#clock.now();
@@ -154,7 +156,9 @@ export class Supervisor {
     }
   }
 
-  /** The reason comes as text over IPC. Code and port are put back on the error, so that a message can name the flag. */
+  /**
+   * The reason comes as text over IPC. Code and port are put back on the error, so that a message can name the flag.
+   */
   #unable({ message, code, port }: Unable, first?: FirstStart): void {
     this.#options.log.error({ reason: message, code, port }, 'Server B cannot start');
     first?.unable(Object.assign(new Error(message), { code, port }));
@@ -179,11 +183,11 @@ export class Supervisor {
 
   /**
    * The settings, and the variables that are read only when a process starts: libuv's thread count, libvips' block of
-   * untrusted loaders, ONNX Runtime's telemetry, and two of glibc's. MALLOC_ARENA_MAX limits the heaps, because each heap
-   * keeps the memory that its threads have used (2 heaps instead of one for each thread: 390 MiB instead of 530 after
-   * the same 160 tasks). An allocation larger than MALLOC_MMAP_THRESHOLD_ bytes is outside of the heaps and returns to
-   * the system when it is freed; without the variable glibc raises the threshold up to 32 MiB (after 8 large pictures
-   * each of JPEG, AVIF and PNG: 460 MiB instead of 300, with the same CPU time).
+   * untrusted loaders, ONNX Runtime's telemetry, and two of glibc's. MALLOC_ARENA_MAX limits the heaps, because each
+   * heap keeps the memory that its threads have used (2 heaps instead of one for each thread: 390 MiB instead of 530
+   * after the same 160 tasks). An allocation larger than MALLOC_MMAP_THRESHOLD_ bytes is outside of the heaps and
+   * returns to the system when it is freed; without the variable glibc raises the threshold up to 32 MiB (after 8 large
+   * pictures each of JPEG, AVIF and PNG: 460 MiB instead of 300, with the same CPU time).
    */
   #environment(): Environment {
     const slots = this.#settings.threads * this.#settings.jobsPerThread;

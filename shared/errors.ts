@@ -1,4 +1,4 @@
-/** What every protocol needs to know about an error code. */
+/** The facts about an error code that every protocol needs. */
 interface ErrorRow {
   /** HTTP status (RFC 9110). */
   readonly http: number;
@@ -169,12 +169,12 @@ export class DarkroomError extends Error {
   }
 }
 
-/** The DRAINING that every protocol tells while the service stops, and whoever waits for what will not come. */
+/** The DRAINING that every protocol answers while the service stops. Also ends a wait that can no longer succeed. */
 export function shuttingDown(): DarkroomError {
   return new DarkroomError('DRAINING', 'The server is shutting down.');
 }
 
-/** A BAD_REQUEST for an invalid value; {@link expectedMessage} gives its message. */
+/** A BAD_REQUEST for an invalid value, with the message of {@link expectedMessage}. */
 export function invalid(expected: string, name: string, received: unknown): DarkroomError {
   return new DarkroomError('BAD_REQUEST', expectedMessage(expected, name, received));
 }
@@ -184,7 +184,9 @@ export function expectedMessage(expected: string, name: string, received: unknow
   return `Expected ${expected} for ${name}, received ${show(received)}`;
 }
 
-/** The code and message that a client gets for a thrown value: INTERNAL without details unless it is a DarkroomError. */
+/**
+ * The code and message that a client gets for a thrown value: INTERNAL without details unless it is a DarkroomError.
+ */
 export function describeError(error: unknown): ErrorDescription {
   if (error instanceof DarkroomError) return { code: error.code, message: error.message };
   return { code: 'INTERNAL', message: 'Darkroom failed; its log has the reason.' };

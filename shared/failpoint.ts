@@ -35,7 +35,7 @@ export const FAILPOINTS = [
 
 export type FailpointName = (typeof FAILPOINTS)[number];
 
-/** What a test does at a failpoint: it may end the process, throw, or hold the caller until its promise resolves. */
+/** A test's action at a failpoint. It may end the process, throw, or block the caller until its promise resolves. */
 export type FailpointAction = (name: FailpointName) => Promise<void> | undefined;
 
 let action: FailpointAction | null = null;
@@ -45,7 +45,7 @@ export function setFailpoints(next: FailpointAction | null): void {
   action = next;
 }
 
-/** Marks that a durable step is done. Returns a promise only where a test holds the caller here. */
+/** Marks the end of a durable step. Returns a promise only if a test blocks the caller here. */
 export function failpoint(name: FailpointName): Promise<void> | undefined {
   return action === null ? undefined : action(name);
 }

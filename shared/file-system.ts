@@ -11,14 +11,18 @@ export interface FolderEntry {
 export interface FileSystem {
   /** Opens a file, or a folder for its fsync (`flags` is `r`). */
   open(path: string, flags: string | number, mode?: number): Promise<FileHandle>;
-  /** Reads a file in pieces of at most `pieceBytes` bytes, and closes it. The iteration fails with the system's error. */
+  /**
+   * Reads a file in pieces of at most `pieceBytes` bytes, and closes it. The iteration fails with the system's error.
+   */
   read(path: string, pieceBytes: number): AsyncIterable<Buffer>;
   rename(from: string, to: string): Promise<void>;
   link(existing: string, path: string): Promise<void>;
   unlink(path: string): Promise<void>;
   stat(path: string): Promise<{ readonly size: number }>;
   readdir(folder: string): Promise<FolderEntry[]>;
-  /** Creates the folder and its missing parents; gives the uppermost new folder, or undefined when all existed. */
+  /**
+   * Creates the folder and its missing parents; resolves with the uppermost new folder, or undefined if all existed.
+   */
   mkdir(folder: string, mode: number): Promise<string | undefined>;
   /** Free bytes on the folder's disk. Synchronous, because the kernel answers from memory (statfs(2)). */
   freeBytes(folder: string): number;

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { formatSchema } from './operations/format.ts';
 
 /**
- * What a picture's header says, read without decoding. `width` and `height` are upright pixels, after EXIF
- * orientation. Decoding gives frames × width × height × channels × depth / 8 bytes.
+ * A picture's header, read without decoding. `width` and `height` are upright pixels, after EXIF orientation. The
+ * decoded picture has frames × width × height × channels × depth / 8 bytes.
  */
 export const imageHeaderSchema = z.object({
   format: formatSchema,

@@ -28,7 +28,7 @@ export class Semaphore {
     });
   }
 
-  /** Gives a permit back, to the caller that has waited longest. */
+  /** Releases a permit; the caller that has waited longest gets it. */
   release(): void {
     const [next] = this.#waiting;
     if (next === undefined) {
@@ -39,7 +39,7 @@ export class Semaphore {
     next();
   }
 
-  /** Runs `work` with a permit. Rejects as `work` does. */
+  /** Runs `work` with a permit. Rejects like `work`. */
   async use<Value>(work: () => Promise<Value>): Promise<Value> {
     await this.acquire();
     try {

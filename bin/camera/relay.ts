@@ -64,7 +64,7 @@ export async function sendOnce(settings: CameraSettings, text: string, signal: A
   throw new DarkroomError('BACKEND_UNAVAILABLE', `The relay at ${relayAddress(settings)} is not available: ${reason}`);
 }
 
-/** Runs one connection until it is closed; gives what went wrong, or null. The signal's abort closes it. */
+/** Runs one connection until it is closed; resolves with the reason, or null. The signal's abort closes it. */
 async function converse(
   settings: CameraSettings,
   handlers: RelayHandlers,

@@ -51,7 +51,7 @@ export async function runCamera(flags: CameraFlags, settings: CameraSettings): P
   }
 }
 
-/** Runs one snap after another. All presses during a snap together ask for one more. */
+/** Runs one snap after another. However many presses arrive during a snap, one more follows. */
 export class Shutter {
   readonly #snap: () => Promise<void>;
   #running: Promise<void> | null = null;

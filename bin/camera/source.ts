@@ -11,7 +11,7 @@ const FETCH_MS = 10_000;
 const MAX_FETCH_BYTES = 50 * 1024 * 1024;
 const PNG_SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
-/** Takes a frame and gives it as a PNG. */
+/** Takes a frame and resolves with it as a PNG. */
 export type Source = (signal: AbortSignal) => Promise<Buffer>;
 
 /** A camera device, or a file, folder or URL in its place; at most one of the two flags. */

@@ -18,7 +18,7 @@ import { serveApart } from './server-a.ts';
 /** `darkroom serve`: Server A, with Server B as its supervised child unless `--server-b` names one elsewhere. */
 export function serveCommand(): Command {
   const command = new Command('serve').description('run Server A, with Server B as its supervised child');
-  // This is the default command, so the name of a command that does not exist comes here as an argument.
+  // This is the default command, so an unknown command name arrives here as an argument.
   command.allowExcessArguments(true);
   return addSettings(command, serverASettings, SERVER_A_PREFIX).action(async (flags: Record<string, unknown>) => {
     const [word] = command.args;

@@ -37,7 +37,7 @@ export function serverBCommand(): Command {
   });
 }
 
-/** Throws BAD_REQUEST for a public address without a token: every client that connects could give Server B jobs. */
+/** Throws BAD_REQUEST for an address other than loopback without a token: every client could send jobs to Server B. */
 function requireToken(ip: string, token: string | undefined): void {
   if (token !== undefined || isLoopback(ip)) return;
   throw new DarkroomError(

@@ -14,7 +14,7 @@ import { readJson, Transport } from './transport.ts';
 
 /** Seconds for which one status request stays open; the server allows at most 60. */
 const WAIT_SECONDS = 30;
-/** Least milliseconds between two status requests, for a server that does not wait. */
+/** The fewest milliseconds between two status requests, for a server that does not wait. */
 const LEAST_PAUSE_MS = 200;
 
 /** The task as the server sends it; fields of a newer server are kept. */
@@ -34,7 +34,7 @@ export class Client {
     this.#signal = signal;
   }
 
-  /** Sends a picture as the raw body and the operations as the query; gives the task, which is usually still pending. */
+  /** Sends a picture as the raw body, with `query`; resolves with the task, which is usually still pending. */
   async upload(file: string, query: URLSearchParams): Promise<TaskAnswer> {
     const format = formatOfExtension(extname(file));
     const type = format === undefined ? 'application/octet-stream' : MEDIA_TYPES[format];
@@ -65,7 +65,9 @@ export class Client {
     }
   }
 
-  /** Makes a picture the newest one of a snippet; sent again after a lost connection. Gives the picture's task. */
+  /**
+   * Stores a picture as the newest one of a snippet; retries after a lost connection. Resolves with the picture's task.
+   */
   async putSnippet(name: number, picture: Blob, filename: string): Promise<TaskAnswer | null> {
     const { FormData } = await import('undici');
     const form = new FormData();
@@ -82,7 +84,7 @@ export class Client {
     await saveFile(target, response.body, this.#signal);
   }
 
-  /** Cancels a task, or removes one that has ended and gives null. */
+  /** Cancels a task and resolves with it, or removes a task that has ended and resolves with null. */
   async cancel(id: string): Promise<TaskAnswer | null> {
     const response = await this.#transport.send({ method: 'DELETE', path: statusPath(id) });
     if (response.statusCode !== 204) return readTask(response);

@@ -38,7 +38,7 @@ export const grpcClientSettings = z.object({
 
 export type GrpcClientSettings = z.infer<typeof grpcClientSettings>;
 
-/** Gives a command the flags of {@link clientSettings}. */
+/** Adds the flags of {@link clientSettings} to a command. */
 export function addClientSettings(command: Command): Command {
   return addSettings(command, clientSettings, CLIENT_PREFIX);
 }

@@ -12,7 +12,7 @@ export interface Console {
   close(): void;
 }
 
-/** A console with a bar up to `total`; without a bar when standard error is no terminal or there is only one file. */
+/** A console with a bar up to `total`; without a bar if standard error is not a terminal or there is only one file. */
 export async function openConsole(total: number): Promise<Console> {
   if (total < 2 || !process.stderr.isTTY) return plainConsole;
   const { MultiBar: Bars } = await import('cli-progress');

@@ -15,8 +15,8 @@ export interface Destination {
 
 /**
  * A destination for each input: the path `output` for one file, else the input's name in the folder `output`. A name
- * that another output or an input has already gets a number (`cat-2`). `extras` are the outputs of each input beside its
- * first picture. Creates folders, but no files.
+ * that is already taken by an output or an input gets a number (`cat-2`). `extras` are the outputs of each input,
+ * without its first picture. Creates folders, but no files.
  */
 export async function planDestinations(
   inputs: Inputs,

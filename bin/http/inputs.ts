@@ -12,7 +12,7 @@ export interface Input {
   readonly within: string;
 }
 
-/** The files that the arguments of an upload mean. */
+/** The files that the arguments of an upload stand for. */
 export interface Inputs {
   readonly files: readonly Input[];
   /** True when an argument was a folder. */
@@ -20,9 +20,9 @@ export interface Inputs {
 }
 
 /**
- * Finds the files to upload: each file that is named, with any extension, and of a folder all pictures in it and below,
- * by extension, sorted by name, without hidden ones. Throws BAD_REQUEST for a path that does not exist and for a folder
- * without pictures.
+ * Finds the files to upload. A file may have any extension. A folder stands for all pictures in it and in its folders,
+ * found by extension, sorted by name, without hidden ones. Throws BAD_REQUEST for a path that does not exist and for a
+ * folder without pictures.
  */
 export async function findInputs(paths: readonly string[]): Promise<Inputs> {
   const files: Input[] = [];

@@ -16,8 +16,8 @@ export interface OutputFlags {
 }
 
 /**
- * Separates outputs, such as `thumb:width=200,fit=cover`, from the path, of which there may be one. Throws BAD_REQUEST
- * for two paths and for an invalid output.
+ * Separates outputs, such as `thumb:width=200,fit=cover`, from the path. Throws BAD_REQUEST for two paths and for an
+ * invalid output.
  */
 export function readOutputFlags(values: readonly string[]): OutputFlags {
   const paths = values.filter((value) => !OUTPUT.test(value));

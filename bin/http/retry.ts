@@ -10,7 +10,7 @@ const LONGEST_DELAY_MS = 8000;
 export function parseRetryAfter(header: string | undefined, now: number): number | null {
   if (header === undefined) return null;
   if (/^\d+$/.test(header)) return Number(header) * 1000;
-  // Date.parse accepts many texts that are no date, so it gets only HTTP's own form.
+  // Date.parse accepts many texts that are not dates, so it gets only HTTP's own form.
   const date = /^[A-Z][a-z]{2}, .+ GMT$/.test(header) ? Date.parse(header) : Number.NaN;
   return Number.isNaN(date) ? null : Math.max(0, date - now);
 }

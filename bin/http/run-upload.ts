@@ -44,7 +44,7 @@ export interface UploadFlags extends FieldFlags {
   readonly jobs: number;
 }
 
-/** What each upload asks for. */
+/** The request that is the same for each upload. */
 interface Wanted {
   /** The fields of POST /upload. */
   readonly query: URLSearchParams;
@@ -93,7 +93,7 @@ function wantedOf(flags: UploadFlags, listed: readonly OutputSpec[], presets: re
   return { query, pictures: drawing.map(({ name }) => name) };
 }
 
-/** A task without any output is refused, so without a picture the classification is asked for. */
+/** The server refuses a task without outputs, so without a picture `classify=true` is sent. */
 function flatWanted(flags: UploadFlags, query: URLSearchParams): Wanted {
   const isResize = flags.scale !== undefined || flags.width !== undefined || flags.height !== undefined;
   const pictures = [...(isResize ? ['resize'] : []), ...(flags.circle === undefined ? [] : ['circle'])];

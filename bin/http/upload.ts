@@ -21,12 +21,12 @@ export interface Failure {
   readonly isInTask: boolean;
 }
 
-/** How to upload. */
+/** The options of an upload. */
 export interface UploadOptions {
   readonly query: URLSearchParams;
   /** Wait for the end of each task. */
   readonly wait: boolean;
-  /** Where the pictures of an input are saved. An input that is in it is waited for, without `wait`, too. */
+  /** Where the pictures of an input are saved. For an input in this map, the upload waits even without `wait`. */
   readonly destinations: ReadonlyMap<Input, Destination>;
   /** How many uploads run at once. */
   readonly jobs: number;

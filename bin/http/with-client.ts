@@ -2,7 +2,7 @@ import { abortOnSignal } from '../signals.ts';
 import { Client } from './client.ts';
 import type { ClientSettings } from './config.ts';
 
-/** Runs `work` with a client. SIGINT and SIGTERM abort the signal; rejects then with the signal's reason. */
+/** Runs `work` with a client. SIGINT and SIGTERM abort the signal; then it rejects with the signal's reason. */
 export async function withClient(
   settings: ClientSettings,
   work: (client: Client, signal: AbortSignal) => Promise<void>,

@@ -4,13 +4,13 @@ import { aborted } from '../signals.ts';
 import { explainListenFailure } from './failure.ts';
 import { greeting } from './greeting.ts';
 
-/** What Server A needs beside its settings. */
+/** What Server A needs in addition to its settings. */
 export interface ServerARun {
   readonly backend: Backend;
   /** A short text about Server B for the terminal; resolves when it is known. */
   readonly backendText: () => Promise<string>;
   readonly token: string | undefined;
-  /** When this aborts, Server A finishes what it has and closes. */
+  /** When this aborts, Server A finishes running jobs and closes. */
   readonly stop: AbortSignal;
 }
 

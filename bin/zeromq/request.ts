@@ -7,8 +7,8 @@ import type { RequestSettings } from './config.ts';
 const refusalSchema = z.object({ status: z.literal('error'), message: z.string() });
 
 /**
- * Sends one request and gives its answer as `schema` reads it. Throws SOURCE_ERROR with the server's own message when it
- * refuses, SOURCE_TIMEOUT when it does not answer, and the signal's reason.
+ * Sends one request and resolves with its answer, parsed by `schema`. Throws SOURCE_ERROR with the server's own message
+ * if the server refuses, SOURCE_TIMEOUT if it does not answer, and the signal's reason.
  */
 export async function request<Schema extends z.ZodType>(
   settings: RequestSettings,
@@ -27,7 +27,7 @@ export async function request<Schema extends z.ZodType>(
   return readAnswer(frame, schema);
 }
 
-/** Options of every client's socket: it waits for at most `patience` seconds, and drops unsent messages when closed. */
+/** Options of every client's socket: it waits at most `patience` seconds, and drops unsent messages when it closes. */
 export function socketOptions(address: string, patience: number) {
   return { linger: 0, ipv6: address.includes('['), receiveTimeout: Math.round(patience * 1000) };
 }
@@ -57,7 +57,7 @@ export async function receive<T>(next: () => Promise<T>, address: string, patien
   }
 }
 
-/** One JSON frame as `schema` reads it. Throws SOURCE_ERROR for a refusal and for any other frame. */
+/** One JSON frame, parsed by `schema`. Throws SOURCE_ERROR for a refusal and for any other frame. */
 export function readAnswer<Schema extends z.ZodType>(frame: Buffer | undefined, schema: Schema): z.infer<Schema> {
   const json = parseJson(frame?.toString() ?? '');
   const refusal = refusalSchema.safeParse(json);

@@ -7,7 +7,7 @@ const rowsSchema = z.array(z.array(z.string()));
 
 /**
  * The URLs in the first column of a CSV file, one for each line. A first line without dot, slash and colon is a header.
- * Throws BAD_REQUEST for a file that cannot be read, is no CSV, or has no URL.
+ * Throws BAD_REQUEST for a file that cannot be read, is not CSV, or has no URL.
  */
 export async function readUrlFile(path: string): Promise<string[]> {
   const urls = firstColumn(await readText(path), path);

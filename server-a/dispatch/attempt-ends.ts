@@ -25,7 +25,7 @@ interface Doubt {
   readonly instance: string;
 }
 
-/** Writes how each attempt ended. Keeps attempts in doubt until an instance of Server B answers. */
+/** Records how each attempt ended. Keeps attempts in doubt until an instance of Server B answers. */
 export class AttemptEnds {
   readonly #options: AttemptEndsOptions;
   readonly #doubts = new Map<string, Doubt>();
@@ -119,7 +119,7 @@ export class AttemptEnds {
     if (pause !== null) this.#options.backOff.pause(pause);
   }
 
-  /** Gives `error`, or SPOOL_CORRUPT when the hash of the stored input has changed since the upload. */
+  /** Returns `error`, or SPOOL_CORRUPT when the hash of the stored input has changed since the upload. */
   async #checkInput(job: Job, error: ErrorDescription): Promise<ErrorDescription> {
     const hash = createHash('sha256');
     for await (const piece of this.#options.records.readInput(job, HASHED_BYTES)) hash.update(piece);

@@ -3,7 +3,7 @@ import type { ImageHeader } from '../../shared/image-header.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 import type { OutputHeader, Timings } from '../../shared/task.ts';
 
-/** A task as it waits in the queue. */
+/** A task that waits in the queue. */
 export interface QueuedTask {
   readonly id: string;
   /** The task was past GO on an instance that died, so it runs alone. */

@@ -17,9 +17,9 @@ export interface DispatcherOptions {
   /** Milliseconds a worker may spend on one job. */
   readonly deadlineMs: number;
   readonly log: Logger;
-  /** {@link LANE_TIMING} when left out. */
+  /** Default: {@link LANE_TIMING}. */
   readonly timing?: LaneTiming;
-  /** The system's when left out. */
+  /** Default: the system's clock. */
   readonly clock?: Clock;
 }
 
@@ -39,8 +39,8 @@ export interface BackendStatus {
 }
 
 /**
- * Runs waiting tasks on lanes. {@link Schedule} decides which task may run, {@link AttemptEnds} what an attempt's
- * outcome means for its task, and {@link BackOff} when dispatch pauses because Server A itself failed.
+ * Runs waiting tasks on lanes. {@link Schedule} decides which task may run. {@link AttemptEnds} decides what an
+ * attempt's outcome means for its task. {@link BackOff} pauses dispatch when Server A itself failed.
  */
 export class Dispatcher implements Dispatch {
   readonly #options: DispatcherOptions;

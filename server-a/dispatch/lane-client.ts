@@ -19,7 +19,7 @@ const OVERDUE_MS = 10_000;
 /** Bytes read from the spool at once, which become one DATA frame. */
 const BODY_CHUNK_BYTES = MAX_DATA_BYTES;
 
-/** How an attempt went, as far as its lane can tell. */
+/** How an attempt ended, as its lane sees it. */
 export type JobOutcome =
   /** The outputs are received, not yet durable. */
   | { readonly kind: 'done'; readonly outputs: Pick<OutputReceiver, 'commit' | 'discard'>; readonly timings: Timings }
@@ -195,8 +195,8 @@ export class LaneClient {
   /** Starts the timer within which Server B must send more of the outcome. Each output and each piece restarts it. */
   #expectOutcome(current: CurrentJob): void {
     this.#options.clock.clearTimeout(current.overdue);
-    // Server B may send so much output that the lane is paused before the body is known to be sent. No timer runs while
-    // the lane is paused; #resume starts it.
+    // Server B may send so much output that the lane is paused before Server A knows that the body was sent. No timer
+    // runs while the lane is paused; #resume starts it.
     if (this.#lane.isPaused) return;
     const milliseconds = current.deadlineMs + OVERDUE_MS;
     const close = () => this.#lane.close(overdue(milliseconds));

@@ -23,7 +23,7 @@ export class WaitingQueue {
     return this.#returned.delete(id) || this.#ids.delete(id);
   }
 
-  /** Removes and gives the first id; undefined when the queue is empty. */
+  /** Removes and returns the first id; undefined when the queue is empty. */
   shift(): string | undefined {
     const [id] = this.#returned.size > 0 ? this.#returned : this.#ids;
     if (id !== undefined) this.remove(id);

@@ -48,9 +48,7 @@ export class Schedule {
     if (await this.#records.release(job, mode === 'alone')) this.putBack({ id: job.id, mode });
   }
 
-  /**
-   * Removes and gives the task that may start now; undefined without one. While suspects wait, no other task starts.
-   */
+  /** Removes and returns the task that may start now, or undefined. While suspects wait, no other task starts. */
   next({ running, inDoubt, openLanes }: Load): Turn | undefined {
     const mode: Mode = this.#queues.alone.size > 0 ? 'alone' : 'shared';
     const mayStart = mode === 'alone' ? running === 0 && inDoubt === 0 : running < openLanes * RUNNING_PER_LANE;

@@ -6,7 +6,7 @@ const SPECIAL_IPV4 = [
   '10.0.0.0/8', // private (RFC 1918)
   '100.64.0.0/10', // shared by carriers, CGNAT (RFC 6598)
   '127.0.0.0/8', // loopback (RFC 1122)
-  '168.63.129.16/32', // the host of a virtual machine at Azure: public by number, but reached only from inside
+  '168.63.129.16/32', // the host of a virtual machine at Azure: a public number, but reachable only from inside
   '169.254.0.0/16', // link-local, with the metadata service of clouds (RFC 3927)
   '172.16.0.0/12', // private (RFC 1918)
   '192.0.0.0/24', // IETF protocol assignments (RFC 6890)

@@ -15,7 +15,7 @@ export interface ConnectorOptions {
 
 /**
  * A connector for undici that connects only to public addresses, unless `allowPrivate`. It connects to the addresses
- * that were checked, without a second lookup that could give others (DNS rebinding). Fails with URL_NOT_ALLOWED.
+ * that were checked, without a second lookup, whose answer could differ (DNS rebinding). Fails with URL_NOT_ALLOWED.
  */
 export function guardedConnector({ allowPrivate, resolve, signal }: ConnectorOptions): buildConnector.connector {
   const lookup: LookupFunction = (hostname, _options, callback) => {

@@ -17,7 +17,9 @@ const trace = debuglog('darkroom-fetch');
 /** The limits of a fetch. */
 export interface UrlLimits {
   readonly maxBytes: number;
-  /** Seconds for name lookup, connections, redirects, headers and body together, without waiting for other lookups. */
+  /**
+   * Seconds for lookup, connections, redirects, headers and body together. Waiting for other lookups does not count.
+   */
   readonly seconds: number;
   /** True when hosts that are not public are allowed. */
   readonly allowPrivate: boolean;
@@ -89,7 +91,7 @@ class Visit {
     this.#highWaterMark = maxBytes + 1;
   }
 
-  /** Follows redirects; gives the first response that is not one. */
+  /** Follows redirects; resolves with the first response that is not a redirect. */
   async get(url: URL, redirects = 0): Promise<Dispatcher.ResponseData> {
     const path = `${url.pathname}${url.search}`;
     const request = {
@@ -133,7 +135,7 @@ class Visit {
 }
 
 /**
- * Gives the declared length of a response, or null. Throws SOURCE_ERROR when it is not a plain 200, PAYLOAD_TOO_LARGE.
+ * The declared length of a response, or null. Throws SOURCE_ERROR when it is not a plain 200, and PAYLOAD_TOO_LARGE.
  */
 function checkResponse({ statusCode, headers }: Dispatcher.ResponseData, maxBytes: number): number | null {
   if (statusCode !== 200) throw unexpected('status 200', `${statusCode}`);
@@ -148,7 +150,7 @@ function checkResponse({ statusCode, headers }: Dispatcher.ResponseData, maxByte
   return bytes;
 }
 
-/** The error for a body that failed. undici has its own limit of bytes. */
+/** The error for a body that failed. undici has its own error for too many bytes. */
 function bodyError(error: unknown, maxBytes: number, signal: AbortSignal): Error {
   if (systemCode(error) === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return payloadTooLarge(maxBytes, 'more');
   return sourceError(error, signal);

@@ -2,12 +2,12 @@ import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { EventEmitter, once } from 'node:events';
 
-/** Gives all addresses of a name. Rejects like `dns.lookup`. */
+/** Resolves with all addresses of a name. Rejects like `dns.lookup`. */
 export type Resolve = (hostname: string) => Promise<LookupAddress[]>;
 
 /**
- * A lookup (getaddrinfo(3)) blocks one of libuv's four threads, which this process also needs for all its files, as
- * long as a name server is silent. A lookup cannot be aborted.
+ * While a name server is silent, a lookup (getaddrinfo(3)) blocks one of libuv's four threads, which this process also
+ * needs for all its files. A lookup cannot be aborted.
  */
 const MAX_LOOKUPS = 2;
 

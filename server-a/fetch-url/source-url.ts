@@ -14,7 +14,7 @@ export function parseUrl(text: string): URL {
   return checkUrl(new URL(text));
 }
 
-/** Gives the URL. Throws URL_NOT_ALLOWED when it is not http or https or has credentials. */
+/** Returns the URL. Throws URL_NOT_ALLOWED when it is not http or https or has credentials. */
 export function checkUrl(url: URL): URL {
   if (!['http:', 'https:'].includes(url.protocol)) throw notAllowed('http or https', url.protocol);
   // The message does not repeat the credentials.
@@ -33,7 +33,7 @@ export function withoutQuery({ origin, pathname }: URL): string {
   return `${origin}${pathname}`;
 }
 
-/** Decodes percent-encoding (RFC 3986); gives the text unchanged when the encoding is invalid. */
+/** Decodes percent-encoding (RFC 3986); returns the text unchanged when the encoding is invalid. */
 function decodeText(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -167,7 +167,7 @@ export class Reservation {
     this.#remaining += beyond - bytes;
   }
 
-  /** Gives back the rest of the promise, because all bytes are received. */
+  /** Returns the unused part of the promise, because all bytes are received. */
   settle(): void {
     this.#admission.promise(-this.#remaining);
     this.#remaining = 0;

@@ -11,10 +11,10 @@ import { readTiff } from './formats/tiff.ts';
 import { readWebp } from './formats/webp.ts';
 import type { RandomAccess } from './random-access.ts';
 
-/** Bytes from a file's start that {@link sniff} needs; of a shorter file, all. */
+/** Bytes from a file's start that {@link sniff} needs; the whole of a shorter file. */
 export const SNIFF_BYTES = 256;
 
-/** Magic bytes at the start of a file. Those of WebP and AVIF are inside a container's header. */
+/** Magic bytes at the start of a file. WebP and AVIF have theirs inside a container's header. */
 const MAGIC: readonly (readonly [format: Format, bytes: string])[] = [
   ['jpeg', '\xff\xd8\xff'],
   ['png', '\x89PNG\r\n\x1a\n'],
@@ -55,9 +55,9 @@ export function sniff(start: Uint8Array): Format {
 
 /**
  * Reads a picture's header without decoding: its upright dimensions, its frames, and the channels and depth that
- * libvips decodes to, so that limits are checked before anything is allocated. It reads only a few blocks of a few
- * kilobytes, but all of a GIF, whose frames must be walked to be counted. Throws UNSUPPORTED_IMAGE like {@link sniff},
- * and IMAGE_CORRUPT for an invalid header. It does not find damage after the header; decoding does.
+ * libvips decodes to, so that limits are checked before anything is allocated. It reads a few blocks of a few
+ * kilobytes, but the whole of a GIF, because that has no count of its frames. Throws UNSUPPORTED_IMAGE like {@link
+ * sniff}, and IMAGE_CORRUPT for an invalid header. It does not find damage after the header; decoding does.
  */
 export async function probe(source: RandomAccess): Promise<ImageHeader> {
   const reader = new ByteReader(source);

@@ -8,7 +8,7 @@ export const PROBLEM_TYPE = 'application/problem+json';
 const RETRY_SECONDS = '1';
 /** Value of WWW-Authenticate, which a 401 must have (RFC 9110, section 11.6.1). */
 const CHALLENGE = 'Bearer realm="darkroom"';
-/** Milliseconds between a refusal and the end of its connection: closing at once could reset it before it is read. */
+/** Milliseconds between an error answer and the close: closing at once could reset the connection before it is read. */
 const LINGER_MS = 2_000;
 
 /** An error as clients read it (RFC 9457). `code` is stable; `type` means that the status says all (section 4.2.1). */

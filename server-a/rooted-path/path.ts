@@ -42,8 +42,8 @@ export async function openBelow(root: string | undefined, path: string): Promise
 
 /**
  * Writes the file `path` below `root` atomically and durably, with mode 0644: `write` fills a temporary file in the
- * same folder, which is then renamed. A link at `path` is replaced, not followed. Gives the requested path, made
- * absolute. Throws PATH_NOT_ALLOWED when the folder is not below the root or is not writable, and the errors of
+ * same folder, which is then renamed. A link at `path` is replaced, not followed. Resolves with the requested path,
+ * made absolute. Throws PATH_NOT_ALLOWED when the folder is not below the root or is not writable, and the errors of
  * `write`; no file is left then.
  */
 export async function writeBelow(

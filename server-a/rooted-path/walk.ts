@@ -101,7 +101,7 @@ export class RootedWalk {
     return names.slice(root.length);
   }
 
-  /** Gives the names. Throws PATH_NOT_ALLOWED when they climb above the root, whether the folders exist or not. */
+  /** Returns the names. Throws PATH_NOT_ALLOWED when they lead above the root, whether the folders exist or not. */
   #check(names: string[]): string[] {
     let depth = this.#trail.length;
     for (const name of names) {
@@ -173,9 +173,9 @@ function namesOf(path: string): string[] {
 }
 
 /**
- * True for `..`, which after a link leads to another folder than the text suggests, and for a name that is `..` or has
- * a NUL after one or more rounds of percent-decoding. The walk itself decodes nothing; a name like `%2e%2e` is refused
- * because it is an attack and not a folder.
+ * True for `..`, because after a link it leads to another folder than the text suggests. True also for a name that is
+ * `..` or has a NUL after one or more rounds of percent-decoding. The walk itself decodes nothing; a name like `%2e%2e`
+ * is refused because it is an attack and not a folder.
  */
 function leadsUp(name: string): boolean {
   if (name === '..') return true;

@@ -4,8 +4,8 @@ import { DarkroomError, expectedMessage, systemCode } from '../../shared/errors.
 import type { FileSystem } from '../../shared/file-system.ts';
 
 /**
- * Makes the data folder if it is missing, durably and with mode 0700. Gives its absolute path. Throws BAD_REQUEST when
- * it cannot be made.
+ * Makes the data folder if it is missing, durably and with mode 0700. Resolves with its absolute path. Throws
+ * BAD_REQUEST when it cannot be made.
  */
 export async function makeDataFolder(path: string, files: FileSystem): Promise<string> {
   const folder = resolve(path);

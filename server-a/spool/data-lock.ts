@@ -25,8 +25,8 @@ export class DataLock {
   }
 
   /**
-   * Takes the lock of an existing folder. Throws BAD_REQUEST when the folder cannot be written or has an owner, whom
-   * the message names.
+   * Takes the lock of an existing folder. Throws BAD_REQUEST when the folder cannot be written, or has an owner; the
+   * message names the owner.
    */
   static take(folder: string, clock: Clock = SYSTEM_CLOCK): DataLock {
     const ownerFile = join(folder, 'lock.json');

@@ -123,7 +123,7 @@ export class SpoolFile {
     this.#trace('sealed');
   }
 
-  /** Gives a sealed file its name in the spool, durably. */
+  /** Renames a sealed file to its name in the spool, durably. */
   async moveTo(name: string): Promise<void> {
     this.#expect('sealed');
     const { renamed, placed } = FAILPOINTS[this.#kind];

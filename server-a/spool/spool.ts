@@ -115,7 +115,7 @@ export class Spool implements SpoolFolder {
   }
 
   /**
-   * Gives a file a second name, durably, and counts its bytes again. Throws SPOOL_CORRUPT when there is no such file,
+   * Makes a hard link to a file, durably, and counts its bytes again. Throws SPOOL_CORRUPT when there is no such file,
    * and STORAGE_FULL when the disk is full.
    */
   async link(name: string, second: string): Promise<void> {
@@ -132,7 +132,7 @@ export class Spool implements SpoolFolder {
     await failpointAfter(this.sync(), 'input-folder-synced');
   }
 
-  /** Stops all removals, because it is unknown which files the records own. The sweep of the next start decides. */
+  /** Stops all removals, because it is unknown which files the records own. The sweep at the next start decides. */
   preserve(): void {
     this.#isPreserved = true;
   }

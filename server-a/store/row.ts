@@ -42,7 +42,7 @@ export const taskRowSchema = z.object({
   outputs_kept: flag,
   original_kept: flag,
   original_expires_at: z.int().nullable(),
-  /** JSON that is not parsed here: there may be many boxes, and only snippets show them. */
+  /** JSON. Not parsed here, because there may be many boxes and only snippets show them. */
   boxes: z.string().nullable(),
   boxes_at: z.int().nullable(),
   error: json(z.object({ code: z.enum(ERROR_CODES), message: z.string() })).nullable(),

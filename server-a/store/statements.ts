@@ -15,7 +15,7 @@ interface End {
   readonly expires_at: number;
 }
 
-/** The parameters of each write by the name of its statement. `most` is the greatest number of rows to change. */
+/** The parameters of each write, by the name of its statement. `most` is the greatest number of rows to change. */
 interface CommandParameters {
   readonly insert: {
     readonly id: string;
@@ -96,7 +96,7 @@ export const FAILPOINTS: Readonly<Record<Statement, FailpointName>> = {
   expireBoxes: 'boxes-committed',
 };
 
-/** One write: the name of a statement and what to bind to it. */
+/** One write: the name of a statement and its parameters. */
 export type Command = {
   [Name in Statement]: { readonly statement: Name; readonly parameters: CommandParameters[Name] };
 }[Statement];

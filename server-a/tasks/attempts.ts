@@ -122,7 +122,7 @@ export class Attempts implements TaskRecords {
   async #end(job: Job, end: TaskEnd): Promise<boolean> {
     const parameters = { ...endParameters(job.id, end, this.#now, this.#parts.keepMs), attempt: job.attempt };
     const [changed] = await this.#parts.store.write({ statement: 'endAttempt', parameters });
-    // Files first: when two ends race, watchers learn of the winner first, whose files must be kept by then.
+    // Files first: when two ends race, watchers are notified of the winner at once, so its files must be kept by then.
     const files = this.#files.finish(job, changed === undefined ? [] : pictureNames(end.outputs));
     await Promise.all([files, changed === undefined ? undefined : this.#lifecycle.ended(changed)]);
     return changed !== undefined;

@@ -27,10 +27,11 @@ export interface CirclePathAnswer {
 }
 
 /**
- * Cuts a circle out of a file below `pathRoot` and writes it to the same folder as `<stem>_processed.png`. Gives the
- * path of that file and the size. `status` is false when the file is missing, with an empty `path`, and when it is not
- * a picture, with the requested path. Throws PATH_NOT_ALLOWED, BAD_REQUEST for a size above 16384, and the errors of
- * the task API and of the task. An abort of the signal cancels the task. The task is forgotten when it has ended.
+ * Cuts a circle out of a file below `pathRoot` and writes it to the same folder as `<stem>_processed.png`. Resolves
+ * with the path of that file and the size. `status` is false for a missing file, with an empty `path`, and for a file
+ * that is not a picture, with the requested path. Throws PATH_NOT_ALLOWED, BAD_REQUEST for a size above 16384, and the
+ * errors of the task API and of the task. If the signal aborts, the task is canceled. The task is forgotten when it has
+ * ended.
  */
 export async function circlePath(
   tasks: Tasks,
@@ -64,7 +65,7 @@ async function receiveFile(tasks: Tasks, { handle, path }: OpenedFile, signal: A
   }
 }
 
-/** Runs a circle task and gives the result of `use` with the circle. Throws the task's error or the signal's reason. */
+/** Runs a circle task and returns what `use` returns for the circle. Throws the task's error or the signal's reason. */
 async function cutOut(
   tasks: Tasks,
   received: ReceivedPicture,

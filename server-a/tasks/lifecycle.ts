@@ -16,7 +16,7 @@ import type { Outbox } from './outbox.ts';
 import { CANCELED, endParameters, failedWith, pictureNames } from './task-end.ts';
 import type { Watchers } from './watchers.ts';
 
-/** What the lifecycle works on. */
+/** The parts that the lifecycle uses. */
 export interface LifecycleParts {
   readonly store: Store;
   readonly spool: Spool;
@@ -161,7 +161,7 @@ export class Lifecycle {
     }
   }
 
-  /** Does what follows from a task's end that is on disk. */
+  /** Does what must follow a task's end, once the end is on disk. */
   async ended({ id, stage, audience, original_kept }: ChangedRow): Promise<void> {
     const { admission, outbox, spool } = this.#parts;
     if (stage === 'listed') admission.unlist(1);

@@ -8,7 +8,7 @@ export class Outbox {
   readonly #audiences = new Map<string, Audience>();
   #isClosed = false;
 
-  /** `read` gives a task's record; null when it no longer exists. */
+  /** `read` returns a task's record, or null when it no longer exists. */
   constructor(store: Store, read: (id: string) => Task | null) {
     this.#store = store;
     this.#read = read;

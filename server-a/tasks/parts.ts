@@ -51,7 +51,7 @@ export interface TasksOptions
   readonly onFatal?: (error: Error) => void;
 }
 
-/** Everything that is open while a data folder is in use. */
+/** The parts that are open while a data folder is in use. */
 export interface Parts<Dispatcher extends Dispatch = Dispatch> {
   readonly lock: DataLock;
   readonly store: Store;

@@ -20,7 +20,7 @@ function isOwned(store: Store, name: SpoolName): boolean {
     const outputs = store.find(name.id)?.outputs ?? [];
     return outputs.some(({ header }) => header.kind === 'picture' && header.name === name.output);
   } catch {
-    // The store has logged that the row is damaged. Its files stay until they expire, so that the row can be repaired.
+    // The store has logged that the row is damaged. Its files are kept until they expire, so that it can be repaired.
     return true;
   }
 }

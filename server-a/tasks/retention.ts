@@ -8,8 +8,8 @@ import type { Store } from '../store/store.ts';
 import { pictureNames } from './task-end.ts';
 
 /**
- * Milliseconds for which a record stays after its outputs have expired, so that the result is EXPIRED and not unknown.
- * Also the milliseconds for which boxes of a snippet without a picture are kept.
+ * Milliseconds to keep a record after its outputs have expired: until then the result is EXPIRED, not TASK_NOT_FOUND.
+ * Boxes of a snippet without a picture are kept for the same time.
  */
 const RECORD_MS = 7 * 24 * 60 * 60 * 1000;
 /** Milliseconds between two runs, and the longest delay of a removal. */

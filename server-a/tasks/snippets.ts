@@ -22,9 +22,7 @@ export interface SnippetChange {
   readonly boxes?: readonly Box[] | undefined;
 }
 
-/**
- * Snippets. A snippet's newest picture is a task, whose row also has the boxes, so that both always belong together.
- */
+/** Snippets. A snippet's newest picture is a task. The row of that task also has the boxes, so both always match. */
 export class Snippets {
   readonly #store: Store;
   readonly #admission: Admission;

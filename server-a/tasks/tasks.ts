@@ -18,7 +18,7 @@ export type { ReceivedPicture } from '../intake/receive.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
 
-/** What a protocol knows of an upload before its first byte. */
+/** The facts about an upload that a protocol knows before its first byte. */
 export interface ReceiveOptions {
   /** The client's name for the picture. */
   readonly filename: string | null;
@@ -141,9 +141,10 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
   }
 
   /**
-   * Gives a snippet a new picture with boxes (none by default), which is classified and kept until a newer one comes;
-   * or gives its newest picture new boxes. Resolves with this change, also when another came meanwhile. Boxes without a
-   * picture are kept for a week. Throws like {@link submit}, and BAD_REQUEST without a picture and boxes.
+   * Stores a new picture for a snippet, with its boxes (none by default); the picture is classified, and kept until a
+   * newer one replaces it. Or stores new boxes for the newest picture. Resolves with this change, even if another was
+   * stored meanwhile. Boxes without a picture are kept for a week. Throws like {@link submit}, and BAD_REQUEST if there
+   * is neither a picture nor boxes.
    */
   async putSnippet(name: number, { received, boxes }: SnippetChange): Promise<Snippet> {
     if (received !== undefined) {
@@ -174,7 +175,9 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
     return this.#parts.watchers.watch(id, () => this.get(id), signal);
   }
 
-  /** The record when the task ends, the time is up or the signal aborts, whichever is first. Throws TASK_NOT_FOUND. */
+  /**
+   * The record when the task ends, the time is up or the signal aborts, whichever comes first. Throws TASK_NOT_FOUND.
+   */
   async wait(id: string, milliseconds: number, signal: AbortSignal): Promise<Task> {
     let latest = this.get(id);
     const timeout = new AbortController();
@@ -202,7 +205,7 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
     }
   }
 
-  /** Cancels a task that waits or runs; gives an ended task as it is. Throws TASK_NOT_FOUND. */
+  /** Cancels a pending or processing task; returns an ended task unchanged. Throws TASK_NOT_FOUND. */
   async cancel(id: string): Promise<Task> {
     if (hasEnded(this.#find(id).status)) return this.get(id);
     if (await this.#parts.lifecycle.cancel(id)) {
@@ -249,7 +252,7 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
     await closeParts(this.#parts, this.#log);
   }
 
-  /** Does not reject: the new picture is stored, and the next start removes older pictures, too. */
+  /** Does not reject: the new picture is stored, and the next start also removes older pictures. */
   async #releaseOlder(snippet: number, { task_id }: Task): Promise<void> {
     await this.#parts.lifecycle.releaseOlder(snippet).catch((error: unknown) => {
       this.#log.error({ task_id, err: error }, 'older pictures of a snippet were not removed');

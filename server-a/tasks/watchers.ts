@@ -23,8 +23,8 @@ export class Watchers {
   }
 
   /**
-   * Gives the result of `read` at the first step, then each task of {@link notify}, until the task's end, the signal's
-   * abort or {@link close}. A slow reader gets only the newest changes.
+   * Yields the result of `read`, then each task of {@link notify}, until the task ends, the signal aborts or
+   * {@link close} is called. A slow reader gets only the newest changes.
    */
   async *watch(id: string, read: () => Task, signal: AbortSignal): AsyncGenerator<Task> {
     const watcher = new Watcher(read());
@@ -43,7 +43,7 @@ export class Watchers {
     }
   }
 
-  /** Ends every watch, also watches that begin later. */
+  /** Ends every watch, and watches that begin later. */
   close(): void {
     this.#isClosed = true;
     for (const watchers of this.#watched.values()) {

@@ -8,7 +8,7 @@ import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import { OFFICIAL_MODEL, OFFICIAL_SYNSET } from './official.ts';
 import { parseSynset } from './synset.ts';
 
-/** A classifier whose files were checked: what a worker needs to load it, and what clients see of it. */
+/** A classifier whose files were checked: the paths that a worker loads, and the facts that clients see. */
 export interface ModelFiles {
   /** The file's name without `.onnx`; every classify output shows it. */
   readonly name: string;
@@ -29,7 +29,7 @@ export interface ModelPlace {
   readonly dataDir: string;
 }
 
-/** What `darkroom model` shows. */
+/** The facts that `darkroom model` shows. */
 export interface ModelReport {
   /** Where the model is looked for: the path of --model, else the folder in the data folder. */
   readonly place: string;
@@ -47,8 +47,8 @@ export function modelFolder(dataDir: string): string {
 
 /**
  * Finds the classifier and checks it: the official one by its sha256, any other by loading it in a thread of its own.
- * Resolves with null when there is none. Throws MODEL_UNAVAILABLE when there is one that cannot be used (a --model that
- * does not exist, no synset.txt, damaged files, another interface).
+ * Resolves with null when there is none. Throws MODEL_UNAVAILABLE when it cannot be used: --model does not exist,
+ * synset.txt is missing, a file is damaged, or the interface is not the expected one.
  */
 export async function findModel(place: ModelPlace): Promise<ModelFiles | null> {
   const onnx = await findOnnx(place);

@@ -16,7 +16,7 @@ export interface FetchOptions {
   readonly signal: AbortSignal;
   /** Called for every chunk with the bytes received so far and the bytes in total, of all files. */
   readonly onProgress: (bytes: number, total: number) => void;
-  /** What to fetch: the .onnx file and its synset.txt. */
+  /** The files to fetch: the .onnx file and its synset.txt. */
   readonly sources?: { readonly model: ModelSource; readonly synset: ModelSource };
   readonly files?: FileSystem;
 }
@@ -53,8 +53,8 @@ export async function fetchModel(options: FetchOptions): Promise<ModelFiles> {
 
 /**
  * Copies an .onnx file and the synset.txt beside it to the data folder, where a running Server B finds it, and resolves
- * with the installed model. Without a synset.txt beside it, the official one in the data folder is used, if it is there.
- * Throws MODEL_UNAVAILABLE, and changes nothing, when the files are no usable model.
+ * with the installed model. Without a synset.txt beside it, the official one in the data folder is used, if it is
+ * there. Throws MODEL_UNAVAILABLE, and changes nothing, when the files are no usable model.
  */
 export async function installModel(file: string, dataDir: string, files = NODE_FILES): Promise<ModelFiles> {
   const source = resolve(file);
@@ -68,7 +68,7 @@ export async function installModel(file: string, dataDir: string, files = NODE_F
     throw new DarkroomError('MODEL_UNAVAILABLE', `Expected synset.txt beside ${source}, received no such file`);
   }
   const target = join(folder, basename(source));
-  // The copy is checked in a folder of its own, so that the model in use stays until the new one is known to work.
+  // The copy is checked in its own folder, so that the model in use is replaced only by one that works.
   const trial = join(folder, `.${randomUUID()}`);
   await mkdir(trial);
   try {

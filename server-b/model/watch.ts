@@ -14,9 +14,10 @@ export interface WatchOptions extends ModelPlace {
 }
 
 /**
- * Yields the classifier of the first check, null for none, and then each other one, so that a model that is installed
- * while Server B runs is used without a restart. Checks every second. A model that cannot be used counts as none; the
- * log has the reason once. Ends when `signal` aborts; never throws. The timer does not keep the process alive.
+ * Yields the classifier that the first check finds (null: none), and then the new one after each change, so that a
+ * model installed while Server B runs is used without a restart. Checks every second. A model that cannot be used
+ * counts as none; the reason is logged once. Ends when `signal` aborts; never throws. The timer does not keep the
+ * process alive.
  */
 export async function* watchModel(options: WatchOptions): AsyncGenerator<ModelFiles | null, void> {
   const { signal, interval = 1000 } = options;

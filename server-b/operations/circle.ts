@@ -8,8 +8,8 @@ const CHANNELS = 4;
 
 /**
  * The centred circle whose diameter is the shorter side, scaled to `size` × `size` pixels: transparent outside, its
- * edge anti-aliased, transparency of the picture kept inside. PNG unless webp or avif is asked for; the first frame of
- * an animation. Throws IMAGE_TOO_LARGE when the format cannot hold the size, else what sharp throws.
+ * edge anti-aliased, transparency of the picture kept inside. PNG unless webp or avif is requested. An animation gives
+ * its first frame. Throws IMAGE_TOO_LARGE when the format cannot hold the size, and the errors of sharp.
  */
 export async function circle(picture: Picture, parameters: CircleSpec): Promise<Product> {
   const { size, format = 'png', quality, grayscale = false, lossless = false } = parameters;

@@ -6,7 +6,9 @@ import { Classifier, MODEL_SIDE } from './classifier.ts';
 import { cover } from './cover.ts';
 import { type Picture, rasterize } from './decode.ts';
 
-/** Mean and standard deviation of ImageNet's red, green and blue, of values from 0 to 1 (the model's page in the zoo). */
+/**
+ * Mean and standard deviation of ImageNet's red, green and blue, of values from 0 to 1 (the model's page in the zoo).
+ */
 const MEAN = [0.485, 0.456, 0.406];
 const DEVIATION = [0.229, 0.224, 0.225];
 
@@ -15,7 +17,7 @@ let loaded: { readonly key: string; readonly classifier: Promise<Classifier> } |
 
 /**
  * The `top_k` most probable ImageNet classes of the first frame, flattened on white. Throws MODEL_UNAVAILABLE when
- * there is no model or it cannot be loaded, else what sharp throws.
+ * there is no model or it cannot be loaded, and the errors of sharp.
  */
 export async function classify(picture: Picture, parameters: ClassifySpec, model: ModelFiles | null): Promise<Product> {
   if (model === null) throw unavailable('There is no classifier.');

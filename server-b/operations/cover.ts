@@ -13,7 +13,7 @@ export interface Anchor {
 
 export const CENTRE: Anchor = { across: 0.5, down: 0.5 };
 
-/** How many times its own size a picture is scaled to cover a box. */
+/** The factor by which a picture is scaled to cover a box. */
 export function coverScale({ width, height }: Size, box: Size): number {
   return Math.max(box.width / width, box.height / height);
 }
@@ -39,7 +39,7 @@ export function isTooLongToScale({ width, height }: Size, scale: number): boolea
   return Math.max(width, height) * scale > MAX_SCALED_SIDE;
 }
 
-/** Cuts out what covers the box, then scales that. */
+/** Cuts out the part that will cover the box, then scales it. */
 export function cropFirst(pipeline: Sharp, picture: Size, box: Size, anchor: Anchor): Sharp {
   const scale = coverScale(picture, box);
   const width = Math.min(picture.width, Math.max(1, Math.round(box.width / scale)));

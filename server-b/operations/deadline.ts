@@ -24,7 +24,7 @@ export class Deadline {
     return Math.max(1, Math.round((this.#end - performance.now()) / 1000));
   }
 
-  /** The TIMEOUT that a client reads. */
+  /** The TIMEOUT error that a client gets. */
   error(): DarkroomError {
     return timedOut(this.#milliseconds);
   }

@@ -4,7 +4,7 @@ import { type Format, holdsAlpha, type Size } from '../../shared/operations/form
 import type { Product } from '../job.ts';
 import { withoutDensity } from './png-density.ts';
 
-/** What an animated output takes over from its input. */
+/** The properties that an animated output takes over from its input. */
 export interface Animation {
   /** Milliseconds of each frame. */
   readonly delays: number[] | undefined;
@@ -28,16 +28,16 @@ export interface Encoding {
   readonly animation?: Animation;
 }
 
-/** The colour behind a flattened picture unless the client gives another. */
+/** The default colour behind a flattened picture. */
 export const WHITE = '#ffffff';
 /** The longest side WebP can hold, in pixels (RFC 9649, section 2.6). */
 const MAX_WEBP_SIDE = 16_383;
 
 /**
  * Runs a pipeline and writes its picture in sRGB, 8 bits a channel, without EXIF, XMP, IPTC, ICC profile or density.
- * JPEG is flattened on the background. `quality` applies to the lossy formats, by default JPEG 80, WebP 80, AVIF 50. PNG
- * and TIFF ignore it because they are written without loss, GIF because it would only mean fewer colours. Throws what
- * sharp throws.
+ * JPEG is flattened on the background. `quality` applies to the lossy formats, by default JPEG 80, WebP 80, AVIF 50.
+ * PNG and TIFF ignore it because they are written without loss, GIF because it would only mean fewer colours. Throws
+ * what sharp throws.
  */
 export async function encode(pipeline: Sharp, encoding: Encoding): Promise<Product> {
   const { format, grayscale, background } = encoding;
@@ -50,8 +50,8 @@ export async function encode(pipeline: Sharp, encoding: Encoding): Promise<Produ
     width: info.width,
     height: info.pageHeight ?? info.height,
     frames: info.pages ?? 1,
-    // A copy that owns its memory, so that it can be moved to another thread. sharp's toUint8Array gives one without a
-    // copy, but never frees it (sharp 0.35.5: 80 pictures of 6 MB left 480 MB behind; toBuffer left none).
+    // A copy that owns its memory, so that it can be moved to another thread. sharp's toUint8Array needs no copy, but
+    // never frees its memory (sharp 0.35.5: 80 pictures of 6 MB left 480 MB allocated; toBuffer left none).
     picture: format === 'png' ? withoutDensity(data) : new Uint8Array(data),
   };
 }

@@ -7,14 +7,16 @@ import type { Picture } from './decode.ts';
 import { placeholder } from './placeholder.ts';
 import { resize } from './resize.ts';
 
-/** Makes one output from a picture. Throws a DarkroomError that a client may read, or an error of sharp or the model. */
+/**
+ * Makes one output from a picture. Throws a DarkroomError that a client may read, or an error of sharp or the model.
+ */
 export interface Operation {
   perform(picture: Picture, spec: OutputSpec, model: ModelFiles | null): Promise<Product>;
 }
 
 export type Operations = Readonly<Record<OperationName, Operation>>;
 
-/** All operations. A new one is a line here and in shared/operations/index.ts, and a file beside each. */
+/** All operations. A new one needs a line here and in shared/operations/index.ts, and a file in each folder. */
 export const OPERATIONS: Operations = {
   resize: { perform: resize },
   circle: { perform: circle },

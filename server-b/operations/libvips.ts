@@ -16,8 +16,8 @@ const SET_UP_MS = 10_000;
 
 /**
  * Restricts libvips in this process: no cache, one thread for each picture, only {@link ALLOWED_LOADERS}. The block
- * applies to the whole process, so only the first thread sets it; `state` tells whether that is done. A thread that
- * starts later must not block the loaders again, even for a moment, because other threads are using them.
+ * applies to the whole process, so only the first thread sets it; `state` says if that is done. A thread that starts
+ * later must not block the loaders again, even for a moment, because other threads are using them.
  */
 export function setUpLibvips(state: SharedArrayBuffer): void {
   const stage = new Int32Array(state);

@@ -25,7 +25,7 @@ export async function placeholder(picture: Picture): Promise<Product> {
 
 /**
  * The mean colour of the fullest bin in a histogram of 16 × 16 × 16 colours, as `#rrggbb`. Transparent pixels do not
- * count; a picture without others gives white.
+ * count; white if the picture has no others.
  */
 export function dominantColor({ pixels }: Pick<Raster, 'pixels'>): string {
   const shift = 8 - BIN_BITS;

@@ -3,8 +3,8 @@ const SIGNATURE_BYTES = 8;
 const CHUNK_FRAME_BYTES = 12;
 
 /**
- * A copy of a PNG without its pHYs chunk (PNG, third edition, section 11.3.4.3). libvips writes the input's density
- * there, or 25.4 dpi where there is none, so a picture made from decoded pixels would have other bytes.
+ * A copy of a PNG without its pHYs chunk (PNG, third edition, section 11.3.4.3). libvips writes the input's density to
+ * that chunk, or 25.4 dpi if there is none. So a picture made from decoded pixels would have different bytes.
  */
 export function withoutDensity(png: Buffer): Uint8Array<ArrayBuffer> {
   for (let offset = SIGNATURE_BYTES; offset + CHUNK_FRAME_BYTES <= png.length; ) {

@@ -23,10 +23,10 @@ interface Offset {
 }
 
 /**
- * The picture at exactly `resizedSize` pixels: mirrored, turned, scaled, blurred, sharpened. `cover` crops by `gravity`,
- * by default the centre. `contain` pads with `background`, by default transparent where the format has alpha, else white.
- * An animation stays one in GIF and WebP; any other format gets its first frame. Throws IMAGE_TOO_LARGE when the format
- * cannot hold the size, else what sharp throws.
+ * The picture at exactly `resizedSize` pixels: mirrored, turned, scaled, blurred, sharpened. `cover` crops by
+ * `gravity`, by default the centre. `contain` pads with `background`, by default transparent where the format has
+ * alpha, else white. An animation stays one in GIF and WebP; any other format gets its first frame. Throws
+ * IMAGE_TOO_LARGE when the format cannot hold the size, and the errors of sharp.
  */
 export async function resize(picture: Picture, parameters: ResizeSpec): Promise<Product> {
   const { format = picture.format, quality, grayscale = false, lossless = false } = parameters;
@@ -58,8 +58,8 @@ async function still(picture: Picture, parameters: ResizeParameters, size: Size)
 }
 
 /**
- * Scaled first, so that a JPEG shrinks on load, then turned, then cropped or padded. One sharp pipeline cannot do that:
- * it crops to the box that it scales to, and here the box fits only the turned picture.
+ * Scales first, so that a JPEG shrinks on load, then turns, then crops or pads. One sharp pipeline cannot do that: it
+ * crops to the box that it scales to, and here the box fits only the turned picture.
  */
 async function quarterTurned(picture: Picture, parameters: ResizeParameters, size: Size): Promise<Sharp> {
   const scale = scaleOfResize(picture, parameters);

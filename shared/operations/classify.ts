@@ -3,21 +3,21 @@ import type { ImageHeader } from '../image-header.ts';
 import { type OperationDefinition, outputSchema, type Plan } from './definition.ts';
 import { wholeNumber } from './parameters.ts';
 
-/** How many classes are named when the client gives no top_k. */
+/** The number of classes when a request has no top_k. */
 export const DEFAULT_TOP_K = 5;
 /** The shorter side is scaled to this many pixels before the centre is cut out (the model's page in onnx/models). */
 export const CLASSIFY_SIDE = 256;
 
 const parameters = { top_k: wholeNumber(1, 100).default(DEFAULT_TOP_K) };
 
-/** An output that names what is in the picture: the `top_k` most probable ImageNet-1k classes. */
+/** An output with the `top_k` most probable ImageNet-1k classes of the picture. */
 export const classifySchema = outputSchema('classify', parameters);
 export type ClassifySpec = z.infer<typeof classifySchema>;
 /** The parameters alone. */
 export const classifyParameters = z.strictObject(parameters);
 export type ClassifyParameters = z.infer<typeof classifyParameters>;
 
-/** One class the model named. */
+/** One class that the model has found. */
 export const labelSchema = z.object({
   /** Index in the model's 1000 outputs. */
   index: z.int().nonnegative(),
@@ -34,7 +34,7 @@ export type Label = z.infer<typeof labelSchema>;
 export const classificationSchema = z.object({ model: z.string(), labels: z.array(labelSchema) });
 export type Classification = z.infer<typeof classificationSchema>;
 
-/** Names what is in the picture. */
+/** Classifies the picture. */
 export const classify = {
   name: 'classify',
   gives: 'data',

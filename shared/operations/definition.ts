@@ -15,9 +15,9 @@ export interface Drawing extends Size {
   readonly lossless: boolean;
 }
 
-/** What is known about an output before decoding. */
+/** The facts about an output that are known before decoding. */
 export interface Plan {
-  /** The picture that the operation makes; null for an operation that gives data. */
+  /** The picture that the operation makes; null for an operation that makes data. */
   readonly drawing: Drawing | null;
   /** Scale at which the input's pixels are needed, 1 for full size; the larger of the horizontal and vertical scale. */
   readonly scale: number;
@@ -32,7 +32,7 @@ export interface Plan {
   readonly workBytes: number;
 }
 
-/** Two parameters that exclude each other, as two parts of the message "Expected …, received …". */
+/** Two parameters that exclude each other, as the two parts of the message "Expected …, received …". */
 export interface Contradiction {
   readonly expected: string;
   readonly received: string;
@@ -44,9 +44,9 @@ export interface Contradiction {
  */
 export interface OperationDefinition<Parameters> {
   readonly name: string;
-  /** `picture` for an operation that makes a picture, `data` for one that gives JSON. */
+  /** `picture` for an operation that makes a picture, `data` for one that makes JSON. */
   readonly gives: 'picture' | 'data';
-  /** Schema of the JSON that a `data` operation gives; {@link NO_DATA} for an operation that makes a picture. */
+  /** Schema of the JSON that a `data` operation makes; {@link NO_DATA} for an operation that makes a picture. */
   readonly data: z.ZodType<Readonly<Record<string, unknown>>>;
   /** The first contradiction among the parameters, or null. */
   contradiction(parameters: Parameters): Contradiction | null;

@@ -20,9 +20,9 @@ export const flatFieldsSchema = z.strictObject({
 });
 export type FlatFields = z.infer<typeof flatFieldsSchema>;
 
-/** Fields that apply to every picture of a request; alone they ask for none. */
+/** Fields that apply to every picture of a request; without other fields they make none. */
 const ENCODING = ['format', 'quality', 'grayscale'] as const;
-/** Fields that change a resized picture, and so need a size beside them. */
+/** Fields that change a resized picture, so a request with them also needs a size. */
 const CHANGES = ['background', 'rotate', 'flip', 'flop', 'blur', 'sharpen', 'lossless'] as const;
 
 /** The first field that describes a picture or its labels; `classify=false` describes neither. */

@@ -6,7 +6,7 @@ import type { OperationDefinition, Plan } from './definition.ts';
 import { placeholder } from './placeholder.ts';
 import { resize } from './resize.ts';
 
-/** All operations. A new one is a line here and in server-b/operations/index.ts, and a file beside each. */
+/** All operations. A new one needs a line here and in server-b/operations/index.ts, and a file in each folder. */
 const DEFINITIONS = [resize, circle, classify, placeholder] as const;
 
 const [first, ...others] = DEFINITIONS;
@@ -43,7 +43,7 @@ export function operationOf(name: OperationName): Definition {
   return definition;
 }
 
-/** What is known about an output before decoding. */
+/** The plan of an output: the facts that are known before decoding. */
 export function planOf(header: ImageHeader, spec: OutputSpec): Plan {
   return operationOf(spec.operation).plan(header, spec);
 }

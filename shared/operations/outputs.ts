@@ -26,8 +26,8 @@ export function parseOutputs(text: string): OutputSpec[] {
 
 /**
  * Reads a list of outputs as clients write it; `operation` defaults to `resize`. Throws BAD_REQUEST that names the
- * output and the field. In the message, `shown` stands for a list that is none, and `within`, such as " of the preset
- * avatar", follows each name.
+ * output and the field. If the value is not a list, the message shows `shown`. `within`, such as " of the preset
+ * avatar", follows each name in the message.
  */
 export function readOutputs(given: unknown, shown: unknown = given, within = ''): OutputSpec[] {
   if (!Array.isArray(given)) throw invalid('a JSON list of outputs', `outputs${within}`, shown);

@@ -48,9 +48,9 @@ export const colour = z
   })
   .meta({ expected: 'a colour such as white, #ffcc00 or ffcc00' });
 
-/** How the message about an invalid parameter is phrased. */
+/** The wording of the message about an invalid parameter. */
 export interface ReadOptions {
-  /** What follows the field's name in the message, such as " of the output thumb". */
+  /** The text after the field's name in the message, such as " of the output thumb". */
   readonly where?: string;
   /** The values as the client wrote them, when {@link fromTexts} has converted them. */
   readonly shown?: Readonly<Record<string, unknown>>;
@@ -71,8 +71,8 @@ export function readParameters<Schema extends z.ZodObject>(
 }
 
 /**
- * Converts text fields to the types that `schema` has, without the space around them. A text that does not convert stays
- * as it is, and {@link readParameters} refuses it.
+ * Converts text fields to the types in `schema`, and ignores the space around them. A text that cannot be converted is
+ * returned unchanged, and {@link readParameters} refuses it.
  */
 export function fromTexts(
   schema: z.ZodObject,
@@ -97,7 +97,7 @@ function unknownField(schema: z.ZodObject, name: string, where: string): Darkroo
   return invalid(`one of ${Object.keys(schema.shape).join(', ')}`, `a field's name${where}`, name);
 }
 
-/** The value that the text means for this field, or undefined. */
+/** The text converted to the field's type, or undefined. */
 function fromText(field: z.ZodType, text: string): unknown {
   if (field instanceof z.ZodUnion) {
     const values = field.options.map((option) => (option instanceof z.ZodType ? fromText(option, text) : undefined));

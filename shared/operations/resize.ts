@@ -57,7 +57,7 @@ export const resize = {
   plan: planResize,
 } as const satisfies OperationDefinition<ResizeSpec> & { readonly schema: typeof resizeSchema };
 
-/** Finds parameters that exclude each other, or one without effect: in both cases the client has made a mistake. */
+/** The first pair of parameters that exclude each other, or parameter without effect: both are a client's mistake. */
 export function resizeContradiction(given: ResizeParameters): Contradiction | null {
   const { scale_factor, width, height, fit, gravity, background, format } = given;
   const boxed = width !== undefined || height !== undefined;
@@ -75,9 +75,9 @@ export function resizeContradiction(given: ResizeParameters): Contradiction | nu
 }
 
 /**
- * The size a resize gives for an upright picture of `input` pixels: max(1, round(side × factor)) for a factor; for a
- * box, the box itself (cover, contain, fill) or the picture scaled to lie inside or outside of it. With one side only,
- * the other follows the picture's shape. The picture is turned first.
+ * The output size of a resize, for an upright picture of `input` pixels: max(1, round(side × factor)) for a factor; for
+ * a box, the box itself (cover, contain, fill) or the picture scaled to lie inside or outside of it. If only one side
+ * is given, the other keeps the aspect ratio. The picture is turned first.
  */
 export function resizedSize(input: Size, given: ResizeParameters): Size {
   const { scale_factor: factor, width, height, fit = 'inside' } = given;
@@ -92,7 +92,9 @@ export function resizedSize(input: Size, given: ResizeParameters): Size {
   return scaledSize(turned, fit === 'inside' ? Math.min(byWidth, byHeight) : Math.max(byWidth, byHeight));
 }
 
-/** sharp's fit for the output: only a box with both sides crops or pads; otherwise the picture is scaled to its size. */
+/**
+ * sharp's fit for the output: only a box with both sides crops or pads; otherwise the picture is scaled to its size.
+ */
 export function boxFit({ width, height, fit }: ResizeParameters): 'cover' | 'contain' | 'fill' {
   const boxed = width !== undefined && height !== undefined;
   return boxed && (fit === 'cover' || fit === 'contain') ? fit : 'fill';
@@ -108,7 +110,7 @@ export function transpose({ width, height }: Size): Size {
   return { width: height, height: width };
 }
 
-/** Scale of the picture in the output: the larger of the horizontal and vertical scale, or the smaller when it is padded. */
+/** Scale of the picture in the output: the larger of the horizontal and vertical scale; the smaller if it is padded. */
 export function scaleOfResize(input: Size, given: ResizeParameters): number {
   const { width, height } = resizedSize(input, given);
   const turned = isQuarterTurn(given) ? transpose(input) : input;
@@ -139,7 +141,9 @@ function planResize(header: ImageHeader, given: ResizeSpec): Plan {
   };
 }
 
-/** True when each frame of an animation must be made alone, because turning or filtering one tall strip mixes frames. */
+/**
+ * True when each frame of an animation must be made alone, because turning or filtering one tall strip mixes frames.
+ */
 export function worksByFrame(given: ResizeParameters): boolean {
   const { blur, sharpen = false, gravity } = given;
   return isTurned(given) || blur !== undefined || sharpen !== false || gravity === 'attention' || gravity === 'entropy';

@@ -1,6 +1,6 @@
 import { decodeHeader, type FrameKind, HEADER_BYTES } from './frame.ts';
 
-/** Called with what the decoder reads. `push` throws what a handler throws. */
+/** Callbacks for what the decoder reads. `push` throws the errors of the handlers. */
 export interface FrameHandlers {
   /** A header; called before memory is allocated for the payload. Throws when the state does not allow such a frame. */
   admit(kind: FrameKind, length: number): void;

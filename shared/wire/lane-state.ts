@@ -8,7 +8,7 @@ export type LaneState = 'greeting' | 'idle' | 'offered' | 'receiving' | 'working
 /** A row of the table below: a state, or `greeted`, which is `greeting` after HELLO. */
 type Row = LaneState | 'greeted';
 
-/** What each side may send in each state; docs/protocol.md, "States". BEAT is legal in all of them. */
+/** The frames that each side may send in each state; docs/protocol.md, "States". BEAT is legal in all of them. */
 const SENDABLE: Readonly<Record<Row, Readonly<Record<LaneSide, readonly FrameKind[]>>>> = {
   greeting: { a: ['HELLO'], b: ['REFUSE'] },
   greeted: { a: [], b: ['WELCOME', 'REFUSE'] },
@@ -19,20 +19,20 @@ const SENDABLE: Readonly<Record<Row, Readonly<Record<LaneSide, readonly FrameKin
   closed: { a: [], b: [] },
 };
 
-/** What a side may receive in addition, because the frame crossed one of its own on the wire. */
+/** More frames that a side may receive, because they crossed one of its own frames on the wire. */
 const CROSSED: Readonly<Record<LaneSide, Readonly<Partial<Record<Row, readonly FrameKind[]>>>>> = {
   a: { offered: ['WELCOME'] },
   b: { idle: ['CANCEL', 'DATA'] },
 };
 
-/** What the state needs to know about a frame: the length of a job's or output's body in bytes. */
+/** The facts about a frame that the state needs: the length of a job's or output's body in bytes. */
 export interface FrameFacts {
   readonly bytes?: number;
 }
 
 /**
- * One side's view of a lane: which frames it may send and receive now. It does no input or output, so that every row and
- * every crossing can be tested.
+ * One side's view of a lane: which frames it may send and receive now. It does no input or output, so that every row
+ * and every crossing can be tested.
  */
 export class LaneStateMachine {
   readonly #side: LaneSide;

@@ -117,8 +117,9 @@ export class Lane {
 
   /**
    * Sends bytes as DATA frames of at most 1 MiB, with backpressure: resolves when the socket takes more. `isWanted` is
-   * called before each frame; when it returns false, sending stops at a frame border. Resolves at once on a closed lane.
-   * Rejects with BAD_REQUEST when the state does not allow DATA, so `isWanted` must return false once the job has ended.
+   * called before each frame; when it returns false, sending stops at a frame border. Resolves at once on a closed
+   * lane. Rejects with BAD_REQUEST when the state does not allow DATA, so `isWanted` must return false once the job has
+   * ended.
    */
   async sendData(bytes: Uint8Array, isWanted: () => boolean = () => true): Promise<void> {
     for (let offset = 0; offset < bytes.length && !this.#closed && isWanted(); offset += MAX_DATA_BYTES) {
@@ -150,7 +151,7 @@ export class Lane {
     this.#socket.resume();
   }
 
-  /** Ends the connection after all sent bytes are flushed; cuts it off when the peer reads nothing for `deadMs`. */
+  /** Ends the connection after all sent bytes are flushed. Destroys it when the peer reads nothing for `deadMs`. */
   end(): void {
     if (this.#closed) return;
     this.#socket.setTimeout(this.#timing.deadMs, () => this.#socket.destroy());

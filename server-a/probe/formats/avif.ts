@@ -38,7 +38,7 @@ export async function readAvif(reader: ByteReader): Promise<ImageHeader> {
   const size = await readSize(reader, properties);
   const depth = (await readBits(items, properties)) > 8 ? 16 : 8;
   const alpha = await hasAlpha(items);
-  // libheif decodes to RGB, also from monochrome.
+  // libheif decodes monochrome to RGB, too.
   return imageHeader({ format: 'avif', ...size, channels: alpha ? 4 : 3, depth, alpha });
 }
 

@@ -16,8 +16,8 @@ const MAX_HEAD_BYTES = DESCRIPTOR_BYTES + 3 * 256 + 1;
 const MAX_CODE_BITS = 12;
 
 /**
- * Canvas sizes that libnsgif takes for the author's screen. It uses the size of the first frame instead, as for a
- * canvas with a side of 0 or above 2048 (libnsgif, `nsgif_data_scan`).
+ * Canvas sizes that libnsgif takes for the author's screen size. For them, and for a canvas with a side of 0 or above
+ * 2048, it uses the size of the first frame instead (libnsgif, `nsgif_data_scan`).
  */
 const SCREENS: ReadonlySet<string> = new Set(['640×480', '640×512', '800×600', '1024×768', '1280×1024', '1600×1200']);
 const MAX_CANVAS = 2048;

@@ -18,9 +18,9 @@ const COLOUR_TYPES: ReadonlyMap<number, { channels: number; alpha: boolean; dept
 ]);
 
 /**
- * Reads a PNG's chunks before its picture data (PNG third edition, section 5). A palette counts as RGB, to which it is
- * decoded, and a tRNS chunk as an alpha channel. Of an animated PNG libvips decodes only the default picture, so only
- * that counts. Throws IMAGE_CORRUPT when IHDR is not first or is invalid, or no picture data follows.
+ * Reads a PNG's chunks before its picture data (PNG third edition, section 5). A palette counts as RGB, because it is
+ * decoded to RGB, and a tRNS chunk counts as an alpha channel. libvips decodes only the default picture of an animated
+ * PNG, so only that counts. Throws IMAGE_CORRUPT when IHDR is not first or is invalid, or no picture data follows.
  */
 export async function readPng(reader: ByteReader): Promise<ImageHeader> {
   const { colourType, ...header } = await readImageHeader(reader);

@@ -80,7 +80,7 @@ interface Chunks {
   readonly lossless: boolean;
 }
 
-/** Counts the frames after `start`, finds the first EXIF block, and finds out whether a still picture is lossless. */
+/** Counts the frames after `start`, finds the first EXIF block, and checks if a still picture is lossless. */
 async function readChunks(reader: ByteReader, start: number): Promise<Chunks> {
   // The RIFF length excludes itself and the type before it, eight bytes.
   await reader.need(4, 4, 'the RIFF header');

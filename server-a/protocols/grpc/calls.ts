@@ -35,7 +35,7 @@ export interface CallLimits {
   readonly requestMs: number;
 }
 
-/** A call that `waits` for an event, maybe for ever, ends when the server closes; a `brief` one may finish. */
+/** When the server closes, a `brief` call may finish; a call that `waits` for an event, maybe for ever, is ended. */
 type Patience = 'brief' | 'waits';
 
 type Call = EventEmitter & Pick<ServerUnaryCall<unknown, object>, 'getDeadline' | 'getPath'>;

@@ -34,7 +34,7 @@ export function darkroomService(parts: ServiceParts, calls: Calls): UntypedServi
   };
 }
 
-/** The request's task id, which the call's log line then has, too. */
+/** The request's task id. It is added to the call's log line. */
 function idOf(request: unknown, state: CallState): string {
   const id = readTaskId(request);
   state.taskId = id;
@@ -98,7 +98,7 @@ async function sendPicture(picture: PictureResult, send: Send): Promise<void> {
     await send(pictureHeaderMessage(picture));
     for await (const chunk of chunks) await send({ chunk });
   } finally {
-    // This closes the file, too, also when the client disconnects before the first message.
+    // This also closes the file, even if the client disconnects before the first message.
     chunks.destroy();
   }
 }

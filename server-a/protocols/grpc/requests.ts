@@ -13,7 +13,7 @@ import { enumSchema, FIT, FORMAT } from './enums.ts';
 import { readMessage } from './read-message.ts';
 import { readStruct, structMessage } from './struct.ts';
 
-// Messages in the form that proto-loader gives them. Ranges are checked by the schemas in shared/operations.
+// Messages as proto-loader decodes them. The schemas in shared/operations check ranges.
 
 const encodingMessage = z
   .object({ format: enumSchema(FORMAT), quality: z.number().optional(), grayscale: z.boolean() })

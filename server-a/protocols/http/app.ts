@@ -76,7 +76,7 @@ export function createApp({ tasks, presets, settings, readiness, log }: AppOptio
   return app;
 }
 
-/** Gives the request its signal, and logs the request when it ends. */
+/** Sets the request's signal, and logs the request when it ends. */
 function observe(context: HttpContext, log: Logger): void {
   const started = performance.now();
   const disconnected = new AbortController();

@@ -14,13 +14,13 @@ export class Connections {
   constructor(server: Server) {
     this.#server = server;
     server.on('connection', (socket) => {
-      // A connection whose upgrade is ignored is announced a second time.
+      // A connection whose upgrade was ignored emits this event a second time.
       if (this.#responses.has(socket)) return;
       this.#responses.set(socket, null);
       socket.once('close', () => this.#responses.delete(socket));
     });
     server.on('clientError', (error, socket) => this.#refuse(error, socket));
-    // For CONNECT, Node gives a bare socket; without a listener it closes that without an answer.
+    // For CONNECT, Node passes a bare socket to the listener; without a listener, Node closes it without an answer.
     server.on('connect', (_request, socket) => this.#refuse(noTunnel(), socket));
   }
 

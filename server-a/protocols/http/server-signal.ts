@@ -1,7 +1,7 @@
 import { shuttingDown } from '../../../shared/errors.ts';
 import { CLOSING, type HttpContext } from './http-context.ts';
 
-/** Runs `work` with a signal that aborts when the client disconnects, or has already, and when the server closes. */
+/** Runs `work` with a signal that aborts when the client disconnects or has disconnected, or when the server closes. */
 export async function withServerSignal<Value>(
   context: HttpContext,
   work: (signal: AbortSignal) => Promise<Value>,

@@ -16,8 +16,8 @@ const MAX_MESSAGE_BYTES = 64 * 1024;
 const MAX_BUFFERED_BYTES = 1024 * 1024;
 /**
  * Milliseconds of silence before a TCP keep-alive probe (RFC 9293, section 3.8.4), and between two pings. The pings
- * keep proxies from closing a silent connection. They need no answer: a client that only sends, or reads rarely, gives
- * none.
+ * keep proxies from closing a silent connection. They need no answer, because a client that only sends, or rarely
+ * reads, does not answer.
  */
 const KEEP_ALIVE_MS = 30_000;
 /** Milliseconds for a request's head. */

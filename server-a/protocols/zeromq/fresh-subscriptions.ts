@@ -1,6 +1,6 @@
-/** Milliseconds that results wait for a subscription, and that a subscription counts as fresh. */
+/** Milliseconds for which results wait for a subscription, and for which a subscription counts as fresh. */
 export const HOLD_MS = 300;
-/** Milliseconds without another list or subscription after which a fresh subscription counts as the list's own. */
+/** After so many milliseconds without another list or subscription, a fresh subscription counts as the list's own. */
 const QUIET_MS = 100;
 
 interface WaitingList {
@@ -11,8 +11,8 @@ interface WaitingList {
 
 /**
  * Decides when the client of a list can receive its results: after a fresh subscription, or after {@link HOLD_MS}. A
- * subscription does not identify its client. So while more of them arrive, because many clients start at once, none
- * counts.
+ * subscription does not identify its client. So while many clients start at once and more subscriptions arrive, none of
+ * them counts.
  */
 export class FreshSubscriptions {
   readonly #lists = new Set<WaitingList>();

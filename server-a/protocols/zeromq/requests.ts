@@ -7,7 +7,7 @@ import { type Request, readRequest } from './request.ts';
 import { RequestQueue } from './request-queue.ts';
 import { Sender } from './sender.ts';
 
-/** Milliseconds that an answer may wait for a client that does not read, and that two tries are apart. */
+/** Milliseconds that an answer may wait for a client that does not read, and milliseconds between two tries. */
 const SEND_MS = 5000;
 const MIN_PAUSE_MS = 10;
 const MAX_PAUSE_MS = 250;

@@ -29,8 +29,8 @@ export function maxRequestBytes({ maxUploadMb }: Pick<SocketSettings, 'maxUpload
 }
 
 /**
- * The socket for requests. To REQ clients a ROUTER looks like a REP socket, but a failing request does not lock it for
- * others. Throws the system's error, with code and port, when it cannot listen.
+ * The socket for requests: a ROUTER. To a REQ client it looks like a REP socket, but a failed request does not block it
+ * for other clients. Throws the system's error, with code and port, when it cannot listen.
  */
 export async function bindRouter(settings: SocketSettings): Promise<Router> {
   const router = new Router({
@@ -47,8 +47,8 @@ export async function bindRouter(settings: SocketSettings): Promise<Router> {
 }
 
 /**
- * The socket that publishes results. Its high-water mark holds every URL that the server can have accepted, so that a
- * slow subscriber loses none of them. Throws like {@link bindRouter}.
+ * The socket that publishes results. Its high-water mark is the number of URLs that the server can have accepted, so
+ * that a slow subscriber loses none of them. Throws like {@link bindRouter}.
  */
 export async function bindPublisher(settings: SocketSettings): Promise<XPublisher> {
   const publisher = new XPublisher({

@@ -46,7 +46,7 @@ function listsTag(header: string, etag: string): boolean {
   return header.split(',').some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === etag);
 }
 
-/** The range to send, or null for the whole picture, also when If-Range has another tag. */
+/** The range to send, or null for the whole picture. If-Range with another tag also means the whole picture. */
 function requestedRange(context: HttpContext, etag: string, bytes: number): ByteRange | null {
   const condition = context.get('If-Range');
   if (context.method !== 'GET' || (condition !== '' && condition !== etag)) return null;

@@ -5,7 +5,7 @@ import { type Problem, problemHeaders, toProblem } from '../../problem.ts';
 import { drain, isBodyPending } from '../body/drain.ts';
 import type { HttpContext } from '../http-context.ts';
 
-/** Answers with the problem, also before the request's whole body has arrived. */
+/** Answers with the problem, even before the request's whole body has arrived. */
 export function answerProblem(context: HttpContext, error: unknown, log: Logger): void {
   const problem = toProblem(error, context.state.taskId);
   if (problem.status >= 500) logFailure(context, error, problem, log);

@@ -5,8 +5,8 @@ export interface ByteRange {
 }
 
 /**
- * The range that a `Range` header asks for, of `size` bytes (RFC 9110, section 14.1.2). Null for a header that is
- * ignored: every one that is not a single well-formed byte range. 'unsatisfiable' when the range is beyond the end.
+ * The range of `size` bytes that a `Range` header asks for (RFC 9110, section 14.1.2). Null, which means that the
+ * header is ignored, unless it is one well-formed byte range. 'unsatisfiable' when the range is beyond the end.
  */
 export function parseRange(header: string, size: number): ByteRange | 'unsatisfiable' | null {
   const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(header.trim()) ?? [];

@@ -6,10 +6,10 @@ import { DarkroomError } from '../../../../shared/errors.ts';
 import type { HttpContext } from '../http-context.ts';
 import { pipeBody, RequestBody } from './request-body.ts';
 
-// Everything this server does to make multer 2.5 fit: multer parses a form, and must neither read the request itself,
-// nor write files, nor wait for a refused client. Each workaround says what it is for.
+// All workarounds for multer 2.5, each with its reason. multer parses a form here, but must not read the request
+// itself, write files, or wait for a client that was refused.
 
-/** What a form may have beside its file, by busboy's names. Sizes are in bytes. */
+/** The limits of a form, without its file, by busboy's names. Sizes are in bytes. */
 export interface FormLimits {
   readonly fieldNameSize: number;
   readonly fieldSize: number;
@@ -33,7 +33,7 @@ export interface FormFile {
 export type ReceiveFile = (file: FormFile) => Promise<void>;
 
 export interface MulterOptions {
-  /** Names of the fields that may be files, and how often each may come. */
+  /** Names of the fields that may be files, and how often each may occur. */
   readonly files: readonly { readonly name: string; readonly maxCount?: number }[];
   readonly limits: FormLimits;
   /** Bytes of the whole request's body. */

@@ -4,7 +4,7 @@ import { type FormLimits, type ReceiveFile, runMulter } from './multer.ts';
 import { readFormError } from './multipart-error.ts';
 import { checkDeclaredBytes, inviteBody } from './request-body.ts';
 
-/** Room for a URL or a path. One file more than is allowed, so that the refusal can name the second. */
+/** Room for a URL or a path. Allows one file too many, so that the error can name the second one. */
 export const FORM_LIMITS: FormLimits = {
   fieldNameSize: 100,
   fieldSize: 4096,
@@ -14,7 +14,7 @@ export const FORM_LIMITS: FormLimits = {
   files: 2,
 };
 
-/** The most bytes of a form beside its file: all its text, and as much again for the heads of its parts. */
+/** The most bytes of a form without its file: all its text, and as much again for the headers of its parts. */
 export function overheadBytes(limits: FormLimits): number {
   return 2 * limits.textSize;
 }

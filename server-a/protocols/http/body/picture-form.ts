@@ -61,7 +61,7 @@ class FormFiles {
     this.picture = await this.#receiving;
   }
 
-  /** `textField` with what came as a file added to what `fields` have of it; empty when none came as a file. */
+  /** `textField` from `fields`, together with its values that came as files; empty when none came as a file. */
   texts(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
     const { textField } = this.#options;
     if (textField === undefined || this.#texts.length === 0) return {};
@@ -70,8 +70,8 @@ class FormFiles {
   }
 
   /**
-   * Removes the picture, after waiting for one that is still being received: multer does not wait for it when the
-   * client disconnects. So nothing is left when the client reads the refusal.
+   * Removes the picture. Waits first for one that is still being received, because multer does not wait for it when the
+   * client disconnects. So no file is left when the client reads the error.
    */
   async discard(): Promise<void> {
     const picture = await this.#receiving?.catch(() => null);

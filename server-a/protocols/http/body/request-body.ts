@@ -23,7 +23,7 @@ export class RequestBody extends Transform {
   }
 }
 
-/** Pipes the request into `body`, and gives that back; the body is destroyed when the client disconnects. */
+/** Pipes the request into `body` and returns `body`, which is destroyed when the client disconnects. */
 export function pipeBody<Body extends RequestBody>({ req, state }: HttpContext, body: Body): Body {
   addAbortSignal(state.signal, body);
   return req.pipe(body);

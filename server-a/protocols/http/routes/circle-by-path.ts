@@ -14,7 +14,7 @@ const MOST_BYTES = 64 * 1024;
 /** An existing client also sends the file itself, which is read and discarded. */
 const FILE_FIELD = 'file';
 
-/** The same range as over gRPC, where it is an int32; 0 when missing. */
+/** The same range as over gRPC: an int32. 0 when missing. */
 const size = z.int32().default(0);
 const requestSchema = z.object({ path: z.string(), size });
 /** The same as texts; an empty size counts as missing. */
@@ -40,7 +40,7 @@ export function routeProcess(router: HttpRouter, tasks: Tasks, settings: HttpSet
       answerEarly(context, Buffer.from(JSON.stringify({ status: false, error: 'Invalid request body' })));
       return;
     }
-    // The answer may take as long as the queue is long, so silence does not mean a dead client.
+    // The task may wait long in the queue, so a silent connection does not mean a dead client.
     context.req.setTimeout(0);
     context.body = await withServerSignal(context, (signal) => circlePath(tasks, settings.pathRoot, request, signal));
   });
