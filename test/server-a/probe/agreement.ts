@@ -14,10 +14,10 @@ const DEPTHS: Readonly<Record<string, 8 | 16 | 32>> = {
   float: 32,
 };
 
-/** Random access to bytes in memory that fails when asked beyond them, and counts what was read. */
+/** Random access to bytes in memory. Counts reads and bytes; a read beyond the end throws. */
 export class Memory implements RandomAccess {
   readonly size: number;
-  /** Bytes read so far, and in how many reads. */
+  /** Bytes read so far; `reads` is the number of reads. */
   bytesRead = 0;
   reads = 0;
   readonly #bytes: Uint8Array;
@@ -37,16 +37,16 @@ export class Memory implements RandomAccess {
   }
 }
 
-/** The probe's answer for a picture in memory, checked against the schema. */
+/** The header that the probe reads from a picture in memory, checked against the schema. */
 export async function probeBytes(bytes: Uint8Array): Promise<ImageHeader> {
   return imageHeaderSchema.strict().parse(await probe(new Memory(bytes)));
 }
 
-/** Asserts that the probe says of a picture what sharp's own metadata says, and gives it. */
+/** Asserts that the probe's header agrees with sharp's metadata. Resolves with the header. */
 export async function expectAgreement(bytes: Uint8Array): Promise<ImageHeader> {
   const header = await probeBytes(bytes);
   const metadata = await sharp(bytes, { limitInputPixels: false, failOn: 'none' }).metadata();
-  // Of a lossless WebP and of a TIFF in planes, which count as progressive, sharp does not tell.
+  // A lossless WebP and a planar TIFF count as progressive; sharp does not report either.
   const isTold = header.format !== 'webp' && header.format !== 'tiff';
   const progressive = isTold ? metadata.isProgressive : header.progressive;
   expect(header).to.deep.equal({ ...fromMetadata(metadata), progressive });

@@ -17,7 +17,7 @@ import { expectRefusal } from './refusal.ts';
 const LIMITS = { maxPixels: 100_000_000, maxSide: 16_384, maxDecodedMb: 400 };
 const photosSchema = z.array(z.object({ file: z.string(), format: z.enum(FORMATS) }));
 
-/** A small picture of each format, with what makes headers longer: alpha, EXIF, frames. */
+/** A small picture of each format, with alpha, EXIF or frames, which make headers longer. */
 async function smallPictures(): Promise<Record<Format, Buffer>> {
   const page = (red: number) =>
     sharp({ create: { width: 12, height: 8, channels: 4, background: { r: red, g: 80, b: 0, alpha: 0.5 } } });
@@ -38,7 +38,7 @@ async function smallPictures(): Promise<Record<Format, Buffer>> {
   };
 }
 
-/** The header, or null when the probe refused with one of its two codes; anything else is thrown. */
+/** The header, or null for one of the two codes of a refusal. Any other error is thrown. */
 async function headerOrRefusal(file: Uint8Array): Promise<ImageHeader | null> {
   try {
     return await probeBytes(file);
@@ -64,12 +64,12 @@ describe('sniff', () => {
     'a JPEG XL codestream': [bytes(0xff, 0x0a, 1, 2), 'JPEG XL'],
     'a JPEG XL container': [bytes('\0\0\0\x0cJXL \r\n\x87\n'), 'JPEG XL'],
     'a JPEG 2000': [bytes('\0\0\0\x0cjP  \r\n\x87\n'), 'JPEG 2000'],
-    'a WAVE, though it is RIFF as WebP is': [riffChunk('RIFF', bytes('WAVE', Buffer.alloc(20))), 'A WAVE sound'],
+    'a WAVE, which is RIFF like WebP': [riffChunk('RIFF', bytes('WAVE', Buffer.alloc(20))), 'A WAVE sound'],
     'a ZIP archive': [bytes('PK\x03\x04', Buffer.alloc(20)), 'A ZIP archive'],
-    'a GIF of no known version': [bytes('GIF90a', Buffer.alloc(20)), 'An unknown format'],
+    'a GIF of an unknown version': [bytes('GIF90a', Buffer.alloc(20)), 'An unknown format'],
     'nothing but zeros': [Buffer.alloc(40), 'An unknown format'],
     'an empty file': [Buffer.alloc(0), 'An empty file'],
-    'a file too short to tell': [bytes(0xff, 0xd8), 'An unknown format'],
+    'a file that is too short': [bytes(0xff, 0xd8), 'An unknown format'],
   };
   for (const [name, [file, found]] of Object.entries(foreign)) {
     it(`names ${name}`, async () => {
@@ -79,20 +79,20 @@ describe('sniff', () => {
     });
   }
 
-  it('needs no more than the first SNIFF_BYTES', async () => {
+  it('needs only the first SNIFF_BYTES', async () => {
     for (const [format, file] of Object.entries(await smallPictures())) {
       expect(sniff(file)).to.equal(format);
       expect(sniff(file.subarray(0, SNIFF_BYTES))).to.equal(format);
     }
   });
 
-  it('believes the bytes in either byte order of TIFF and BigTIFF', () => {
+  it('recognizes TIFF and BigTIFF in both byte orders', () => {
     for (const magic of ['II*\0', 'MM\0*', 'II+\0', 'MM\0+']) expect(sniff(bytes(magic))).to.equal('tiff');
   });
 });
 
 describe('probe', () => {
-  it('says of every photograph what sharp says', async function () {
+  it('agrees with sharp on every photograph', async function () {
     const folder = join(requireShared(this), 'photos');
     const photos = photosSchema.parse(JSON.parse(await readFile(join(folder, 'photos.json'), 'utf8')));
     for (const { file, format } of photos) {
@@ -112,7 +112,7 @@ describe('probe', () => {
     tiff: [{ compression: 'lzw' }, { compression: 'none', bigtiff: true }, { compression: 'jpeg' }],
   } as const satisfies Record<Format, readonly object[]>;
   for (const format of FORMATS) {
-    it(`says what sharp says of ${format} with and without alpha, in every colour space, at every orientation`, async () => {
+    it(`agrees with sharp on ${format} with and without alpha, in every colour space, at every orientation`, async () => {
       for (const options of encodings[format]) {
         for (const channels of [3, 4] as const) {
           for (const space of spaces) {
@@ -127,7 +127,7 @@ describe('probe', () => {
     });
   }
 
-  it('counts the frames of animations as sharp does', async () => {
+  it('agrees with sharp on the frames of animations', async () => {
     const frames = await Promise.all(
       ['red', 'green', 'blue'].map((background) =>
         sharp({ create: { width: 37, height: 23, channels: 3, background } })
@@ -143,7 +143,7 @@ describe('probe', () => {
     }
   });
 
-  it('lets the limits see headers that claim far more than their file holds', async () => {
+  it('reads headers that claim far more pixels than the file has, so that the limits refuse them', async () => {
     const rgba16 = bytes(pngStart(786_464, 32, 16, 6), chunk('IDAT'));
     const hugePng = bytes(pngStart(60_000, 60_000, 8, 2), chunk('IDAT'));
     const hugeJpeg = bytes(0xff, 0xd8, frameHeader(60_000, 60_000));
@@ -155,7 +155,7 @@ describe('probe', () => {
     expect(() => checkInputLimits(deep, LIMITS)).to.throw(DarkroomError, /bytes when decoded/);
   });
 
-  it('gives the right header, or refuses, wherever a file is cut', async () => {
+  it('returns the right header or refuses, for every length of a truncated file', async () => {
     for (const [format, file] of Object.entries(await smallPictures())) {
       const whole = await probeBytes(file);
       let right = 0;
@@ -163,17 +163,17 @@ describe('probe', () => {
         const header = await headerOrRefusal(file.subarray(0, length));
         if (header === null) continue;
         right += 1;
-        // What follows a cut is unseen: frames, and what comes after the picture in a WebP.
+        // The probe cannot see what was cut off: frames, and the chunks after the picture in a WebP.
         expect(header, `${format} cut to ${length}`).to.include({ format, depth: whole.depth });
         expect([header.width, header.height]).to.have.members([whole.width, whole.height]);
         expect(header.frames).to.be.at.most(whole.frames);
       }
-      // Dimensions stand at the start of all of these but TIFF, whose directory may come last.
+      // The dimensions are at the start of every format except TIFF, whose directory may come last.
       if (format !== 'tiff') expect(right, format).to.be.above(0);
     }
   });
 
-  it('ends in a header or a refusal for any bytes behind any magic', async () => {
+  it('returns a header or refuses, for any bytes after any magic bytes', async () => {
     const magic = fc.constantFrom(
       '',
       '\xff\xd8\xff',
@@ -195,7 +195,7 @@ describe('probe', () => {
     );
   });
 
-  it('ends in a header or a refusal for real files with bytes changed', async () => {
+  it('returns a header or refuses, for real files with changed bytes', async () => {
     const files = Object.values(await smallPictures());
     const change = fc.tuple(fc.nat({ max: 2000 }), fc.oneof(fc.constantFrom(0, 1, 0x7f, 0xff), fc.nat({ max: 255 })));
     await fc.assert(

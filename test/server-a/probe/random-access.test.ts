@@ -13,7 +13,7 @@ describe('random access over a file', () => {
   });
   after(() => rm(folder, { recursive: true }));
 
-  it('gives the bytes asked for, and fewer only at the end', async () => {
+  it('reads the requested bytes, and fewer only at the end', async () => {
     const path = join(folder, 'digits');
     await writeFile(path, '0123456789');
     await withSource(path, async (source) => {
@@ -24,7 +24,7 @@ describe('random access over a file', () => {
     });
   });
 
-  it('lets the probe read a picture on disk and leaves the handle open', async () => {
+  it('serves the probe of a picture on disk, and leaves the handle open', async () => {
     const path = join(folder, 'picture.png');
     await sharp({ create: { width: 40, height: 20, channels: 4, background: 'teal' } }).toFile(path);
     await withSource(path, async (source) => {
@@ -33,7 +33,7 @@ describe('random access over a file', () => {
     });
   });
 
-  it('makes a file that shrinks under the probe IMAGE_CORRUPT', async () => {
+  it('fails with IMAGE_CORRUPT when the file shrinks during the probe', async () => {
     const path = join(folder, 'shrinking.png');
     await sharp({ create: { width: 40, height: 20, channels: 4, background: 'teal' } }).toFile(path);
     await withSource(path, async (source) => {

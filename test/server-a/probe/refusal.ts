@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { DarkroomError, type ErrorCode } from '../../../shared/errors.ts';
 import { probeBytes } from './agreement.ts';
 
-/** Asserts that the probe refuses a file with a code, and gives the message. */
+/** Asserts that the probe refuses a file with a code. Resolves with the message. */
 export async function expectRefusal(bytes: Uint8Array, code: ErrorCode): Promise<string> {
   const outcome = await probeBytes(bytes).catch((error: unknown) => error);
   if (!(outcome instanceof DarkroomError)) throw new Error(`Expected ${code}, received ${JSON.stringify(outcome)}`);

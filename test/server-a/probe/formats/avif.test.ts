@@ -7,7 +7,7 @@ import { expectRefusal } from '../refusal.ts';
 const FTYP = box('ftyp', 'avif', big(0, 4), 'mif1', 'avif', 'miaf');
 const HDLR = fullBox('hdlr', big(0, 4), 'pict', Buffer.alloc(13));
 
-/** A picture of 64 × 48 pixels as AV1 data with its codec configuration, taken out of an AVIF that sharp made. */
+/** AV1 data of a picture of 64 × 48 pixels, with its codec configuration, from an AVIF that sharp made. */
 interface Tile {
   readonly data: Buffer;
   readonly av1C: Buffer;
@@ -41,7 +41,7 @@ function clap(width: number, height: number): Buffer {
 
 const pixi = (bits: number) => fullBox('pixi', 3, bits, bits, bits);
 
-/** An AVIF of items numbered from 1, the first of them primary, with `references` among them. */
+/** An AVIF with `items`, numbered from 1, of which the first is primary, and with `references` between them. */
 function avif(items: readonly Item[], references: readonly Buffer[] = []): Buffer {
   const properties = items.flatMap((item) => item.properties);
   let next = 1;
@@ -97,7 +97,7 @@ describe('probe of AVIF', () => {
     expect(await expectAgreement(avif([single]))).to.include({ width: 64, height: 48, channels: 3, depth: 8 });
   });
 
-  it('agrees with sharp on rotation and mirroring, and gives no orientation of its own', async () => {
+  it('agrees with sharp on rotation and mirroring, and reports orientation 1', async () => {
     for (const quarters of [0, 1, 2, 3]) {
       for (const mirror of [[], [box('imir', 0)], [box('imir', 1)]]) {
         const header = await expectAgreement(turned(box('irot', quarters), ...mirror));
@@ -111,19 +111,19 @@ describe('probe of AVIF', () => {
     expect(await expectAgreement(turned(clap(60, 40), box('irot', 1)))).to.include({ width: 40, height: 60 });
   });
 
-  it('refuses a clean aperture that hides most of what must be decoded', async () => {
+  it('refuses a clean aperture that hides more than half of the decoded pixels', async () => {
     const message = await expectRefusal(turned(clap(10, 10)), 'UNSUPPORTED_IMAGE');
     expect(message).to.equal("Expected at least half of 64×48 pixels for the AVIF's clean aperture, received '10×10'");
   });
 
-  it('agrees with sharp on all EXIF orientations that sharp writes as transformations', async () => {
+  it('agrees with sharp on all EXIF orientations, which sharp writes as transformations', async () => {
     const picture = sharp({ create: { width: 64, height: 48, channels: 3, background: 'teal' } });
     for (const orientation of [1, 2, 3, 4, 5, 6, 7, 8]) {
       await expectAgreement(await picture.clone().withMetadata({ orientation }).avif().toBuffer());
     }
   });
 
-  it('reads a grid: its own size, and the depth of its tiles', async () => {
+  it('reads the size of a grid, and the depth of its tiles', async () => {
     for (const [bitdepth, depth] of [
       [8, 8],
       [10, 16],
@@ -137,7 +137,7 @@ describe('probe of AVIF', () => {
     }
   });
 
-  it('reads 10 and 12 bits, alpha, and grey, which is decoded to RGB', async () => {
+  it('reads 10 and 12 bits, alpha, and grey (3 channels, because it is decoded to RGB)', async () => {
     const picture = sharp({
       create: { width: 40, height: 20, channels: 4, background: { r: 9, g: 9, b: 9, alpha: 0.5 } },
     });
@@ -150,7 +150,7 @@ describe('probe of AVIF', () => {
     expect(await expectAgreement(grey)).to.include({ channels: 3 });
   });
 
-  it('takes an auxiliary picture for alpha only when its type says so', async () => {
+  it('counts an auxiliary picture as alpha only when its type is alpha', async () => {
     const auxiliary = (type: string): Item => ({
       ...single,
       properties: [...single.properties, fullBox('auxC', type, 0)],
@@ -164,13 +164,13 @@ describe('probe of AVIF', () => {
     ).to.include({ alpha: true });
   });
 
-  it("reads AVIF under HEIF's general brand", async () => {
+  it("reads an AVIF with HEIF's general brand", async () => {
     const file = avif([single]);
     file.write('mif1', 8, 'latin1');
     expect(await expectAgreement(file)).to.include({ format: 'avif', width: 64 });
   });
 
-  it('reads boxes whose length takes 64 bits or reaches to the end', async () => {
+  it('reads boxes with a 64-bit length, and boxes that reach to the end', async () => {
     const content = avif([single]).subarray(FTYP.length + 8);
     const meta = content.subarray(0, content.indexOf('mdat', 0, 'latin1') - 4);
     const long = bytes(FTYP, big(1, 4), 'meta', big(0, 4), big(meta.length + 16, 4), meta);
@@ -179,7 +179,7 @@ describe('probe of AVIF', () => {
     expect(await probeBytes(open)).to.include({ width: 64, height: 48 });
   });
 
-  it('refuses missing boxes, sizes of zero, crops that are none, and lengths out of bounds', async () => {
+  it('refuses missing boxes, sizes of zero, invalid crops, and lengths out of bounds', async () => {
     const file = avif([single]);
     for (const type of ['meta', 'pitm', 'iprp', 'ipco', 'ipma', 'ispe']) {
       const broken = Buffer.from(file);
@@ -196,7 +196,7 @@ describe('probe of AVIF', () => {
     await expectRefusal(turned(clap(0, 20)), 'IMAGE_CORRUPT');
   });
 
-  it('gives up on too many boxes, items and references', async () => {
+  it('refuses too many boxes, items and references', async () => {
     const empty = box('free');
     const boxes = bytes(FTYP, Buffer.alloc(8 * 20_000, empty));
     expect(await expectRefusal(boxes, 'IMAGE_CORRUPT')).to.match(/at most 10000 boxes/);

@@ -11,7 +11,7 @@ const COMMENT = bytes(0x21, 0xfe, 5, 'hello', 0);
 const LOOP = bytes(0x21, 0xff, 11, 'NETSCAPE2.0', 3, 1, 0, 0, 0);
 
 describe('probe of GIF', () => {
-  it('counts frames past comments, loops, plain text and local colours', async () => {
+  it('counts frames among comments, loops, plain text and local colour tables', async () => {
     const local = bytes(gifFrame(10, 10).subarray(0, 9), 0x80, Buffer.alloc(6), 2, 2, 0x4c, 1, 0);
     const plainText = bytes(0x21, 0x01, 12, Buffer.alloc(12), 0);
     const file = bytes(gifStart(10, 10), LOOP, COMMENT, gifFrame(10, 10), plainText, local, gifFrame(5, 5), TRAILER);
@@ -30,12 +30,12 @@ describe('probe of GIF', () => {
     await expectAgreement(bytes(gifStart(10, 10), gifFrame(10, 10), gifFrame(10, 10, 0x40), TRAILER));
   });
 
-  it('lets the first frame enlarge the canvas, and no other', async () => {
+  it('lets only the first frame enlarge the canvas', async () => {
     const file = bytes(gifStart(10, 10), gifFrame(30, 20), gifFrame(50, 50), TRAILER);
     expect(await expectAgreement(file)).to.include({ width: 30, height: 20 });
   });
 
-  it('takes the usual screen sizes, 0 and more than 2048 for no size at all', async () => {
+  it('ignores a canvas of a usual screen size, of 0, or of more than 2048 pixels', async () => {
     for (const [width, height] of [
       [640, 480],
       [640, 512],
@@ -55,7 +55,7 @@ describe('probe of GIF', () => {
     expect(await expectAgreement(bytes(gifStart(2048, 640), gifFrame(7, 5), TRAILER))).to.include({ width: 2048 });
   });
 
-  it('counts the frames that are there when the file is cut, as libnsgif does, at every byte', async () => {
+  it('counts the frames of a truncated file as libnsgif does, for every length', async () => {
     const second = bytes(TRANSPARENT, gifFrame(10, 10));
     const whole = bytes(gifStart(10, 10), LOOP, gifFrame(10, 10), COMMENT, second, TRAILER);
     const first = 13 + LOOP.length + gifFrame(10, 10).length - 2;
@@ -73,12 +73,12 @@ describe('probe of GIF', () => {
     await expectRefusal(bytes(gifStart(10, 10), badCodeSize, TRAILER), 'IMAGE_CORRUPT');
   });
 
-  it('walks a million blocks in reads of many, none of them twice', async () => {
+  it('walks two million bytes of blocks with few reads, and reads hardly any byte twice', async () => {
     const data = Buffer.alloc(2_000_000, 1);
     const file = bytes(gifStart(10, 10), gifFrame(10, 10).subarray(0, 11), data, 0, TRAILER);
     const source = new Memory(file);
     expect(await probe(source)).to.include({ frames: 1 });
-    // Each window begins where the last was left, at most a block's head before its end.
+    // Two windows overlap by at most the head of one block.
     expect(source.bytesRead).to.be.below(1.1 * file.length);
     expect(source.reads).to.be.below(60);
   });

@@ -8,7 +8,7 @@ import { expectRefusal } from '../refusal.ts';
 const APP1 = 0xe1;
 const APP2 = 0xe2;
 
-/** A grey baseline JPEG of 16 × 16 pixels in three components, each scan with those named; a block is two bits of 0. */
+/** A grey baseline JPEG of 16 × 16 pixels with three components. `scans` lists the components of each scan. */
 function baseline(scans: readonly (readonly number[])[]): Buffer {
   const quantization = segment(0xdb, bytes(0), Buffer.alloc(64, 1));
   const components = [1, 2, 3].map((id) => bytes(id, 0x11, 0));
@@ -30,19 +30,19 @@ describe('probe of JPEG', () => {
   });
 
   for (const orientation of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]) {
-    it(`agrees with sharp on EXIF orientation ${orientation}, in either byte order`, async () => {
+    it(`agrees with sharp on EXIF orientation ${orientation} in both byte orders`, async () => {
       for (const order of ['II', 'MM'] as const) {
         await expectAgreement(withSegments(plain, segment(APP1, 'Exif\0\0', exif(orientation, order))));
       }
     });
   }
 
-  it('gives upright dimensions for EXIF orientation 6', async () => {
+  it('returns upright dimensions for EXIF orientation 6', async () => {
     const header = await probeBytes(withSegments(plain, segment(APP1, 'Exif\0\0', exif(6))));
     expect(header).to.include({ width: 20, height: 40, orientation: 6 });
   });
 
-  it('takes the first of two EXIF blocks, broken or not, and passes over XMP', async () => {
+  it('uses the first of two EXIF blocks, even if it is damaged, and skips XMP', async () => {
     const rotated = segment(APP1, 'Exif\0\0', exif(6));
     const broken = segment(APP1, 'Exif\0\0', 'no TIFF at all');
     const xmp = segment(APP1, 'http://ns.adobe.com/xap/1.0/\0<x/>');
@@ -53,13 +53,13 @@ describe('probe of JPEG', () => {
     expect(await expectAgreement(withSegments(plain, xmp, rotated))).to.include({ orientation: 6 });
   });
 
-  it('reads an EXIF directory as far as it goes when it claims more entries than it has', async () => {
+  it('reads the existing entries of an EXIF directory that claims more', async () => {
     const block = exif(6);
     block.writeUInt16LE(500, 8);
     expect(await expectAgreement(withSegments(plain, segment(APP1, 'Exif\0\0', block)))).to.include({ orientation: 6 });
   });
 
-  it('finds the frame header after half a megabyte of segments, and reads little of them', async () => {
+  it('finds the frame header after half a megabyte of segments, and reads less than a tenth of them', async () => {
     const profile = Array.from({ length: 10 }, () => segment(APP2, Buffer.alloc(60_000)));
     const source = new Memory(withSegments(plain, ...profile));
     expect(await probe(source)).to.include({ width: 40, height: 20 });
@@ -71,7 +71,7 @@ describe('probe of JPEG', () => {
     await expectAgreement(withSegments(plain, bytes(0xff, 0xd0)));
   });
 
-  it('knows progressive, CMYK and grey', async () => {
+  it('recognizes progressive, CMYK and grey', async () => {
     const picture = sharp({ create: { width: 40, height: 20, channels: 3, background: 'teal' } });
     const cmyk = await picture.clone().toColourspace('cmyk').jpeg({ progressive: true }).toBuffer();
     const grey = await picture.clone().toColourspace('b-w').jpeg().toBuffer();
@@ -79,7 +79,7 @@ describe('probe of JPEG', () => {
     expect(await expectAgreement(grey)).to.include({ channels: 1, progressive: false });
   });
 
-  it('counts every frame header that is not sequential as progressive', async () => {
+  it('counts every frame type that is not sequential as progressive', async () => {
     const progressive: number[] = [];
     for (let code = 0xc0; code <= 0xcf; code++) {
       if ([0xc4, 0xc8, 0xcc].includes(code)) continue;
@@ -89,18 +89,18 @@ describe('probe of JPEG', () => {
     expect(progressive).to.deep.equal([0xc2, 0xc3, 0xc6, 0xc7, 0xca, 0xcb, 0xce, 0xcf]);
   });
 
-  it('counts a baseline picture in several scans as progressive, as its decoder holds it whole too', async () => {
+  it('counts a baseline picture with several scans as progressive, because its decoder also holds it whole', async () => {
     expect(await expectAgreement(baseline([[1, 2, 3]]))).to.include({ width: 16, progressive: false });
     expect(await expectAgreement(baseline([[1], [2], [3]]))).to.include({ width: 16, progressive: true });
     expect(await expectAgreement(baseline([[1], [2, 3]]))).to.include({ progressive: true });
   });
 
-  it('says that only 8 bits a sample are supported', async () => {
+  it('refuses samples of more than 8 bits as unsupported', async () => {
     const message = await expectRefusal(bytes(0xff, 0xd8, frameHeader(10, 10, 0xc1, 12)), 'UNSUPPORTED_IMAGE');
     expect(message).to.equal('Expected 8 bits a sample for the JPEG, received 12');
   });
 
-  it('refuses a height left to DNL, no frame header, a second SOI, garbage and impossible lengths', async () => {
+  it('refuses a height in DNL, a missing frame header, a second SOI, garbage and impossible lengths', async () => {
     const start = bytes(0xff, 0xd8);
     const scan = segment(0xda, bytes(1, 1, 0, 0, 63, 0));
     for (const broken of [
@@ -118,7 +118,7 @@ describe('probe of JPEG', () => {
     }
   });
 
-  it('gives up on a file of nothing but empty segments', async () => {
+  it('refuses a file of empty segments only', async () => {
     const file = bytes(0xff, 0xd8, Buffer.alloc(400_000, segment(0xe0)), frameHeader(10, 10));
     expect(await expectRefusal(file, 'IMAGE_CORRUPT')).to.match(/at most 65536 segments/);
   });

@@ -7,7 +7,7 @@ import { expectRefusal } from '../refusal.ts';
 const CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 const PALETTE = chunk('PLTE', Buffer.alloc(6, 0x55));
 
-/** A whole PNG of 40 × 20 pixels with `before` and `after` around its picture data. */
+/** A complete PNG of 40 × 20 pixels with the chunks `before` and `after` around its picture data. */
 function png(depth: number, colourType: number, before: Uint8Array[] = [], after: Uint8Array[] = [], interlace = 0) {
   const row = 1 + Math.ceil((40 * depth * (CHANNELS[colourType] ?? 0)) / 8);
   const data = chunk('IDAT', deflateSync(Buffer.alloc(40 * row)));
@@ -45,13 +45,13 @@ describe('probe of PNG', () => {
     expect(await expectAgreement(png(8, 2, [], transparency(6)))).to.include({ alpha: false });
   });
 
-  it('overlooks tRNS before the palette', async () => {
+  it('ignores tRNS before the palette', async () => {
     const data = chunk('IDAT', deflateSync(Buffer.alloc(20 * 41)));
     const file = bytes(pngStart(40, 20, 8, 3), chunk('tRNS', Buffer.alloc(1)), PALETTE, data, chunk('IEND'));
     expect(await expectAgreement(file)).to.include({ channels: 3, alpha: false });
   });
 
-  it('takes the orientation of the first eXIf before the picture data', async () => {
+  it('uses the orientation of the first eXIf before the picture data', async () => {
     const orientation = (value: number) => chunk('eXIf', exif(value));
     expect(await expectAgreement(png(8, 2, [orientation(6), orientation(3)]))).to.include({
       width: 20,
@@ -62,12 +62,12 @@ describe('probe of PNG', () => {
     expect(await expectAgreement(png(8, 2, [prefixed]))).to.include({ orientation: 1 });
   });
 
-  it('reads a header that claims 786464 × 32 pixels of 16-bit RGBA without more of the file', async () => {
+  it('reads a header that claims 786464 × 32 pixels of 16-bit RGBA from a file without pixels', async () => {
     const file = bytes(pngStart(786_464, 32, 16, 6), chunk('IDAT'));
     expect(await probeBytes(file)).to.include({ width: 786_464, height: 32, channels: 4, depth: 16 });
   });
 
-  it('refuses what is no valid header', async () => {
+  it('refuses invalid headers', async () => {
     const data = chunk('IDAT');
     for (const broken of [
       bytes(pngStart(0, 20, 8, 2), data),
@@ -85,7 +85,7 @@ describe('probe of PNG', () => {
     }
   });
 
-  it('gives up on a file of nothing but empty chunks', async () => {
+  it('refuses a file of empty chunks only', async () => {
     const file = bytes(pngStart(20, 20, 8, 2), Buffer.alloc(12 * 70_000, chunk('teXt')));
     expect(await expectRefusal(file, 'IMAGE_CORRUPT')).to.match(/at most 65536 chunks/);
   });

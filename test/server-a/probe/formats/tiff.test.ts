@@ -13,7 +13,7 @@ const format = (...values: number[]): Field => [339, 3, ...values];
 describe('probe of TIFF', () => {
   const readable: Readonly<Record<string, readonly Field[]>> = {
     '8-bit grey': [bits(8)],
-    'grey of one bit, where nothing else is said': [],
+    'grey of one bit, the default': [],
     '1-bit white-is-zero': [bits(1), photometric(0)],
     '2-bit grey': [bits(2)],
     '4-bit grey': [bits(4)],
@@ -31,7 +31,7 @@ describe('probe of TIFF', () => {
     'CMYK with alpha': [bits(8, 8, 8, 8, 8), samples(5), photometric(5)],
     'YCbCr at full resolution': [bits(8, 8, 8), samples(3), photometric(6), [530, 3, 1, 1]],
     'YCbCr subsampled': [bits(8, 8, 8), samples(3), photometric(6), [530, 3, 2, 2]],
-    'YCbCr that says nothing about it': [bits(8, 8, 8), samples(3), photometric(6)],
+    'YCbCr of the default resolution': [bits(8, 8, 8), samples(3), photometric(6)],
     'CIELAB with alpha': [bits(8, 8, 8, 8), samples(4), photometric(8)],
     '16-bit CIELAB': [bits(16, 16, 16), samples(3), photometric(8)],
     LogLuv: [bits(32, 32, 32), samples(3), photometric(32_845), [259, 3, 34_676]],
@@ -44,13 +44,13 @@ describe('probe of TIFF', () => {
     'orientation 9': [bits(8), [274, 3, 9]],
   };
   for (const [name, fields] of Object.entries(readable)) {
-    it(`agrees with sharp on ${name}, in either byte order`, async () => {
+    it(`agrees with sharp on ${name} in both byte orders`, async () => {
       await expectAgreement(tiffPicture(fields, 'II'));
       await expectAgreement(tiffPicture(fields, 'MM'));
     });
   }
 
-  it('counts a picture in planes as progressive, as its decoder may hold all of a plane', async () => {
+  it('counts a planar picture as progressive, because its decoder may hold a whole plane', async () => {
     const rgb = [bits(8, 8, 8), samples(3), photometric(2)];
     expect(await probeBytes(tiffPicture([...rgb, [284, 3, 2]]))).to.include({ progressive: true });
     expect(await probeBytes(tiffPicture([...rgb, [284, 3, 1]]))).to.include({ progressive: false });
@@ -101,7 +101,7 @@ describe('probe of TIFF', () => {
     expect(await probeBytes(file)).to.include({ frames: 1, width: 40 });
   });
 
-  it('refuses directories that lack a field or lead out of the file', async () => {
+  it('refuses directories that lack a field or point outside the file', async () => {
     const all: Field[] = [[256, 3, 40], [257, 3, 20], bits(8), photometric(1)];
     expect(await probeBytes(tiff(all))).to.include({ width: 40, height: 20 });
     for (const missing of [256, 257, 262]) {

@@ -31,18 +31,18 @@ describe('probe of WebP', () => {
     expect(await expectAgreement(riffChunk('RIFF', bytes('WEBP', lossless)))).to.include({ channels: 4 });
   });
 
-  it('counts a lossless picture as progressive in either layout, as its decoder holds it whole', async () => {
+  it('counts a lossless picture as progressive in both layouts, because its decoder holds it whole', async () => {
     expect(await probeBytes(riffChunk('RIFF', bytes('WEBP', lossless)))).to.include({ progressive: true });
     expect(await probeBytes(webp(ALPHA, 40, 20, lossless))).to.include({ progressive: true });
     expect(await probeBytes(webp(ALPHA, 40, 20, lossy))).to.include({ progressive: false });
   });
 
-  it('believes the flags of the extended layout about alpha, as libwebp does', async () => {
+  it('reads alpha from the flags of the extended layout, as libwebp does', async () => {
     expect(await expectAgreement(webp(ALPHA, 40, 20, lossy))).to.include({ channels: 4, alpha: true });
     expect(await expectAgreement(webp(0, 40, 20, lossless))).to.include({ channels: 3, alpha: false });
   });
 
-  it('takes the first EXIF block, before or after the picture, if the flag announces one', async () => {
+  it('uses the first EXIF block, before or after the picture, if the EXIF flag is set', async () => {
     const rotated = riffChunk('EXIF', exif(6));
     const prefixed = riffChunk('EXIF', bytes('Exif\0\0', exif(8)));
     expect(await expectAgreement(webp(EXIF, 40, 20, lossy, rotated, prefixed))).to.include({ orientation: 6 });
@@ -61,13 +61,13 @@ describe('probe of WebP', () => {
     expect(await expectAgreement(file)).to.include({ frames: 3, width: 40, height: 20 });
   });
 
-  it('counts frames within the length that the RIFF header states', async () => {
+  it('counts only frames within the length in the RIFF header', async () => {
     const frame = riffChunk('ANMF', Buffer.alloc(16));
     const file = bytes(webp(0x02, 40, 20, frame, frame), frame);
     expect(await probeBytes(file)).to.include({ frames: 2 });
   });
 
-  it('refuses what is no valid header', async () => {
+  it('refuses invalid headers', async () => {
     const bad = (data: Uint8Array) => riffChunk('RIFF', bytes('WEBP', data));
     const interFrame = Buffer.from(lossy);
     interFrame[8] = 1;
