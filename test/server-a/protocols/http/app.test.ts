@@ -59,7 +59,7 @@ describe('HTTP application', () => {
     expect(problemOf(await ask(fixture, { method: 'OPTIONS', path: '/nope' })).code).equal('NOT_FOUND');
   });
 
-  it('logs an unexpected error, and reveals nothing of it', async () => {
+  it('logs an unexpected error, and does not reveal it to the client', async () => {
     const broken = await startFixture();
     try {
       const { task_id } = taskOf(await postRaw(broken, '?circle=9', await jpeg()));
@@ -79,7 +79,7 @@ describe('HTTP application', () => {
     }
   });
 
-  it('logs an unexpected error also after the client has disconnected, but not the disconnection', async () => {
+  it('logs an unexpected error even after the client has disconnected, but not the disconnection itself', async () => {
     const lines: Record<string, unknown>[] = [];
     const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
     const { task_id } = taskOf(await postRaw(fixture, '?circle=9', await jpeg()));
@@ -121,7 +121,7 @@ describe('HTTP application', () => {
     expect(JSON.stringify(failures[0])).to.contain('secret');
   });
 
-  it('writes one line a request at debug', async () => {
+  it('logs one line for each request at level debug', async () => {
     const { task_id } = taskOf(await postRaw(fixture, '?circle=9', await jpeg()));
     const path = `/status/${task_id}`;
     await ask(fixture, { path });
@@ -131,10 +131,10 @@ describe('HTTP application', () => {
     expect(lines[0]?.['milliseconds']).a('number');
   });
 
-  describe('asked by a web page', () => {
+  describe('for a web page', () => {
     const foreign = ['http://evil.example', 'null', 'http://127.0.0.1.evil.example', 'http://localhost', 'x', ''];
     for (const origin of foreign) {
-      it(`refuses methods that change something when Origin is '${origin}'`, async () => {
+      it(`refuses every method but GET, HEAD and OPTIONS when Origin is '${origin}'`, async () => {
         const headers = { Origin: origin };
         for (const [method, path] of [
           ['POST', '/upload?circle=9'],
@@ -152,7 +152,7 @@ describe('HTTP application', () => {
       });
     }
 
-    it('answers a foreign page that only reads, which its browser hides from it', async () => {
+    it('answers GET and HEAD from a page of another host, because the browser hides the answer from it', async () => {
       const headers = { Origin: 'http://evil.example' };
       for (const method of ['GET', 'HEAD']) {
         const answer = await ask(fixture, { method, path: '/livez', headers });
@@ -162,7 +162,7 @@ describe('HTTP application', () => {
       expect((await ask(fixture, { method: 'OPTIONS', path: '/upload', headers })).status).equal(204);
     });
 
-    it('accepts pictures from a page of its own host, on any port', async () => {
+    it('accepts uploads from a page of its own host, on any port', async () => {
       for (const origin of [fixture.address, 'http://127.0.0.1:3000', 'https://127.0.0.1']) {
         const headers = { Origin: origin, 'Content-Type': 'image/jpeg' };
         const answer = await ask(fixture, { method: 'POST', path: '/upload?circle=9', headers, body: await jpeg() });
@@ -172,7 +172,7 @@ describe('HTTP application', () => {
   });
 
   describe('health', () => {
-    it('is live', async () => {
+    it('answers 200 on /livez', async () => {
       const answer = await ask(fixture, { path: '/livez' });
       expect(answer.status).equal(200);
       expect(JSON.parse(answer.body.toString())).deep.equal({ status: 'live' });
@@ -185,7 +185,7 @@ describe('HTTP application', () => {
       ['no lane is up', { ...up, lanes: 0, backend: 'connection refused' }, 503, 'unavailable'],
       ['the store is closing', { ...up, store: 'closing' }, 503, 'unavailable'],
     ] as const) {
-      it(`is ${word} when ${what}, and names each part`, async () => {
+      it(`is ${word} when ${what}, and reports each part`, async () => {
         fixture.readiness = parts;
         const answer = await ask(fixture, { path: '/readyz' });
         expect(answer.status).equal(status);
@@ -203,7 +203,7 @@ describe('HTTP application', () => {
 
     after(() => guarded.stop());
 
-    it('needs none for health', async () => {
+    it('requires none for health', async () => {
       expect((await ask(guarded, { path: '/livez' })).status).equal(200);
       expect((await ask(guarded, { path: '/readyz' })).status).equal(200);
     });
@@ -236,7 +236,7 @@ describe('HTTP application', () => {
       });
     }
 
-    it('refuses an upload before its body', async () => {
+    it('refuses an upload before its body arrives', async () => {
       const answer = await postRaw(guarded, '?circle=9', Buffer.alloc(900_000));
       expect(problemOf(answer).code).equal('UNAUTHENTICATED');
       expect(await guarded.spool()).deep.equal([]);

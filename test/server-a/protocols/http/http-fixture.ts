@@ -39,7 +39,7 @@ const settings = {
 
 export type FixtureSettings = typeof settings;
 
-/** An HTTP server over real tasks in a folder of its own. */
+/** An HTTP server with real tasks in its own folder. */
 export interface Fixture {
   readonly address: string;
   readonly host: string;
@@ -88,7 +88,7 @@ export async function startFixture(changes: Partial<FixtureSettings> = {}, ip = 
   return fixture;
 }
 
-/** Resolves when no file is in the spool and no task is pending; rejects when one stays. */
+/** Resolves when no file is in the spool and no task is pending; rejects if that does not happen in time. */
 export async function expectNothingLeft({ spool, tasks }: Pick<Fixture, 'spool' | 'tasks'>): Promise<void> {
   for (let look = 0; look < 200; look += 1) {
     const { pending, processing, spool_bytes: bytes } = tasks.counts();
@@ -98,7 +98,7 @@ export async function expectNothingLeft({ spool, tasks }: Pick<Fixture, 'spool' 
   throw new Error(`Expected nothing left, found ${await spool()} and ${JSON.stringify(tasks.counts())}`);
 }
 
-/** A JPEG of noise, so that it has some bytes. */
+/** A JPEG of noise, which is large because noise compresses badly. */
 export function jpeg(width = 64, height = 48): Promise<Buffer> {
   const noise = { type: 'gaussian' as const, mean: 128, sigma: 40 };
   return sharp({ create: { width, height, channels: 3, background: '#000', noise } })
@@ -125,7 +125,7 @@ export function formBytes(parts: readonly Part[]): Buffer {
   return Buffer.concat([...chunks, Buffer.from(`--${BOUNDARY}--\r\n`)]);
 }
 
-/** An answer, read whole. */
+/** An answer with its whole body. */
 export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -140,7 +140,7 @@ export interface Ask {
   readonly body?: Uint8Array;
 }
 
-/** One request on a connection of its own, its path sent byte for byte. */
+/** One request on its own connection; the path is sent unchanged. */
 export function ask(
   { host, port }: Place,
   { method = 'GET', path, headers = {}, body = Buffer.alloc(0) }: Ask,

@@ -6,7 +6,7 @@ import type { Fixture, Place } from './http-fixture.ts';
 export class RawClient {
   readonly socket: Socket;
   readonly #received: Buffer[] = [];
-  /** Set when the connection was reset. */
+  /** True when the connection was reset. */
   error: Error | null = null;
 
   constructor({ host, port }: Place) {
@@ -42,7 +42,7 @@ export class RawClient {
   }
 }
 
-/** Posts a body to /upload in pieces of `size` bytes, each a write of its own; gives the answer's text. */
+/** Posts a body to /upload in pieces of `size` bytes, each in its own write. Resolves with the answer's text. */
 export async function requestPieces(fixture: Fixture, type: string, body: Uint8Array, size: number): Promise<string> {
   const client = new RawClient(fixture);
   client.socket.setNoDelay(true);

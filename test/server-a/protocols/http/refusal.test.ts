@@ -42,7 +42,7 @@ describe('a refused upload', () => {
     return `POST /upload${query} HTTP/1.1\r\n${fields}\r\n`;
   }
 
-  it('is read by a client that sends all of 20 MB first, ten times of ten', async () => {
+  it('reaches a client that first sends all of 20 MB, ten times out of ten', async () => {
     for (let round = 0; round < 10; round += 1) {
       const client = new RawClient(fixture);
       client.socket.pause();
@@ -54,7 +54,7 @@ describe('a refused upload', () => {
     }
   });
 
-  it('is drained also when it comes from a web page of another host', async () => {
+  it('is drained when it comes from a web page of another host, too', async () => {
     const client = new RawClient(fixture);
     client.socket.pause();
     await client.write(head(20 * MEBIBYTE, '?circle=9', 'Origin: http://evil.example\r\n'));
@@ -71,14 +71,14 @@ describe('a refused upload', () => {
     client.socket.destroy();
   });
 
-  it('of fields in the query is sent before the body has arrived', async () => {
+  it('for fields in the query is sent before the body has arrived', async () => {
     const client = new RawClient(fixture);
     await client.write(head(1000, '?circle=0'));
     await client.until(/^HTTP\/1\.1 400 [\s\S]*for circle/);
     client.socket.destroy();
   });
 
-  it('of fields before the picture is sent before the picture has arrived', async () => {
+  it('for fields before the picture is sent before the picture has arrived', async () => {
     const client = new RawClient(fixture);
     const part = (name: string) => `--b\r\nContent-Disposition: form-data; name="${name}"`;
     const typed = 'Host: a\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000';
@@ -88,7 +88,7 @@ describe('a refused upload', () => {
     client.socket.destroy();
   });
 
-  it('of the first bytes of the picture is sent before the rest has arrived', async () => {
+  it('for the first bytes of the picture is sent before the rest has arrived', async () => {
     const client = new RawClient(fixture);
     await client.write(head(100_000));
     await client.write('this is text. '.repeat(30));
@@ -104,7 +104,7 @@ describe('a refused upload', () => {
     client.socket.destroy();
   });
 
-  it('leaves the connection open when nothing of the body is outstanding', async () => {
+  it('leaves the connection open when the whole body has arrived', async () => {
     const client = new RawClient(fixture);
     await client.write('GET /nope HTTP/1.1\r\nHost: a\r\n\r\n');
     await client.until(/"code":"NOT_FOUND"/);
@@ -113,7 +113,7 @@ describe('a refused upload', () => {
     client.socket.destroy();
   });
 
-  it('is not sent to a client that expects 100-continue when the upload is accepted', async () => {
+  it('is not sent when an upload with 100-continue is accepted', async () => {
     const picture = await jpeg();
     const client = new RawClient(fixture);
     await client.write(head(picture.length, '?circle=9', 'Expect: 100-continue\r\n'));
@@ -139,7 +139,7 @@ describe('a refused upload', () => {
     }
   });
 
-  it('is read by a Python client that knows no better', async function () {
+  it('is read by a Python client that sends its whole body first', async function () {
     if (!(await exists('python3'))) this.skip();
     const where = [fixture.host, String(fixture.port), String(20 * MEBIBYTE)];
     const { stdout } = await run('python3', ['-c', PYTHON_CLIENT, ...where]);

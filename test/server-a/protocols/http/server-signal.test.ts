@@ -12,7 +12,7 @@ describe("a request's signal", () => {
   /** Resolves when the request has begun to wait. */
   let waits: Promise<unknown>;
 
-  /** Serves one request that waits for its signal, and answers why it aborted. */
+  /** Serves one request that waits for its signal and answers with the reason of the abort. */
   beforeEach(async () => {
     client = new AbortController();
     const app = new Koa<HttpState>();
@@ -41,7 +41,7 @@ describe("a request's signal", () => {
     expect(await answered).to.deep.equal({ code: 'DRAINING' });
   });
 
-  it('is aborted from the start when the client has disconnected before', async () => {
+  it('is already aborted when the client has disconnected before', async () => {
     client.abort();
     expect(await answer()).to.deep.equal({ code: 'DRAINING' });
   });

@@ -21,7 +21,7 @@ describe('HTTP server', () => {
     for (const fixture of running.splice(0)) await fixture.stop();
   });
 
-  it('reports its address, also an IPv6 one', async function () {
+  it('reports its IPv4 or IPv6 address', async function () {
     expect((await start()).address).match(/^http:\/\/127\.0\.0\.1:\d+$/);
     const addresses = Object.values(networkInterfaces()).flatMap((one) => one ?? []);
     if (!addresses.some(({ address }) => address === '::1')) this.skip();
@@ -45,9 +45,9 @@ describe('HTTP server', () => {
     expect(await attempt('192.0.2.1', 0)).equal('EADDRNOTAVAIL');
   });
 
-  describe('refuses as a problem', () => {
+  describe('answers with a problem to', () => {
     for (const [what, bytes, detail] of [
-      ['what is no HTTP', 'hello\r\n\r\n', 'well-formed HTTP'],
+      ['bytes that are not HTTP', 'hello\r\n\r\n', 'well-formed HTTP'],
       [
         'a bad chunk',
         'POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n',
@@ -61,12 +61,12 @@ describe('HTTP server', () => {
       ['a long head', `GET / HTTP/1.1\r\nHost: a\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`, 'at most 16 KiB'],
       ['a head of a megabyte', `GET / HTTP/1.1\r\nHost: a\r\n${'X: y\r\n'.repeat(160_000)}\r\n`, 'at most 16 KiB'],
       [
-        'a byte beyond ASCII in the path',
+        'a byte outside ASCII in the path',
         Buffer.from('GET /status/\xe9 HTTP/1.1\r\nHost: a\r\n\r\n', 'latin1'),
         'well-formed HTTP',
       ],
       ['a NUL in the path', 'GET /status/\0 HTTP/1.1\r\nHost: a\r\n\r\n', 'well-formed HTTP'],
-      ['a target that is no URL', 'GET http://[::1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 'target'],
+      ['a target that is not a URL', 'GET http://[::1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 'target'],
       [
         'two Host headers',
         'GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n',
@@ -87,7 +87,7 @@ describe('HTTP server', () => {
       });
     }
 
-    it('a request that takes too long, and discards what it had sent', async () => {
+    it('a request that takes too long, and removes the bytes that were received', async () => {
       const fixture = await start({ requestSeconds: 1 });
       const client = new RawClient(fixture);
       const head =
@@ -100,7 +100,7 @@ describe('HTTP server', () => {
     });
   });
 
-  it('goes on after a target that is no URL', async () => {
+  it('continues after a target that is not a URL', async () => {
     const fixture = await start();
     const client = new RawClient(fixture);
     await client.write('GET http://[::1 HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -139,7 +139,7 @@ describe('HTTP server', () => {
     expect(await client.closed()).match(/"live"[\s\S]*"NOT_FOUND"/);
   });
 
-  it('accepts no connections beyond its limit', async () => {
+  it('refuses connections beyond its limit', async () => {
     const fixture = await start({ maxConnections: 1 });
     const first = new RawClient(fixture);
     await first.write('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -150,7 +150,7 @@ describe('HTTP server', () => {
   });
 
   describe('when it closes', () => {
-    it('closes connections that are idle or have never sent anything', async () => {
+    it('closes connections that are idle or never sent anything', async () => {
       const fixture = await start();
       const idle = new RawClient(fixture);
       await idle.write('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -176,11 +176,11 @@ describe('HTTP server', () => {
       await closed;
     });
 
-    it('answers requests that wait for a task at once', async () => {
+    it('answers requests that wait for a task immediately', async () => {
       const fixture = await start();
       const { task_id } = taskOf(await postRaw(fixture, '?circle=9', await jpeg()));
       const waiting = ask(fixture, { path: `/status/${task_id}?wait=60` });
-      // When a later request has been answered, the waiting one has arrived.
+      // A later request is answered, so the waiting one has arrived, too.
       await ask(fixture, { path: '/livez' });
       await fixture.server.close(60_000);
       expect(taskOf(await waiting).status).equal('pending');

@@ -24,7 +24,7 @@ describe('prefer', () => {
     });
   }
 
-  it('gives a whole number or null for any text', () => {
+  it('returns a whole number or null for any text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         const seconds = preferredWait(`wait=${text}`);

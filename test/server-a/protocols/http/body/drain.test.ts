@@ -32,7 +32,7 @@ describe('drain', () => {
     request = await new Promise((resolve) => server.once('request', resolve));
   }
 
-  it('ends with the body', async () => {
+  it('resolves at the end of the body', async () => {
     await open(1_000_000);
     const drained = drain(request, UNBOUNDED);
     client.write(Buffer.alloc(1_000_000));
@@ -41,13 +41,13 @@ describe('drain', () => {
     expect(isBodyPending(request)).equal(false);
   });
 
-  it('has nothing to do where there is no body', async () => {
+  it('resolves at once without a body', async () => {
     await open(0);
     expect(isBodyPending(request)).equal(false);
     await drain(request, UNBOUNDED);
   });
 
-  it('stops beyond its bytes', async () => {
+  it('stops at its limit of bytes', async () => {
     await open(1_000_000);
     const drained = drain(request, { ...UNBOUNDED, bytes: 1000 });
     client.write(Buffer.alloc(2000));
@@ -78,7 +78,7 @@ describe('drain', () => {
     expect(request.destroyed).equal(true);
   });
 
-  it('leaves no listener behind', async () => {
+  it('leaves no listener', async () => {
     await open(1_000_000);
     const before = ['data', 'end', 'close'].map((event) => request.listenerCount(event));
     await drain(request, { ...UNBOUNDED, quietMs: 20 });

@@ -54,7 +54,7 @@ describe('upload fields', () => {
     ]);
   });
 
-  it('cuts a circle, as PNG unless the format can be transparent at the corners', () => {
+  it('cuts a circle, as PNG unless the format supports transparency', () => {
     for (const [format, expected] of [
       [undefined, 'png'],
       ['jpeg', 'png'],
@@ -71,14 +71,14 @@ describe('upload fields', () => {
     }
   });
 
-  it('classifies alone when that is spelled out', () => {
+  it('only classifies with an explicit classify=true and no other field', () => {
     expect(outputs({ classify: 'true' })).deep.equal([classify]);
     expect(outputs({ classify: '1', top_k: '100' })).deep.equal([
       { name: 'classify', operation: 'classify', top_k: 100 },
     ]);
   });
 
-  it('gives all three outputs, resize first and labels last', () => {
+  it('returns all three outputs, resize first and labels last', () => {
     const all = { top_k: '3', circle: '64', scale_factor: '1' };
     expect(toOutputs(readFields(all), presets).map((one) => one.operation)).deep.equal([
       'resize',
@@ -113,7 +113,7 @@ describe('upload fields', () => {
     });
   }
 
-  it('names what is allowed in every refusal', () => {
+  it('names the allowed values in every refusal', () => {
     expect(refusal({ height: '0' })).equal("Expected a whole number in [1, 16384] for height, received '0'");
     expect(refusal({ circle: '16385' })).equal("Expected a whole number in [1, 16384] for circle, received '16385'");
     expect(refusal({ quality: '101' })).equal("Expected a whole number in [1, 100] for quality, received '101'");
@@ -139,7 +139,7 @@ describe('upload fields', () => {
     expect(refusal({ width: { a: '1' } })).equal('Expected one value for width, received {"a":"1"}');
   });
 
-  it('refuses an unknown field, also one that every object has', () => {
+  it("refuses an unknown field, and the name of an object's own member", () => {
     expect(refusal({ scale: '0.5' })).match(/^Expected one of scale_factor, .* for a field's name, received 'scale'$/);
     expect(refusal(JSON.parse('{"__proto__": "1", "scale_factor": "1"}'))).contain("received '__proto__'");
     expect(refusal({ constructor: '1' })).contain("received 'constructor'");
@@ -156,7 +156,7 @@ describe('upload fields', () => {
   });
 
   for (const fields of [{}, { classify: 'false' }, { top_k: '3' }, { format: 'webp' }, { quality: '5' }]) {
-    it(`refuses ${JSON.stringify(fields)}, which asks for nothing`, () => {
+    it(`refuses ${JSON.stringify(fields)}, which makes no output`, () => {
       expect(refusal(fields)).equal(
         'Expected at least one of scale_factor, width, height, circle or classify=true, received none',
       );
@@ -171,7 +171,7 @@ describe('upload fields', () => {
     );
   });
 
-  it('accepts every number in its interval, however it is written, and none outside', () => {
+  it('accepts every number in its interval, in every notation, and none outside', () => {
     fc.assert(
       fc.property(fc.double({ noNaN: true }), (value) => {
         const raw = { scale_factor: String(value) };
@@ -188,7 +188,7 @@ describe('upload fields', () => {
     );
   });
 
-  it('gives valid outputs or a BAD_REQUEST for any texts at all', () => {
+  it('returns valid outputs or throws BAD_REQUEST, for any texts', () => {
     const value = fc.oneof(
       fc.constantFrom('1', '0.5', '100', 'true', 'false', 'png', 'cover', ''),
       fc.string(),

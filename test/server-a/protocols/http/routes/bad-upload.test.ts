@@ -43,7 +43,7 @@ describe('a bad upload', () => {
 
   after(() => fixture.stop());
 
-  // Each of these tests ends with nothing left on disk.
+  // No test may leave a file on disk.
   afterEach(() => expectNothingLeft(fixture));
 
   function expectProblem(answer: Answer, code: ErrorCode, detail: RegExp): void {
@@ -140,13 +140,13 @@ describe('a bad upload', () => {
     });
   }
 
-  it('gets UNSUPPORTED_IMAGE for SVG, whatever it is called', async () => {
+  it('gets UNSUPPORTED_IMAGE for SVG with any file name', async () => {
     const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>');
     expectProblem(await postRaw(fixture, '?circle=9', svg, 'image/svg+xml'), 'UNSUPPORTED_IMAGE', /SVG/);
     expectProblem(await postForm(fixture, [['image', svg, 'cat.jpg'], HALF]), 'UNSUPPORTED_IMAGE', /SVG/);
   });
 
-  it('gets UNSUPPORTED_IMAGE for HEIC, which is named', async () => {
+  it('gets UNSUPPORTED_IMAGE for HEIC, with its name in the message', async () => {
     const heic = Buffer.concat([Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1'), Buffer.alloc(1000)]);
     expectProblem(await postRaw(fixture, '?circle=9', heic, 'image/heic'), 'UNSUPPORTED_IMAGE', /HEI[CF]/);
   });
@@ -186,7 +186,7 @@ describe('a bad upload', () => {
     });
   }
 
-  it('gets BAD_REQUEST for no body at all, and for an empty form', async () => {
+  it('gets BAD_REQUEST for a missing body, and for an empty form', async () => {
     expectProblem(await ask(fixture, { method: 'POST', path: '/upload' }), 'BAD_REQUEST', /picture file for image/);
     const headers = { 'Content-Type': FORM_TYPE };
     expectProblem(await ask(fixture, { method: 'POST', path: '/upload', headers }), 'BAD_REQUEST', /./);
@@ -198,7 +198,7 @@ describe('a bad upload', () => {
     expectProblem(answer, 'UNSUPPORTED_MEDIA_TYPE', /^Expected no Content-Encoding .* received 'gzip'$/);
   });
 
-  it('gets BAD_REQUEST for a form that stops before its closing boundary, wherever that is', async () => {
+  it('gets BAD_REQUEST for a form that stops anywhere before its closing boundary', async () => {
     const whole = formBytes([image, HALF]);
     const headers = { 'Content-Type': FORM_TYPE };
     const ends = [1, 30, 100, 150, 200, Math.floor(whole.length / 2), whole.length - 120, whole.length - 5];
@@ -210,7 +210,7 @@ describe('a bad upload', () => {
     }
   });
 
-  it('gets BAD_REQUEST for part headers that never end', async () => {
+  it('gets BAD_REQUEST for endless part headers', async () => {
     const bomb = Buffer.from(`--b\r\nContent-Disposition: form-data; name="image"\r\n${'X: y\r\n'.repeat(5000)}\r\n`);
     const headers = { 'Content-Type': 'multipart/form-data; boundary=b' };
     expectProblem(
@@ -220,7 +220,7 @@ describe('a bad upload', () => {
     );
   });
 
-  it('gets BAD_REQUEST for a field of 10 MB where a picture might be that large', async () => {
+  it('gets BAD_REQUEST for a text field of 10 MB, although a picture may be that large', async () => {
     const roomy = await startFixture({ maxUploadMb: 50 });
     try {
       const answer = await postForm(roomy, [['fit', 'x'.repeat(10_000_000)], image]);
@@ -231,7 +231,7 @@ describe('a bad upload', () => {
     }
   });
 
-  it('gets a refusal and not a failure for forms with bytes flipped', async () => {
+  it('gets a refusal, not an internal error, for forms with flipped bytes', async () => {
     const whole = formBytes([['image', await sharp(picture).png().toBuffer(), 'a.png'], HALF]);
     const headers = { 'Content-Type': FORM_TYPE };
     for (let position = 0; position < 190; position += 3) {

@@ -40,7 +40,7 @@ describe('POST /process', () => {
     await rm(root, { recursive: true });
   });
 
-  /** Acts as the dispatcher. */
+  /** Completes a task like the dispatcher. */
   async function complete(id: string): Promise<void> {
     const job = await fixture.tasks.records.begin(id);
     if (job === null) throw new Error('Expected the task to begin');
@@ -61,7 +61,7 @@ describe('POST /process', () => {
   const JSON_TYPE = 'application/json; charset=utf-8';
   const unreadable = [400, JSON_TYPE, { status: false, error: 'Invalid request body' }];
 
-  it('answers the three fields for a JSON body, a form and a urlencoded form', async () => {
+  it('answers status, path and size for a JSON body, a form and a urlencoded form', async () => {
     const path = join(root, 'cat_processed.png');
     const expected = [200, JSON_TYPE, { status: true, path, size: 200 }];
     const picture = await readFile(cat);
@@ -97,14 +97,14 @@ describe('POST /process', () => {
     }
   });
 
-  it('takes 256 for a size of 0 or less, or none', async () => {
+  it('uses 256 for a size of 0 or less, and for a missing size', async () => {
     for (const body of [{ path: cat, size: 0 }, { path: cat, size: -3 }, { path: cat }]) {
       expect(said(await post(JSON.stringify(body)))[2]).to.include({ size: 256 });
     }
     expect(said(await post(`path=${cat}&size=`, URLENCODED))[2]).to.include({ size: 256 });
   });
 
-  it('answers 200 also when status is false', async () => {
+  it('answers 200 when status is false, too', async () => {
     const missing = await post(JSON.stringify({ path: join(root, 'dog.jpg'), size: 9 }));
     expect(said(missing)).to.deep.equal([200, JSON_TYPE, { status: false, path: '', size: 0 }]);
     await writeFile(join(root, 'text.jpg'), 'no picture');
@@ -119,7 +119,7 @@ describe('POST /process', () => {
     }
   });
 
-  it('answers 403 for every path when there is no root', async () => {
+  it('answers 403 for every path without a root', async () => {
     const rootless = await startFixture();
     for (const path of [cat, '/etc/not-there']) {
       const body = Buffer.from(JSON.stringify({ path, size: 9 }));
@@ -130,18 +130,18 @@ describe('POST /process', () => {
   });
 
   for (const [what, body, type] of [
-    ['no JSON', '{"path":', 'application/json'],
-    ['an empty one', '', 'application/json'],
-    ['no object', '[]', 'application/json'],
+    ['invalid JSON', '{"path":', 'application/json'],
+    ['an empty body', '', 'application/json'],
+    ['an array', '[]', 'application/json'],
     ['no path', '{"size":9}', 'application/json'],
-    ['a path that is no text', '{"path":7,"size":9}', 'application/json'],
-    ['a size that is no whole number', '{"path":"/a","size":1.5}', 'application/json'],
+    ['a path that is not a text', '{"path":7,"size":9}', 'application/json'],
+    ['a size that is not a whole number', '{"path":"/a","size":1.5}', 'application/json'],
     ['a size beyond 32 bits', '{"path":"/a","size":2147483648}', 'application/json'],
     ['a size that is a text', '{"path":"/a","size":"9"}', 'application/json'],
     ['a form without a path', 'size=9', URLENCODED],
     ['a form with two paths', 'path=/a&path=/b&size=9', URLENCODED],
-    ['a form of more fields than there may be', `path=/a&${'x&'.repeat(32)}`, URLENCODED],
-    ['a form whose size is no number', 'path=/a&size=abc', URLENCODED],
+    ['a form with too many fields', `path=/a&${'x&'.repeat(32)}`, URLENCODED],
+    ['a form whose size is not a number', 'path=/a&size=abc', URLENCODED],
     [
       'a form that is cut off',
       '--boundary-of-tests\r\nContent-Disposition: form-data; name="path"\r\n\r\n/a',
@@ -166,7 +166,7 @@ describe('POST /process', () => {
     ).to.deep.equal(unreadable);
   });
 
-  it('refuses a body that is too large, and reads it through', async () => {
+  it('refuses a body that is too large, and reads it to the end', async () => {
     expect(problemOf(await post(Buffer.alloc(100_000, ' '))).code).to.equal('PAYLOAD_TOO_LARGE');
     const answer = await postForm([
       ['path', cat],
@@ -179,7 +179,7 @@ describe('POST /process', () => {
     const waiting = await startFixture({ pathRoot: root });
     const canceled: string[] = [];
     waiting.tasks.dispatcher.target = { enqueue: () => undefined, cancel: (id) => canceled.push(id) };
-    // Milliseconds; two minutes otherwise.
+    // Milliseconds; the default is two minutes.
     waiting.server.server.timeout = 200;
     const body = JSON.stringify({ path: cat, size: 9 });
     const client = new RawClient(waiting);

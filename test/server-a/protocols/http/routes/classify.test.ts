@@ -32,7 +32,7 @@ describe('POST /classify', () => {
     return answerSchema.parse(JSON.parse(bytes.toString()));
   }
 
-  it('answers 202 and one task a URL, in order, twice for one listed twice', async () => {
+  it('answers 202 and one task for each URL, in order, and two tasks for a URL listed twice', async () => {
     const urls = ['http://127.0.0.1:9/a.png', 'nothing', 'http://127.0.0.1:9/a.png'];
     const { num_urls, tasks } = await accepted({ urls });
     expect(num_urls).to.equal(3);
@@ -57,19 +57,19 @@ describe('POST /classify', () => {
   });
 
   for (const [what, body, code] of [
-    ['no JSON', '{"urls":[', 'BAD_REQUEST'],
-    ['no object', '["http://a/"]', 'BAD_REQUEST'],
-    ['no list', '{"urls":"http://a/"}', 'BAD_REQUEST'],
-    ['an entry that is no text', '{"urls":["http://a/",7]}', 'BAD_REQUEST'],
-    ['too much', `{"urls":["${'x'.repeat(9 * 1024 * 1024)}"]}`, 'PAYLOAD_TOO_LARGE'],
+    ['invalid JSON', '{"urls":[', 'BAD_REQUEST'],
+    ['an array as the body', '["http://a/"]', 'BAD_REQUEST'],
+    ['a text for urls', '{"urls":"http://a/"}', 'BAD_REQUEST'],
+    ['an entry that is not a text', '{"urls":["http://a/",7]}', 'BAD_REQUEST'],
+    ['too many bytes', `{"urls":["${'x'.repeat(9 * 1024 * 1024)}"]}`, 'PAYLOAD_TOO_LARGE'],
   ] as const) {
-    it(`refuses ${what} as a whole`, async () => {
+    it(`refuses a list with ${what} completely`, async () => {
       expect(problemOf(await post(body)).code).to.equal(code);
       expect(fixture.tasks.counts().pending).to.equal(0);
     });
   }
 
-  it('refuses a body that is not declared as JSON, or is compressed', async () => {
+  it('refuses a body that is not declared as JSON, and a compressed body', async () => {
     expect(problemOf(await post('{}', 'text/plain')).code).to.equal('UNSUPPORTED_MEDIA_TYPE');
     const headers = { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' };
     const answer = await ask(fixture, { method: 'POST', path: '/classify', headers, body: Buffer.from('{}') });

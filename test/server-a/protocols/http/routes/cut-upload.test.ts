@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { expectNothingLeft, type Fixture, FORM_TYPE, formBytes, jpeg, startFixture } from '../http-fixture.ts';
 import { RawClient } from '../raw-client.ts';
 
-describe('a cut connection', () => {
+describe('an upload whose connection is cut', () => {
   let fixture: Fixture;
   let form: Buffer;
 
@@ -33,7 +33,7 @@ describe('a cut connection', () => {
     while ((await fixture.spool()).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
-  it('leaves nothing of a form whose picture was coming in', async () => {
+  it('leaves nothing of a form while its picture arrives', async () => {
     const client = new RawClient(fixture);
     await client.write(head(FORM_TYPE, form.length));
     await client.write(form.subarray(0, 2000));
@@ -41,7 +41,7 @@ describe('a cut connection', () => {
     client.socket.destroy();
   });
 
-  it('leaves nothing of a form whose picture had arrived whole', async () => {
+  it('leaves nothing of a form after its picture has arrived', async () => {
     const client = new RawClient(fixture);
     await client.write(head(FORM_TYPE, form.length));
     await client.write(form.subarray(0, form.length - 100));
@@ -49,7 +49,7 @@ describe('a cut connection', () => {
     client.socket.destroy();
   });
 
-  it('leaves nothing of a form with only fields so far', async () => {
+  it('leaves nothing of a form before its picture arrives', async () => {
     const fields = formBytes([['scale_factor', '0.5']]);
     const client = new RawClient(fixture);
     await client.write(head(FORM_TYPE, 10_000));
@@ -66,7 +66,7 @@ describe('a cut connection', () => {
     client.socket.resetAndDestroy();
   });
 
-  it('leaves nothing when the client ends in the middle and waits for an answer, which it gets', async () => {
+  it('leaves nothing when the client half-closes in the middle, and answers it', async () => {
     const client = new RawClient(fixture);
     await client.write(head(FORM_TYPE, form.length));
     await client.write(form.subarray(0, 2000));
@@ -75,7 +75,7 @@ describe('a cut connection', () => {
     expect(await client.closed()).match(/^HTTP\/1\.1 400 [\s\S]*"code":"BAD_REQUEST"/);
   });
 
-  it('leaves nothing wherever it happens', async () => {
+  it('leaves nothing after a cut at any byte', async () => {
     for (let end = 1; end < form.length; end += Math.ceil(form.length / 25)) {
       const client = new RawClient(fixture);
       await client.write(Buffer.concat([Buffer.from(head(FORM_TYPE, form.length)), form.subarray(0, end)]));

@@ -4,13 +4,13 @@ import type { Tasks } from '../../../../../server-a/tasks/tasks.ts';
 import { beginJob } from '../../../tasks/support.ts';
 import { type Fixture, postForm, taskOf } from '../http-fixture.ts';
 
-/** Uploads a picture for a resize and a circle; gives the task's id. */
+/** Uploads a picture for a resize and a circle. Resolves with the task's id. */
 export async function submitPicture(fixture: Fixture, picture: Buffer, filename = 'cat.jpg'): Promise<string> {
   const parts = [['image', picture, filename] as const, ['circle', '32'] as const, ['scale_factor', '1'] as const];
   return taskOf(await postForm(fixture, parts)).task_id;
 }
 
-/** Ends a task as Server B might: `bytes` as resize output, labels, and a circle that failed. */
+/** Ends a task like Server B: `bytes` as the resize output, labels, and a circle that failed. */
 export async function completeTask({ tasks }: Fixture, id: string, bytes: Buffer): Promise<void> {
   const job = await beginJob(tasks, id);
   const error = { code: 'MODEL_UNAVAILABLE' as const, message: 'Install a model' };
@@ -30,7 +30,7 @@ export const PLACEHOLDER = {
   aspect_ratio: 1.3333,
 };
 
-/** Ends a task with the placeholder `hash` and the pictures `large` and `small`; gives the bytes of both. */
+/** Ends a task with the placeholder `hash` and the pictures `large` and `small`. Resolves with the bytes of both. */
 export async function completeNamed({ tasks }: Fixture, id: string): Promise<{ large: Buffer; small: Buffer }> {
   const job = await beginJob(tasks, id);
   const [large, small] = [randomBytes(300), randomBytes(100)];

@@ -25,7 +25,7 @@ describe('GET /presets', () => {
     }
   });
 
-  it('answers 401 without a key, where keys are configured', async () => {
+  it('answers 401 without a key, if keys are configured', async () => {
     const fixture = await startFixture({ presets: presets(), apiKeys: ['secret'] });
     try {
       expect((await ask(fixture, { path: '/presets' })).status).equal(401);

@@ -40,7 +40,7 @@ describe('GET /result/<id>', () => {
     });
   }
 
-  it('answers the first picture listed, and each output by its name', async () => {
+  it('answers the first picture in the list, and each output by its name', async () => {
     const outputs = ['hash', 'large', 'small'].map((name, index) => {
       return index === 0 ? { name, operation: 'placeholder' } : { name, width: 64 / index };
     });
@@ -101,7 +101,7 @@ describe('GET /result/<id>', () => {
   });
 
   for (const name of ['nope', '__proto__', '%00', '..%2F..', 'x'.repeat(5000)]) {
-    it(`answers 404 to the output ${name.slice(0, 20)}`, async () => {
+    it(`answers 404 for the output ${name.slice(0, 20)}`, async () => {
       expect(problemOf(await get(`/result/${await completed()}/${name}`))).include({
         status: 404,
         code: 'NOT_FOUND',
@@ -109,7 +109,7 @@ describe('GET /result/<id>', () => {
     });
   }
 
-  it('answers 410 when the result has expired, while the record stays', async () => {
+  it('answers 410 when the result has expired and the record is still kept', async () => {
     const brief = await startFixture({ keepHours: 1e-9 });
     const before = fixture;
     fixture = brief;
@@ -123,7 +123,7 @@ describe('GET /result/<id>', () => {
     }
   });
 
-  it('answers 500 and logs it when the file is missing, and does not reveal its path', async () => {
+  it('answers 500 when the file is missing, logs it, and does not reveal its path', async () => {
     const id = await completed();
     const result = await fixture.tasks.result(id);
     if (result.kind === 'picture') await rm(result.path);
@@ -133,7 +133,7 @@ describe('GET /result/<id>', () => {
     expect(fixture.lines.some((line) => line['task_id'] === id && Number(line['level']) >= 40)).equal(true);
   });
 
-  it('answers 404 when the task is forgotten between the look-up and the opening of its file', async () => {
+  it('answers 404 when the task is forgotten just before its file is opened', async () => {
     const id = await completed();
     const { tasks } = fixture;
     const look = tasks.result.bind(tasks);
@@ -158,7 +158,7 @@ describe('GET /result/<id>', () => {
     expect(body).length(0);
   });
 
-  it('answers 304 to a client that has it', async () => {
+  it('answers 304 to a client that has the picture', async () => {
     const path = `/result/${await completed()}`;
     const { etag = '' } = (await get(path)).headers;
     for (const tags of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
@@ -182,7 +182,7 @@ describe('GET /result/<id>', () => {
     expect((await get(path, { Range: 'bytes=0-1,3-4' })).status).equal(200);
   });
 
-  it('answers 416 to a range that is not there', async () => {
+  it('answers 416 for a range beyond the end', async () => {
     const answer = await get(`/result/${await completed()}`, { Range: `bytes=${picture.length}-` });
     expect(problemOf(answer)).include({ status: 416, code: 'RANGE_NOT_SATISFIABLE' });
     expect(answer.headers['content-range']).equal(`bytes */${picture.length}`);

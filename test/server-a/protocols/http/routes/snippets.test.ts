@@ -56,7 +56,7 @@ describe('/snippets/<n>', () => {
     expect(task?.input).to.include({ filename: 'a.png', bytes: picture.length });
   });
 
-  it('accepts boxes with a picture in either order, and alone in either kind of form', async () => {
+  it('accepts boxes before and after a picture, and boxes alone in a form or a urlencoded body', async () => {
     const boxes = [{ X: 1, Y: 2.5, W: 30, H: 40 }];
     expect(
       (
@@ -103,7 +103,7 @@ describe('/snippets/<n>', () => {
     expect(await fixture.spool()).to.deep.equal(spool);
   });
 
-  it('ignores up to 31 other fields, while all texts together stay within their limit', async () => {
+  it('ignores up to 31 other fields, if all texts together are within the limit', async () => {
     const image: Part = ['image', picture, 'a.png'];
     const others = (count: number, text: string) =>
       Array.from({ length: count }, (_, index): Part => [`extra-${index}`, text]);
@@ -130,7 +130,7 @@ describe('/snippets/<n>', () => {
     expect(problemOf(await putForm([['Boxes', JSON.stringify(boxes)]])).code).to.equal('BAD_REQUEST');
   });
 
-  it('is not found before it was put, or with a number that is none', async () => {
+  it('answers 404 before the first PUT, and for an invalid number', async () => {
     for (const name of ['7', '0', '-1', '1.5', '01', 'x', '2147483648', '99999999999999999999']) {
       expect(problemOf(await ask(fixture, { path: `/snippets/${name}/` })).code, name).to.equal('NOT_FOUND');
     }
@@ -140,9 +140,9 @@ describe('/snippets/<n>', () => {
 
   for (const [what, parts, code] of [
     ['nothing', [], 'BAD_REQUEST'],
-    ['boxes that are no JSON', [['Boxes', '[{']], 'BAD_REQUEST'],
+    ['boxes that are not JSON', [['Boxes', '[{']], 'BAD_REQUEST'],
     ['a box without a side', [['Boxes', '[{"X":1,"Y":2,"W":3}]']], 'BAD_REQUEST'],
-    ['a side that is no number', [['Boxes', '[{"X":"1","Y":2,"W":3,"H":4}]']], 'BAD_REQUEST'],
+    ['a side that is not a number', [['Boxes', '[{"X":"1","Y":2,"W":3,"H":4}]']], 'BAD_REQUEST'],
     [
       'boxes twice',
       [
@@ -152,16 +152,16 @@ describe('/snippets/<n>', () => {
       'BAD_REQUEST',
     ],
     ['a picture under another name', [['photo', Buffer.from('x'), 'a.png']], 'BAD_REQUEST'],
-    ['a file that is no picture', [['image', Buffer.from('hello'), 'a.png']], 'UNSUPPORTED_IMAGE'],
+    ['a file that is not a picture', [['image', Buffer.from('hello'), 'a.png']], 'UNSUPPORTED_IMAGE'],
   ] as const satisfies readonly (readonly [string, readonly Part[], string])[]) {
-    it(`refuses ${what}, and keeps nothing`, async () => {
+    it(`refuses ${what}, and stores nothing`, async () => {
       expect(problemOf(await putForm(parts)).code).to.equal(code);
       expect(problemOf(await ask(fixture, { path: '/snippets/1/' })).code).to.equal('NOT_FOUND');
       expect(await fixture.spool()).to.deep.equal([]);
     });
   }
 
-  it('refuses a urlencoded body of many fields at once, and one that no boxes need', async () => {
+  it('refuses a urlencoded body with too many fields or too many bytes', async () => {
     const names = Array.from({ length: 200_000 }, (_, count) => `n${count}`).join('&');
     expect(problemOf(await put(Buffer.from(names), undefined, URLENCODED))).to.include({
       code: 'BAD_REQUEST',
@@ -172,7 +172,7 @@ describe('/snippets/<n>', () => {
     expect(problemOf(await put(Buffer.from('Boxes=[]&Boxes=[]'), undefined, URLENCODED)).code).to.equal('BAD_REQUEST');
   });
 
-  it('refuses bad boxes after the picture, and keeps neither', async () => {
+  it('refuses invalid boxes after the picture, and stores neither', async () => {
     expect(
       problemOf(
         await putForm([

@@ -51,7 +51,7 @@ describe('/status/<id>', () => {
       expect(answer.body).length(0);
     });
 
-    it('waits for the end, by Prefer and by the query', async () => {
+    it('waits for the end, with Prefer or ?wait', async () => {
       for (const [query, headers] of [
         ['', { Prefer: 'wait=30' }],
         ['?wait=30', {}],
@@ -68,7 +68,7 @@ describe('/status/<id>', () => {
     });
 
     for (const method of ['GET', 'DELETE']) {
-      it(`answers 404 to ${method} of an unknown id`, async () => {
+      it(`answers 404 for ${method} with an unknown id`, async () => {
         const problem = problemOf(await ask(fixture, { method, path: `/status/${NOBODY}` }));
         expect(problem).include({ status: 404, code: 'TASK_NOT_FOUND', title: 'Not Found' });
       });
@@ -94,7 +94,7 @@ describe('/status/<id>', () => {
       'x'.repeat(10_000),
     ];
     for (const id of odd) {
-      it(`answers 404 to the id ${id.slice(0, 40)}`, async () => {
+      it(`answers 404 for the id ${id.slice(0, 40)}`, async () => {
         for (const path of [`/status/${id}`, `/result/${id}`, `/result/${id}/resize`]) {
           expect(problemOf(await get(path))).include({ status: 404, code: 'TASK_NOT_FOUND' });
         }
@@ -107,7 +107,7 @@ describe('/status/<id>', () => {
   describe('DELETE', () => {
     const remove = (id: string) => ask(fixture, { method: 'DELETE', path: `/status/${id}` });
 
-    it('cancels a task that waits', async () => {
+    it('cancels a pending task', async () => {
       const id = await submit();
       const answer = await remove(id);
       expect(answer.status).equal(200);
@@ -117,7 +117,7 @@ describe('/status/<id>', () => {
       expect(problemOf(result)).include({ status: 499, code: 'CANCELED', title: 'Client Closed Request', task_id: id });
     });
 
-    it('deletes a task that has ended, which is then unknown', async () => {
+    it('deletes an ended task; its id is then unknown', async () => {
       const id = await completed();
       const answer = await remove(id);
       expect(answer.status).equal(204);

@@ -52,11 +52,11 @@ describe('POST /upload with named outputs', () => {
 
   for (const [where, send] of ways) {
     describe(where, () => {
-      it('makes the listed outputs, resize where no operation is named, and no labels', async () => {
+      it('makes the listed outputs, with resize as the default operation, and no labels', async () => {
         expect(await specsOf(await send({ outputs: JSON.stringify([THUMB, HASH]) }))).deep.equal(LISTED);
       });
 
-      it('makes the outputs of a preset, and of several', async () => {
+      it('makes the outputs of one preset, and of several', async () => {
         expect(await specsOf(await send({ preset: 'avatar' }))).deep.equal(PRESETS.avatar);
         const both = [...PRESETS.blurry, ...PRESETS.avatar];
         expect(await specsOf(await send({ preset: 'blurry, avatar' }))).deep.equal(both);
@@ -69,11 +69,11 @@ describe('POST /upload with named outputs', () => {
 
       const many = Array.from({ length: 17 }, (_, index) => ({ name: `thumb-${index}`, width: 9 }));
       const refused: readonly (readonly [string, Readonly<Record<string, string>>, RegExp])[] = [
-        ['a text that is no JSON', { outputs: '[{' }, /for outputs, received '\[\{'$/],
+        ['a text that is not JSON', { outputs: '[{' }, /for outputs, received '\[\{'$/],
         ['an object', { outputs: '{}' }, /for outputs, received '\{\}'$/],
         ['an empty list', { outputs: '[]' }, /1 to 16 outputs .*received 0$/],
         ['17 outputs', { outputs: JSON.stringify(many) }, /1 to 16 outputs .*received 17$/],
-        ['two outputs of one name', { outputs: JSON.stringify([THUMB, THUMB]) }, /received 'thumb' twice$/],
+        ['two outputs with the same name', { outputs: JSON.stringify([THUMB, THUMB]) }, /received 'thumb' twice$/],
         [
           'a listed output with the name of an output of the preset',
           { preset: 'avatar', outputs: '[{"name":"small","width":9}]' },
@@ -90,11 +90,15 @@ describe('POST /upload with named outputs', () => {
           /for width of the output big, received 0$/,
         ],
         [
-          'a flat field beside outputs',
+          'a flat field together with outputs',
           { outputs: JSON.stringify([THUMB]), width: '9' },
           /^Expected no width beside outputs/,
         ],
-        ['a flat field beside a preset', { preset: 'avatar', classify: 'true' }, /^Expected no classify beside preset/],
+        [
+          'a flat field together with a preset',
+          { preset: 'avatar', classify: 'true' },
+          /^Expected no classify beside preset/,
+        ],
         ['an unknown preset', { preset: 'poster' }, /one of avatar, blurry for preset, received 'poster'$/],
       ];
       for (const [what, fields, message] of refused) {
@@ -106,13 +110,13 @@ describe('POST /upload with named outputs', () => {
         });
       }
 
-      it('refuses an unknown field by the name of its output', async () => {
+      it('refuses an unknown field, and names its output', async () => {
         const { detail } = problemOf(await send({ outputs: '[{"name":"thumb","widht":9}]' }));
         expect(detail).match(/of the output thumb, received 'widht'$/);
         await expectNothingLeft(fixture);
       });
 
-      it('refuses outputs that are too large together, by the name of the first that is too much', async () => {
+      it('refuses outputs that are too large together, and names the one that exceeds the limit', async () => {
         const side = (name: string) => ({ name, width: 250, height: 150, fit: 'fill' });
         const problem = problemOf(await send({ outputs: JSON.stringify(['a', 'b', 'c', 'd'].map(side)) }));
         expect(problem).include({ status: 413, code: 'IMAGE_TOO_LARGE' });
@@ -122,13 +126,13 @@ describe('POST /upload with named outputs', () => {
     });
   }
 
-  it('allows classify=false, which describes no output, beside outputs', async () => {
+  it('allows classify=false with outputs, because it makes no output', async () => {
     const fields = { outputs: JSON.stringify([THUMB, HASH]), classify: 'false' };
     expect(await specsOf(await inForm(fields))).deep.equal(LISTED);
   });
 
   describe('from a URL', () => {
-    // Port 1 is closed, so the task fails, but only after its outputs were read.
+    // Port 1 is closed, so the task fails, but only after its outputs have been read.
     const url = ['url', 'http://127.0.0.1:1/cat.jpg'] as const;
 
     it('stores the task with the listed outputs', async () => {
@@ -145,7 +149,7 @@ describe('POST /upload with named outputs', () => {
       expect((await ask(fixture, { method: 'POST', path: `/upload?${query}` })).status).equal(202);
     });
 
-    it('refuses a bad list', async () => {
+    it('refuses an invalid list', async () => {
       const problem = problemOf(await postForm(fixture, [url, ['outputs', '[{"name":"thumb","width":0}]']]));
       expect(problem).include({ status: 400, code: 'BAD_REQUEST' });
       expect(problem.detail).contain('for width of the output thumb');

@@ -46,7 +46,7 @@ describe('POST /upload with a URL', () => {
         ask(fixture, { method: 'POST', path: `/upload?scale_factor=0.5&url=${encodeURIComponent(url)}` }),
     ],
   ] as const) {
-    it(`makes a task of the picture at a url in ${how}`, async () => {
+    it(`makes a task for the picture at a url in ${how}`, async () => {
       const url = `${server.address}/cats/cat.jpg?a=b&c=d`;
       const answer = await send(url);
       const task = taskOf(answer);
@@ -64,7 +64,7 @@ describe('POST /upload with a URL', () => {
     });
   }
 
-  it('fails the task of an invalid URL, or of one without a picture', async () => {
+  it('fails the task for an invalid URL, and for a URL without a picture', async () => {
     for (const [url, code] of [
       ['nothing', 'BAD_REQUEST'],
       ['file:///etc/passwd', 'URL_NOT_ALLOWED'],
@@ -78,7 +78,7 @@ describe('POST /upload with a URL', () => {
     }
   });
 
-  it('refuses a picture beside a url, in any order, and a url without an operation', async () => {
+  it('refuses a picture together with a url, in any order, and a url without an operation', async () => {
     const url = ['url', `${server.address}/a.jpg`] as const;
     const image = ['image', picture, 'a.jpg'] as const;
     const half = ['scale_factor', '0.5'] as const;

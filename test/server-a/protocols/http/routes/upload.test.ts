@@ -28,9 +28,9 @@ describe('POST /upload', () => {
 
   for (const [order, parts] of [
     ['the picture first', () => [['image', picture, 'cat.jpg'] as const, ['scale_factor', '0.5'] as const]],
-    ['the number first', () => [['scale_factor', '0.5'] as const, ['image', picture, 'cat.jpg'] as const]],
+    ['the field first', () => [['scale_factor', '0.5'] as const, ['image', picture, 'cat.jpg'] as const]],
   ] as const) {
-    it(`answers a task for a form with ${order}`, async () => {
+    it(`answers with a task for a form with ${order}`, async () => {
       const answer = await postForm(fixture, parts());
       expect(answer.status).equal(202);
       const task = taskOf(answer);
@@ -55,7 +55,7 @@ describe('POST /upload', () => {
     });
   }
 
-  it('keeps exactly the bytes and the operations sent', async () => {
+  it('stores exactly the bytes and the operations that were sent', async () => {
     const fields = [
       ['width', '32'],
       ['circle', '16'],
@@ -90,7 +90,7 @@ describe('POST /upload', () => {
     expect(taskOf(answer).input.bytes).equal(picture.length);
   });
 
-  it('accepts a form in single bytes and odd pieces', async () => {
+  it('accepts a form in single bytes and in pieces of odd sizes', async () => {
     const body = formBytes([
       ['image', await jpeg(8, 8), 'tiny.jpg'],
       ['scale_factor', '2'],
@@ -101,7 +101,7 @@ describe('POST /upload', () => {
     }
   });
 
-  it('keeps a file name in any script, and only the last part of a path', async () => {
+  it('stores a file name in any script, and only the last part of a path', async () => {
     const named = async (filename: string) => {
       const answer = await postForm(fixture, [
         ['image', picture, filename],
@@ -124,7 +124,7 @@ describe('POST /upload', () => {
     expect((await ask(fixture, { method: 'POST', path: '/upload', headers, body })).status).equal(202);
   });
 
-  it('accepts a truncated JPEG, whose fault only decoding finds', async () => {
+  it('accepts a truncated JPEG, because only decoding detects that', async () => {
     const answer = await postRaw(fixture, '?circle=8', (await jpeg(200, 200)).subarray(0, 2000));
     expect(answer.status).equal(202);
   });
@@ -141,7 +141,7 @@ describe('POST /upload', () => {
       expect(answer.headers.location).equal(`/status/${taskOf(answer).task_id}`);
     });
 
-    it('honours Prefer, and confirms it in Preference-Applied', async () => {
+    it('waits as Prefer asks, and confirms it in Preference-Applied', async () => {
       const parts = [['image', picture, 'cat.jpg'] as const, ['scale_factor', '0.5'] as const];
       const upload = postForm(fixture, parts, { Prefer: 'respond-async, wait=30' });
       await failNext(fixture);
@@ -156,7 +156,7 @@ describe('POST /upload', () => {
       expect(taskOf(answer).status).equal('pending');
     });
 
-    it('cuts a longer Prefer to a minute', async () => {
+    it('reduces a longer Prefer to 60 seconds', async () => {
       const upload = ask(fixture, {
         method: 'POST',
         path: '/upload?classify=true',
@@ -167,13 +167,13 @@ describe('POST /upload', () => {
       expect((await upload).headers['preference-applied']).equal('wait=60');
     });
 
-    it('accepts a longer ?wait, too', async () => {
+    it('reduces a longer ?wait, too', async () => {
       const upload = postRaw(fixture, '?circle=9&wait=1000', picture);
       await failNext(fixture);
       expect((await upload).status).equal(200);
     });
 
-    it('ignores a Prefer it cannot read', async () => {
+    it('ignores an invalid Prefer', async () => {
       const headers = { 'Content-Type': 'image/jpeg', Prefer: 'wait=soon' };
       const answer = await ask(fixture, { method: 'POST', path: '/upload?circle=9', headers, body: picture });
       expect(answer.status).equal(202);
@@ -189,7 +189,7 @@ describe('POST /upload', () => {
     }
   });
 
-  describe('that is full', () => {
+  describe('without room', () => {
     it('answers 429 with Retry-After when the queue is full, and accepts the next upload when there is room', async () => {
       const small = await startFixture({ maxQueued: 1 });
       try {
@@ -204,7 +204,7 @@ describe('POST /upload', () => {
       }
     });
 
-    it('answers 503 when it is shutting down', async () => {
+    it('answers 503 during shutdown', async () => {
       const stopping = await startFixture();
       try {
         stopping.tasks.drain();
@@ -217,7 +217,7 @@ describe('POST /upload', () => {
     });
   });
 
-  /** Waits for the newest task to be watched, then fails it, as a dispatcher might. */
+  /** Waits until the newest task is watched, then fails it like the dispatcher. */
   async function failNext({ tasks }: Fixture): Promise<void> {
     const known = new Set(tasks.records.waiting().map((task) => task.id));
     for (;;) {
