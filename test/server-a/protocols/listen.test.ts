@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { listenOn } from '../../../server-a/protocols/listen.ts';
 import { systemCode } from '../../../shared/errors.ts';
 
-describe('listening', () => {
+describe('listenOn', () => {
   const lines: Record<string, unknown>[] = [];
   const log = pino({}, { write: (line: string) => lines.push(JSON.parse(line)) });
   let server: Server;
@@ -38,7 +38,7 @@ describe('listening', () => {
 
   it('logs a connection that it cannot accept, and accepts the next', async () => {
     const address = await listenOn(server, { ip: '127.0.0.1', port: 0, log });
-    // What Node makes of a failed accept(2).
+    // The error that Node emits for a failed accept(2).
     server.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE', syscall: 'accept' }));
     expect(lines.at(-1)).to.include({ level: 50, msg: 'Server A could not accept a connection' });
     const socket = connect(Number(address.split(':')[1]), '127.0.0.1');

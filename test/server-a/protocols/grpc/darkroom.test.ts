@@ -42,7 +42,7 @@ describe('darkroom.v1.Darkroom', () => {
   const fixture = useFixture();
 
   describe('Submit', () => {
-    it('makes a task from chunks, like any protocol', async () => {
+    it('makes a task from chunks, the same as over any protocol', async () => {
       const { darkroom, tasks } = fixture();
       const picture = await makePicture();
       const [head, tail] = [picture.subarray(0, 20), picture.subarray(20)];
@@ -73,7 +73,7 @@ describe('darkroom.v1.Darkroom', () => {
       ]);
     });
 
-    it('gives created_at to the millisecond', async () => {
+    it('sends created_at to the millisecond', async () => {
       const { darkroom, tasks } = fixture();
       const task = taskSchema.parse(await submit(darkroom, { classify: {} }, await makePicture()));
       const { seconds, nanos } = z.object({ seconds: z.number(), nanos: z.number() }).parse(task['created_at']);
@@ -98,7 +98,7 @@ describe('darkroom.v1.Darkroom', () => {
         { resize: { box: { width: 16_385 } } },
         /a whole number in \[1, 16384\] for width, received 16385/,
       ],
-      ['a circle of no size', { circle: {} }, /a whole number in \[1, 16384\] for size, received 0/],
+      ['a circle without a size', { circle: {} }, /a whole number in \[1, 16384\] for size, received 0/],
       [
         'a JPEG circle',
         { circle: { size: 9, encoding: { format: 'FORMAT_JPEG' } } },
@@ -109,7 +109,7 @@ describe('darkroom.v1.Darkroom', () => {
         { circle: { size: 9, encoding: { quality: 101 } } },
         /a whole number in \[1, 100\] for quality, received 101/,
       ],
-      ['a format of no name', { circle: { size: 9, encoding: { format: 99 } } }, /one of FORMAT_JPEG, .*received 99/],
+      ['an unknown format', { circle: { size: 9, encoding: { format: 99 } } }, /one of FORMAT_JPEG, .*received 99/],
       ['a top_k of 101', { classify: { top_k: 101 } }, /a whole number in \[1, 100\] for top_k, received 101/],
     ];
     for (const [name, options, details] of refused) {
@@ -122,7 +122,7 @@ describe('darkroom.v1.Darkroom', () => {
       });
     }
 
-    it('refuses a chunk first, options twice, an empty message, and no message at all', async () => {
+    it('refuses a stream that starts with a chunk, options twice, an empty message, and an empty stream', async () => {
       const { darkroom } = fixture();
       const sequences = [[{ chunk: Buffer.from('x') }], [{ options: { classify: {} } }, { options: {} }], [{}], []];
       for (const messages of sequences) {
@@ -134,7 +134,7 @@ describe('darkroom.v1.Darkroom', () => {
       await expectNothingLeft(fixture());
     });
 
-    it('refuses no picture, an empty, a too large and a cut one, and keeps nothing', async () => {
+    it('refuses a missing, an empty, a too large and a truncated picture, and stores nothing', async () => {
       const { darkroom } = fixture();
       const options = { classify: {} };
       const chunk = Buffer.alloc(1024 * 1024);
@@ -167,7 +167,7 @@ describe('darkroom.v1.Darkroom', () => {
       expect(await submit(darkroom, { classify: {} }, picture)).to.include({ status: 'TASK_STATUS_PENDING' });
     });
 
-    it('keeps nothing of a client that cancels, dies, or is too late half-way', async () => {
+    it('stores nothing when a client cancels, dies or exceeds its deadline half-way', async () => {
       const { darkroom, client } = fixture();
       const cancelled = darkroom.clientStream('Submit');
       const late = darkroom.clientStream('Submit', { deadline: Date.now() + 300 });
@@ -190,7 +190,7 @@ describe('darkroom.v1.Darkroom', () => {
   });
 
   describe('Get and Cancel', () => {
-    it('answer a task of any protocol', async () => {
+    it('answer with a task of any protocol', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks, [RESIZE]);
       const got = await darkroom.unary('Get', { task_id });
@@ -200,7 +200,7 @@ describe('darkroom.v1.Darkroom', () => {
       expect(await darkroom.unary('Cancel', { task_id })).to.include({ status: 'TASK_STATUS_CANCELED' });
     });
 
-    it('show outputs, each with its own outcome, and timings', async () => {
+    it('return timings, and each output with its own outcome', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks, [RESIZE, CLASSIFY]);
       const job = await beginJob(tasks, task_id);
@@ -248,7 +248,7 @@ describe('darkroom.v1.Darkroom', () => {
       });
     });
 
-    it('know no other ids', async () => {
+    it('answer NOT_FOUND for any other id', async () => {
       const { darkroom } = fixture();
       for (const task_id of [UNKNOWN_ID, '', '../../etc/passwd', '\uD800 half a pair']) {
         for (const method of ['Get', 'Cancel']) {
@@ -260,7 +260,7 @@ describe('darkroom.v1.Darkroom', () => {
   });
 
   describe('Watch', () => {
-    it('sends each state up to the end, then ends', async () => {
+    it('sends each state until the task ends, then ends the stream', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks);
       const watched = darkroom.serverStream('Watch', { task_id });
@@ -312,7 +312,7 @@ describe('darkroom.v1.Darkroom', () => {
   });
 
   describe('Result', () => {
-    it('streams a picture whole, its size and hash first', async () => {
+    it('streams a whole picture, after its size and hash', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks);
       const job = await beginJob(tasks, task_id);
@@ -328,7 +328,7 @@ describe('darkroom.v1.Darkroom', () => {
       }
     });
 
-    it('gives labels in one message', async () => {
+    it('sends labels in one message', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks, [CLASSIFY]);
       await tasks.records.complete(await beginJob(tasks, task_id), [LABELS], {});
@@ -352,7 +352,7 @@ describe('darkroom.v1.Darkroom', () => {
       expect(await ask('circle')).to.include({ code: status.NOT_FOUND, darkroom: 'NOT_FOUND' });
     });
 
-    it('waits for a slow client, buffers little for it, and closes the file when it cancels', async () => {
+    it('waits for a slow client, buffers little for it, and closes the file when the client cancels', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks);
       const job = await beginJob(tasks, task_id);
@@ -377,11 +377,11 @@ describe('darkroom.v1.Darkroom', () => {
       await tasks.records.complete(job, [await storeOutput(tasks, job, randomBytes(1000))], {});
       const result = await tasks.result(task_id);
       const path = result.kind === 'picture' ? result.path : '';
-      // Node emits a warning when it collects a file handle that was not closed.
+      // Node emits a warning when it garbage-collects a file handle that was not closed.
       const warnings: Error[] = [];
       const keep = (warning: Error) => warnings.push(warning);
       process.on('warning', keep);
-      // The client cancels at every step of the server until the answer has begun.
+      // The client cancels at each step of the server, until the answer has begun.
       for (let turns = 0; turns < 40; turns += 1) {
         const stream = darkroom.serverStream('Result', { task_id });
         const ended = failureOf(once(stream, 'end'));
@@ -396,7 +396,7 @@ describe('darkroom.v1.Darkroom', () => {
   });
 });
 
-/** Number of descriptors that this process has open on the file. */
+/** Number of this process's open descriptors of the file. */
 async function openCount(path: string): Promise<number> {
   const names = await readdir('/proc/self/fd');
   const targets = await Promise.all(names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')));

@@ -41,7 +41,7 @@ describe('reflection descriptors', () => {
     return messageOf(message).field.find((field) => field.name === name);
   }
 
-  it('have each file once, with the files that it imports', () => {
+  it('contain each file once, with its imports', () => {
     expect(Object.fromEntries(files.map(({ name, dependency }) => [name, dependency]))).to.deep.equal({
       'service.proto': [],
       'darkroom_v1.proto': ['google_protobuf.proto'],
@@ -50,7 +50,7 @@ describe('reflection descriptors', () => {
     });
   });
 
-  it('import the Struct of google/protobuf/struct.proto with all that it consists of', () => {
+  it('contain the Struct of google/protobuf/struct.proto with all its types', () => {
     expect(fieldOf('OutputSpec', 'parameters')?.typeName).to.equal('google.protobuf.Struct');
     expect(fieldOf('ResultResponse', 'data')?.typeName).to.equal('google.protobuf.Struct');
     const wellKnown = files.find(({ name }) => name === 'google_protobuf.proto');
@@ -65,7 +65,7 @@ describe('reflection descriptors', () => {
     expect(fieldOf('Struct', 'fields')?.typeName).to.equal('FieldsEntry');
   });
 
-  it('declare the type of every field in the same file or in one that it imports', () => {
+  it('declare the type of every field in the same file or in an imported one', () => {
     const unresolved = files.flatMap((file) => {
       const visible = new Set(
         files.filter((other) => other === file || file.dependency.includes(other.name)).flatMap(typesOf),
@@ -98,7 +98,7 @@ function typesOf(file: File): string[] {
     .map((name) => `${file.package}.${name}`);
 }
 
-/** Every field that has a type by name: the message it is in, by its full name, and the type. */
+/** Every field whose type has a name: the full name of its message, and the type. */
 function fieldsOf(file: File): [scope: string, type: string][] {
   return file.messageType.flatMap((message) => {
     const scope = `${file.package}.${message.name}`;
@@ -112,7 +112,7 @@ function fieldsOf(file: File): [scope: string, type: string][] {
   });
 }
 
-/** True when a name resolves from a scope outwards (descriptor.proto, FieldDescriptorProto.type_name). */
+/** True when a name resolves in a scope or in one around it (descriptor.proto, FieldDescriptorProto.type_name). */
 function resolves(type: string, scope: string, visible: ReadonlySet<string>): boolean {
   const parts = scope.split('.');
   const candidates = parts.map((_, index) => [...parts.slice(0, parts.length - index), type].join('.'));

@@ -26,7 +26,7 @@ export class GrpcClient {
     this.#metadata = Metadata.fromHttp2Headers(headers);
   }
 
-  /** One request, one answer; rejects with a ServiceError. */
+  /** Sends one request and resolves with its answer; rejects with a ServiceError. */
   unary(name: string, request: object, options: CallOptions = {}): Promise<object> {
     const { path, requestSerialize, responseDeserialize } = this.#method(name);
     return new Promise((resolve, reject) => {
@@ -104,7 +104,7 @@ export async function failureOf(call: Promise<unknown>): Promise<{ code: number;
   }
 }
 
-/** The messages of a stream, to its end. */
+/** All messages of a stream. */
 export async function collect(stream: ClientReadableStream<object>): Promise<object[]> {
   const messages: object[] = [];
   for await (const message of stream) messages.push(message);

@@ -23,7 +23,7 @@ const settings = {
   presets: undefined as string | undefined,
 };
 
-/** gRPC over real tasks in a folder of its own. */
+/** A gRPC server with real tasks in its own folder. */
 export interface Fixture {
   readonly address: string;
   readonly tasks: Tasks<TestDispatcher>;
@@ -34,7 +34,7 @@ export interface Fixture {
   /** Log lines so far, parsed. */
   readonly lines: Record<string, unknown>[];
   readiness: { store: string; lanes: number };
-  /** Another client, closed with the fixture. */
+  /** Makes another client, which is closed with the fixture. */
   client(service: string, headers?: Record<string, string>): GrpcClient;
   /** Names of the files in the spool. */
   spool(): Promise<string[]>;

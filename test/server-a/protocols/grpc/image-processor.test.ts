@@ -18,7 +18,7 @@ import { type Fixture, startFixture } from './grpc-fixture.ts';
 
 const responseSchema = z.object({ status: z.boolean(), path: z.string(), size: z.number() });
 
-/** Contract 4, sentence by sentence, with a real Server B. */
+/** Each sentence of the service's contract (docs/grpc.md), with a real Server B. */
 describe('service.ImageProcessor', function () {
   this.timeout(60_000);
   let supervisor: Supervisor;
@@ -63,7 +63,7 @@ describe('service.ImageProcessor', function () {
     return path;
   }
 
-  it('writes <stem>_processed.png beside the file and answers its absolute path and the size', async () => {
+  it('writes <stem>_processed.png to the same folder and answers its absolute path and the size', async () => {
     const picture = sharp({ create: { width: 300, height: 200, channels: 3, background: 'red' } });
     const path = await place('cat.jpg', await picture.jpeg().toBuffer());
     const output = join(root, 'pictures', 'cat_processed.png');
@@ -82,12 +82,12 @@ describe('service.ImageProcessor', function () {
     expect(await circle({ path })).to.include({ status: true, size: 256 });
   });
 
-  it('answers a missing file with an empty path, and no error', async () => {
+  it('answers an empty path for a missing file, without an error', async () => {
     const path = join(root, 'pictures', 'none.jpg');
     expect(await circle({ path, size: 9 })).to.deep.equal({ status: false, path: '', size: 0 });
   });
 
-  it('answers a file that is no picture, or a broken one, with the requested path', async () => {
+  it('answers the requested path for a file that is not a picture or is damaged', async () => {
     const whole = await makePicture(0, 200, 200);
     for (const bytes of [Buffer.from('no picture'), Buffer.alloc(0), whole.subarray(0, 60)]) {
       await place('text.jpg', bytes);
@@ -96,7 +96,7 @@ describe('service.ImageProcessor', function () {
     }
   });
 
-  it('denies every path outside, whether the file exists or not', async () => {
+  it('denies every path outside the root, whether the file exists or not', async () => {
     await writeFile(join(root, 'secret.jpg'), await makePicture());
     await symlink(join(root, 'secret.jpg'), join(root, 'pictures', 'link.jpg'));
     const outside = ['/etc/hostname', '/nowhere/at/all', join(root, 'secret.jpg'), join(root, 'none.jpg')];
@@ -128,7 +128,7 @@ describe('service.ImageProcessor', function () {
     expect(denied.code).to.equal(1);
   });
 
-  it('shows a task of another protocol to the end', async () => {
+  it('shows a task of another protocol until its end', async () => {
     const { task_id } = await submitPicture(fixture.tasks, [
       { name: 'circle', operation: 'circle', size: 7, format: 'png' },
     ]);

@@ -33,7 +33,7 @@ function connectTo({ address }: Fixture): Socket {
 describe('gRPC', () => {
   const fixture = useFixture();
 
-  it('answers code and message, and reveals nothing of an unexpected error', async () => {
+  it('answers code and message, and does not reveal an unexpected error', async () => {
     const { darkroom, tasks, lines } = fixture();
     expect(await failureOf(darkroom.unary('Get', UNKNOWN))).to.deep.equal({
       code: status.NOT_FOUND,
@@ -54,7 +54,7 @@ describe('gRPC', () => {
       .and.to.have.property('err');
   });
 
-  it('logs an unexpected error also after the client has disconnected, and the disconnection at debug only', async () => {
+  it('logs an unexpected error even after the client has disconnected, and the disconnection only at debug', async () => {
     const { tasks, protos } = fixture();
     const { task_id } = await submitPicture(tasks);
     const lines: Record<string, unknown>[] = [];
@@ -96,7 +96,7 @@ describe('gRPC', () => {
     expect(JSON.stringify(lines[1])).to.contain('secret');
   });
 
-  it('goes on after garbage, HTTP/1.1, half a preface, half a message and silence', async () => {
+  it('serves others after garbage, HTTP/1.1, half a preface, half a message and silence', async () => {
     const { darkroom } = fixture();
     const garbage: readonly (string | Buffer)[] = [
       randomBytes(100_000),
@@ -119,7 +119,7 @@ describe('gRPC', () => {
     silentSocket.destroy();
   });
 
-  it('answers requests that are not gRPC and messages that are not protobuf, each by itself', async () => {
+  it('answers each request that is not gRPC and each message that is not protobuf with its own error', async () => {
     const { address, darkroom } = fixture();
     const session = connectHttp2(`http://${address}`);
     const ask = async (headers: Record<string, string>, body: Buffer) => {
@@ -145,7 +145,7 @@ describe('gRPC', () => {
     expect((await failureOf(darkroom.unary('Get', UNKNOWN))).darkroom).to.equal('TASK_NOT_FOUND');
   });
 
-  it('serves the others when connections break in the middle of calls', async () => {
+  it('serves others when connections break in the middle of calls', async () => {
     const { darkroom, tasks, address } = fixture();
     const { task_id } = await submitPicture(tasks);
     for (let count = 0; count < 5; count += 1) {
@@ -206,7 +206,7 @@ describe('gRPC bounds', () => {
 describe('gRPC with API keys', () => {
   const fixture = useFixture({ apiKeys: ['first', 'second'] });
 
-  it('requires one of them for the services of this server', async () => {
+  it("requires one of them for Darkroom's services", async () => {
     const { client } = fixture();
     const expected = { code: status.UNAUTHENTICATED, darkroom: 'UNAUTHENTICATED' };
     for (const headers of [
@@ -239,7 +239,7 @@ describe('gRPC with API keys', () => {
 describe('grpc.health.v1.Health', () => {
   const fixture = useFixture();
 
-  it('is SERVING while tasks can be processed, for the server and each service', async () => {
+  it('answers SERVING while tasks can be processed, for the server and each service', async () => {
     const made = fixture();
     const health = made.client(HEALTH);
     for (const service of ['', DARKROOM, IMAGE_PROCESSOR]) {
@@ -276,7 +276,7 @@ describe('grpc.health.v1.Health', () => {
 describe('gRPC reflection', () => {
   const fixture = useFixture();
 
-  it('lists the services, and returns their files with the files that they import', async () => {
+  it('lists the services, and returns their files with all imports', async () => {
     const { address } = fixture();
     const questions = [{ list_services: '*' }, { file_containing_symbol: DARKROOM }];
     const [listed, files] = await reflect(address, questions);
@@ -295,7 +295,7 @@ describe('gRPC reflection', () => {
 describe('startGrpc', () => {
   const folder = useTemporaryFolder();
 
-  it('listens on IPv6, says where, and closes in time with a client that stays', async () => {
+  it('listens on IPv6, reports the address, and closes in time although a client stays connected', async () => {
     const tasks = await openTasks(defaultOptions(folder()));
     const settings = {
       ip: '::1',
@@ -325,7 +325,7 @@ describe('startGrpc', () => {
   });
 });
 
-/** A client of the reflection service, from the definition in its package. */
+/** A client of the reflection service, made from the definition in its package. */
 async function reflectionClient(address: string): Promise<GrpcClient> {
   const protos = await load(
     repositoryPath('node_modules/@grpc/reflection/build/proto/grpc/reflection/v1/reflection.proto'),
@@ -336,7 +336,7 @@ async function reflectionClient(address: string): Promise<GrpcClient> {
   return new GrpcClient(address, protos, 'grpc.reflection.v1.ServerReflection');
 }
 
-/** The answers to some requests, which are all sent before the first answer is read. */
+/** The answers to `questions`, which are all sent before the first answer is read. */
 async function reflect(address: string, questions: readonly object[]): Promise<object[]> {
   const client = await reflectionClient(address);
   const call = client.bidi('ServerReflectionInfo');

@@ -33,7 +33,7 @@ describe('darkroom.v1.Darkroom with named outputs', () => {
     return answer;
   }
 
-  /** The outputs that the options ask for, as a dispatcher gets them. */
+  /** The outputs of the options, as the dispatcher gets them. */
   async function specsOf(options: object): Promise<unknown> {
     const { task_id } = taskSchema.parse(await submit(options));
     return (await beginJob(fixture.tasks, task_id)).specs;
@@ -50,7 +50,7 @@ describe('darkroom.v1.Darkroom with named outputs', () => {
       ]);
     });
 
-    it('makes the outputs of presets in their order', async () => {
+    it('makes the outputs of presets in the order of the presets', async () => {
       const both = [...PRESETS.blurry, ...PRESETS.avatar];
       expect(await specsOf({ presets: ['blurry', 'avatar'] })).to.deep.equal(both);
     });
@@ -74,17 +74,25 @@ describe('darkroom.v1.Darkroom with named outputs', () => {
       ],
       ['an unknown parameter', { outputs: [output('big', '', { widht: 9 })] }, /of the output big, received 'widht'$/],
       ['an unknown operation', { outputs: [output('big', 'paint')] }, /operation of the output big, received 'paint'$/],
-      ['a bad name', { outputs: [output('a b', 'resize', { width: 9 })] }, /name of output 1, received 'a b'$/],
-      ['one name twice', { outputs: [many[0], many[0]] }, /'thumb-0' twice$/],
-      ['a name of a preset', { presets: ['avatar'], outputs: [output('small', 'placeholder')] }, /'small' twice$/],
+      ['an invalid name', { outputs: [output('a b', 'resize', { width: 9 })] }, /name of output 1, received 'a b'$/],
+      ['two outputs with the same name', { outputs: [many[0], many[0]] }, /'thumb-0' twice$/],
+      [
+        "a listed output with the name of a preset's output",
+        { presets: ['avatar'], outputs: [output('small', 'placeholder')] },
+        /'small' twice$/,
+      ],
       ['17 outputs', { outputs: many }, /1 to 16 outputs .*received 17$/],
       ['an unknown preset', { presets: ['poster'] }, /one of avatar, blurry for preset, received 'poster'$/],
       [
-        'resize beside outputs',
+        'resize together with outputs',
         { outputs: [many[0]], resize: { scale_factor: 1 } },
         /^Expected no resize beside outputs/,
       ],
-      ['circle beside presets', { presets: ['avatar'], circle: { size: 9 } }, /^Expected no circle beside outputs/],
+      [
+        'circle together with presets',
+        { presets: ['avatar'], circle: { size: 9 } },
+        /^Expected no circle beside outputs/,
+      ],
     ];
     for (const [what, options, details] of refused) {
       it(`refuses ${what}`, async () => {
@@ -96,7 +104,7 @@ describe('darkroom.v1.Darkroom with named outputs', () => {
     }
   });
 
-  it('gives the data of a placeholder as a Struct, and the name of its operation, by Get and Result', async () => {
+  it('returns the data of a placeholder as a Struct, with the name of its operation, from Get and Result', async () => {
     const { darkroom, tasks } = fixture;
     const { task_id } = await submitPicture(tasks, [{ name: 'hash', operation: 'placeholder' }]);
     const data = { thumbhash: '1QcSHQRnh493V4dIh4eXh1h4kJUI', dominant_color: '#102030', aspect_ratio: 1.3333 };

@@ -48,7 +48,7 @@ describe('GET /events, upgraded', () => {
     return taskSchema.parse(JSON.parse(await client.next()).task);
   }
 
-  it('sends the record now and at each change, up to the end of the task', async () => {
+  it('sends the record at once and after each change, until the task ends', async () => {
     await start();
     const id = await submit();
     const client = await WebSocketClient.open(url);
@@ -73,7 +73,7 @@ describe('GET /events, upgraded', () => {
     expect(await client.rest()).to.deep.equal([]);
   });
 
-  it('sends each client its own tasks, several of which one message subscribes to', async () => {
+  it('sends each client its own tasks, even if one message subscribes to several', async () => {
     await start();
     const [one, two, three] = [await submit(), await submit(), await submit()];
     const [first, second] = [await WebSocketClient.open(url), await WebSocketClient.open(url)];
@@ -126,7 +126,7 @@ describe('GET /events, upgraded', () => {
   });
 
   for (const message of ['', 'hello', '[]', 'null', '{}', '{"subscribe":"x"}', '{"subscribe":[1]}', '{"watch":[]}']) {
-    it(`sends a problem for '${message}', and goes on`, async () => {
+    it(`sends a problem for '${message}', and continues`, async () => {
       await start();
       const id = await submit();
       const client = await WebSocketClient.open(url);
@@ -144,7 +144,7 @@ describe('GET /events, upgraded', () => {
     expect(JSON.parse(await client.next()).error).to.include({ code: 'BAD_REQUEST' });
   });
 
-  it('closes at a message of more than 16 KiB', async () => {
+  it('closes the connection at a message of more than 16 KiB', async () => {
     await start();
     const client = await WebSocketClient.open(url);
     client.send(' '.repeat(16 * 1024 + 1));
@@ -152,7 +152,7 @@ describe('GET /events, upgraded', () => {
   });
 
   describe('refuses', () => {
-    it('a foreign Origin with 403', async () => {
+    it('the Origin of another host with 403', async () => {
       await start();
       const { status, problem } = await refusalOf(url, { origin: 'https://evil.example' });
       expect([status, problem['code']]).to.deep.equal([403, 'ORIGIN_NOT_ALLOWED']);
@@ -160,7 +160,7 @@ describe('GET /events, upgraded', () => {
       await own.close();
     });
 
-    it('no key with 401, where keys are configured', async () => {
+    it('a missing key with 401, if keys are configured', async () => {
       await start(['secret']);
       const { status, problem } = await refusalOf(url);
       expect([status, problem['code']]).to.deep.equal([401, 'UNAUTHENTICATED']);
@@ -212,7 +212,7 @@ describe('GET /events, upgraded', () => {
     for (const [how, end] of [
       ['closes', (client: WebSocketClient) => client.socket.close()],
       ['is cut off', (client: WebSocketClient) => client.socket.terminate()],
-      ['sends what is no frame', (client: WebSocketClient) => client.socket.send(Buffer.from('binary'))],
+      ['sends a binary message', (client: WebSocketClient) => client.socket.send(Buffer.from('binary'))],
     ] as const) {
       it(`when its client ${how}`, async () => {
         await start();
@@ -241,7 +241,7 @@ describe('GET /events, upgraded', () => {
       expect((await client.closed()).match(/HTTP\/1\.1 200 OK\r\n/g)).to.have.length(2);
     });
 
-    it('however often it is asked for on one connection', async () => {
+    it('on many requests of one connection, and leaks no listeners', async () => {
       await start();
       const sockets: Socket[] = [];
       fixture.server.server.on('connection', (socket: Socket) => sockets.push(socket));
@@ -257,7 +257,7 @@ describe('GET /events, upgraded', () => {
       client.socket.destroy();
     });
 
-    it('also with a body, in one write or byte for byte', async () => {
+    it('with a body, in one write or byte by byte', async () => {
       await start();
       const body = formBytes([
         ['image', await jpeg(), 'cat.jpg'],

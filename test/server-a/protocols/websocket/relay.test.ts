@@ -37,7 +37,7 @@ describe('WebSocket relay', () => {
     relay = null;
   });
 
-  it('relays each text to all other clients as "Message: <text>", and nothing to its sender', async () => {
+  it('sends each text to all other clients as "Message: <text>", and nothing to its sender', async () => {
     await start();
     const [operator, camera, other] = await Promise.all([1, 2, 3].map(() => WebSocketClient.open(url)));
     if (!operator || !camera || !other) throw new Error('Expected three clients');
@@ -50,7 +50,7 @@ describe('WebSocket relay', () => {
     for (const client of [operator, camera, other]) expect(await client.rest()).to.deep.equal([]);
   });
 
-  it('accepts clients on any path, and texts of any content in their order', async () => {
+  it('accepts clients on any path, and sends texts of any content in order', async () => {
     await start();
     const receiver = await WebSocketClient.open(`${url}any/path?with=query`);
     const sender = await WebSocketClient.open(`${url}ws`);
@@ -59,7 +59,7 @@ describe('WebSocket relay', () => {
     for (const text of texts) expect(await receiver.next()).to.equal(`Message: ${text}`);
   });
 
-  it('listens on the address that it reports, and names a port in use', async () => {
+  it('listens on the address that it reports, and fails with the port if that is in use', async () => {
     await start();
     expect(relay?.line).to.equal(`WebSocket 127.0.0.1:${port}`);
     const settings = { ip: '127.0.0.1', websocketPort: port, apiKeys: [], maxConnections: 1 };
@@ -88,7 +88,7 @@ describe('WebSocket relay', () => {
       });
     }
 
-    it('clients with a key, where keys are configured', async () => {
+    it('clients with a key, if keys are configured', async () => {
       await start({ apiKeys: ['one', 'two'] });
       const clients = await Promise.all([
         WebSocketClient.open(`${url}?key=two`),
@@ -113,7 +113,7 @@ describe('WebSocket relay', () => {
       });
     }
 
-    it('no key and another key with 401, where keys are configured', async () => {
+    it('a missing and a wrong key with 401, if keys are configured', async () => {
       await start({ apiKeys: ['secret'] });
       for (const [path, received] of [
         ['', 'none'],
@@ -144,7 +144,7 @@ describe('WebSocket relay', () => {
       expect(await client.closed()).to.match(/^HTTP\/1\.1 400 [\s\S]*Sec-WebSocket-Key/);
     });
 
-    it('a binary message with 1003, and relays none of what comes after it', async () => {
+    it('a binary message with 1003, and sends no later message of that client to others', async () => {
       await start();
       const [sender, receiver] = await Promise.all([WebSocketClient.open(url), WebSocketClient.open(url)]);
       sender.socket.send(Buffer.from('snap'));
@@ -171,12 +171,12 @@ describe('WebSocket relay', () => {
     });
   });
 
-  describe('serves the others when a client', () => {
+  describe('serves other clients when a client', () => {
     for (const [does, harm] of [
       ['is cut off in the middle of a frame', Buffer.from([0x81, 0xfe, 0xff])],
       ['sends frames without a mask', Buffer.from([0x81, 0x04, ...Buffer.from('snap')])],
       ['sends noise', Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 7919) % 256))],
-      ['sends what is no UTF-8', Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff])],
+      ['sends bytes that are not UTF-8', Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff])],
       ['announces a frame of 2^60 bytes', Buffer.from([0x81, 0xff, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])],
     ] as const) {
       it(does, async () => {
@@ -192,13 +192,13 @@ describe('WebSocket relay', () => {
       });
     }
 
-    it('does not read: it is disconnected at a megabyte of unread texts', async () => {
+    it('does not read, and disconnects it at a megabyte of unread texts', async () => {
       await start();
       const [sender, receiver, idle] = await Promise.all([1, 2, 3].map(() => WebSocketClient.open(url)));
       if (!sender || !receiver || !idle) throw new Error('Expected three clients');
       idle.socket.pause();
       const text = 'x'.repeat(64 * 1024);
-      // Its connection takes some megabytes before anything waits in the relay; 64 MiB bound the loop.
+      // The connection buffers some megabytes before the relay must; 64 MiB limit the loop.
       for (let sent = 0; sent < 1024 && receiver.socket.readyState === WebSocket.OPEN; sent += 1) {
         sender.send(text);
         await receiver.next();
@@ -211,7 +211,7 @@ describe('WebSocket relay', () => {
   });
 
   describe('keeps clients that never read', () => {
-    it('for longer than it takes to detect a dead one, and relays the texts that they send later', async function () {
+    it('for longer than the detection of a dead client takes, and sends their later texts to others', async function () {
       this.timeout(10_000);
       await start({}, 1000);
       const [operator, camera] = await Promise.all([WebSocketClient.open(url), WebSocketClient.open(url)]);
@@ -224,13 +224,13 @@ describe('WebSocket relay', () => {
       expect(await operator.next()).to.equal('Message: Ready for capture');
     });
 
-    it('and leaves it to TCP keep-alive to detect dead ones', async function () {
+    it('and detects dead clients with TCP keep-alive', async function () {
       if (process.platform !== 'linux') this.skip();
       await start();
       const client = new RawClient({ host: '127.0.0.1', port });
       await client.write(HANDSHAKE);
       await client.until(/101 Switching/);
-      // A machine that vanishes cannot be had here; that its system would be asked can be seen.
+      // This test cannot make a machine vanish, so it checks that the keep-alive timer runs.
       await eventually('a timer for keepalive', async () => {
         const timer = await timerOf(port, client.socket.localPort ?? 0);
         return timer === KEEP_ALIVE_TIMER ? true : undefined;
@@ -247,7 +247,7 @@ describe('WebSocket relay', () => {
       expect(await client.closed).to.deep.equal({ code: 1001, reason: 'The server is shutting down.' });
     });
 
-    it('disconnects clients that do not answer, and connections that never sent anything', async () => {
+    it('disconnects clients that do not answer, and connections that never sent a byte', async () => {
       await start();
       const deaf = await WebSocketClient.open(url);
       deaf.socket.pause();

@@ -8,7 +8,7 @@ import { RESIZE, receivePicture, useTasks } from '../../tasks/support.ts';
 describe('subscriptions', () => {
   const { open } = useTasks();
 
-  it('are at most 256 at once; one that ends makes room', async () => {
+  it('are at most 256 at once, and one that ends makes room for another', async () => {
     const tasks = await open();
     const ids: string[] = [];
     for (let index = 0; index <= MAX_SUBSCRIPTIONS; index += 1) {
@@ -33,7 +33,7 @@ describe('subscriptions', () => {
     subscriptions.close();
   });
 
-  it('report no record before the last one has been sent', async () => {
+  it('report no record before the previous one has been sent', async () => {
     const tasks = await open();
     const { task_id: id } = await tasks.submit(await receivePicture(tasks), [RESIZE]);
     const told: string[] = [];

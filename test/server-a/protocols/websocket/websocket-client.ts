@@ -46,7 +46,7 @@ export class WebSocketClient {
     }
   }
 
-  /** The unread texts, after a ping and its pong, so that none is still in transit. */
+  /** All unread texts. A ping and its pong come first, so that no text is still in transit. */
   async rest(): Promise<readonly string[]> {
     this.socket.ping();
     await once(this.socket, 'pong');

@@ -17,7 +17,7 @@ describe('envelope', () => {
     expect(open('id', '', '')).to.deep.equal(['6964,', ['id', ''], ['']]);
   });
 
-  it('is missing without an empty frame, with nothing after it, or after too many hops', () => {
+  it('is null without an empty frame, without a frame after it, or with too many hops', () => {
     expect(open('id')).to.equal(null);
     expect(open('id', 'body')).to.equal(null);
     expect(open('id', '')).to.equal(null);

@@ -42,14 +42,14 @@ describe('fresh subscriptions', () => {
     expect(await pass(1)).to.deep.equal(['list']);
   });
 
-  it('count when they arrived just before the list', async () => {
+  it('count if they arrived just before the list', async () => {
     subscriptions.arrived();
     listArrives();
     expect(await pass(99)).to.deep.equal([]);
     expect(await pass(1)).to.deep.equal(['list']);
   });
 
-  it('do not count while others arrive, because they do not identify their client', async () => {
+  it('do not count while more subscriptions arrive, because they do not identify their client', async () => {
     listArrives('first');
     for (const client of ['second', 'third']) {
       subscriptions.arrived();

@@ -49,7 +49,7 @@ describe('ZeroMQ kept pictures', function () {
     expect(given['message']).to.match(message);
   }
 
-  it('come back byte for byte', async () => {
+  it('are returned byte for byte', async () => {
     const noise = await sharp(randomBytes(300 * 300 * 3), { raw: { width: 300, height: 300, channels: 3 } })
       .png({ compressionLevel: 0 })
       .toBuffer();
@@ -67,19 +67,19 @@ describe('ZeroMQ kept pictures', function () {
     }
   });
 
-  it('larger than one piece come back byte for byte', async () => {
+  it('larger than one piece are returned byte for byte', async () => {
     const large = Buffer.concat([picture, randomBytes(2_000_000)]);
     const image_id = await upload(large);
     const answer = await ask(fixture.address, { operation: 'retrieve', image_id });
     expect(answer['image_data']).to.equal(large.toString('base64'));
   });
 
-  it('do not block others, or the end of the service, when their client does not read', async function () {
+  it('of a client that does not read block neither other clients nor the shutdown', async function () {
     this.timeout(20_000);
     const image_id = await upload(Buffer.concat([picture, randomBytes(3_000_000)]));
     const idle = new Dealer({ linger: 0, receiveHighWaterMark: 1 });
     idle.connect(fixture.address);
-    // Eight answers fill the socket, and eight more requests are in progress.
+    // Eight answers fill the socket; eight more requests are in progress.
     for (let count = 0; count < 24; count += 1) {
       await idle.send(['', JSON.stringify({ operation: 'retrieve', image_id })]);
       expect(await ask(fixture.address, { operation: 'other' })).to.include({
@@ -91,7 +91,7 @@ describe('ZeroMQ kept pictures', function () {
     fixture = await startFixture({}, serverB.backend);
   });
 
-  it('are resized to a PNG of exactly the size asked for', async () => {
+  it('are resized to a PNG of exactly the requested size', async () => {
     const image_id = await upload();
     for (const [width, height] of [
       [30, 20],
@@ -105,7 +105,7 @@ describe('ZeroMQ kept pictures', function () {
     }
   });
 
-  it('leave nothing but the kept picture after a resize', async () => {
+  it('are the only files that remain after a resize', async () => {
     const image_id = await upload();
     await fixture.tasks.wait(image_id, 10_000, forever);
     const before = fixture.tasks.counts();
@@ -113,7 +113,7 @@ describe('ZeroMQ kept pictures', function () {
     expect(fixture.tasks.counts()).to.deep.equal(before);
   });
 
-  it('are tasks like any other', async () => {
+  it('are tasks like any others', async () => {
     const image_id = await upload();
     const task = await fixture.tasks.wait(image_id, 10_000, forever);
     expect(task).to.include({ status: 'completed', result: `/result/${image_id}/original` });
@@ -121,7 +121,7 @@ describe('ZeroMQ kept pictures', function () {
     expect(readClassification(task.outputs[0] ?? {})?.labels[0]?.label).to.equal('red');
   });
 
-  it('answer an unknown id with an error', async () => {
+  it('get an error for an unknown id', async () => {
     for (const image_id of ['V1StGXR8_Z5jdHi6B-myT', 'short', '', 5, null, undefined, ['a']]) {
       for (const operation of ['retrieve', 'resize']) {
         await expectError(
@@ -160,7 +160,7 @@ describe('ZeroMQ kept pictures', function () {
     }
   });
 
-  it('are refused when they are no picture, empty, or too large', async () => {
+  it('are refused when they are not pictures, are empty or are too large', async () => {
     const cases: readonly (readonly [Buffer, RegExp])[] = [
       [Buffer.from('This is no picture, but it is some text.'), /^Text is not among the formats/],
       [Buffer.alloc(0), /at least one byte/],
@@ -173,7 +173,7 @@ describe('ZeroMQ kept pictures', function () {
     expect(fixture.tasks.counts()).to.include({ pending: 0, spool_bytes: 0 });
   });
 
-  it('answer with an error when they cannot be decoded', async () => {
+  it('get an error when they cannot be decoded', async () => {
     const image_id = await upload(picture.subarray(0, picture.length - 20));
     await expectError(resize(image_id, 10, 10), /./);
     expect(await resize(await upload(), 10, 10)).to.include({ status: 'success' });
@@ -212,7 +212,7 @@ describe('ZeroMQ kept pictures', function () {
     busy.close();
   });
 
-  it('answer with an error when the service stops during a resize', async () => {
+  it('get an error when the service stops during a resize', async () => {
     await fixture.stop();
     fixture = await startFixture();
     const image_id = await upload();
@@ -232,7 +232,7 @@ describe('ZeroMQ kept pictures', function () {
       return [format, width, height];
     }
 
-    it('make those of the list, which are retrieved by name, and no labels', async () => {
+    it('get the listed outputs, which are retrieved by name, and no labels', async () => {
       const image_id = await upload(picture, { outputs: [thumb, { name: 'hash', operation: 'placeholder' }] });
       const { outputs } = await fixture.tasks.wait(image_id, 10_000, forever);
       expect(outputs.map(({ name, status }) => [name, status])).to.deep.equal([
@@ -247,7 +247,7 @@ describe('ZeroMQ kept pictures', function () {
       }
     });
 
-    it('make those of a preset, and the listed ones after them', async () => {
+    it('get the outputs of a preset, then the listed ones', async () => {
       const image_id = await upload(picture, { preset: 'avatar', outputs: [thumb] });
       const { outputs } = await fixture.tasks.wait(image_id, 10_000, forever);
       expect(outputs.map(({ name }) => name)).to.deep.equal([...PRESETS.avatar.map(({ name }) => name), 'thumb']);
@@ -255,7 +255,7 @@ describe('ZeroMQ kept pictures', function () {
       expect(await shapeOf(named)).to.deep.equal(['png', 24, 24]);
     });
 
-    it('are refused when the list or the preset is wrong', async () => {
+    it('are refused when the list or the preset is invalid', async () => {
       const image_data = picture.toString('base64');
       for (const [members, message] of [
         [{ outputs: [{ name: 'thumb', width: 0 }] }, /for width of the output thumb, received 0$/],
@@ -270,7 +270,7 @@ describe('ZeroMQ kept pictures', function () {
       expect(fixture.tasks.counts()).to.include({ pending: 0, spool_bytes: 0 });
     });
 
-    it('answer with an error for a name that is unknown, or of data', async () => {
+    it('get an error for an unknown name, and for the name of data', async () => {
       const image_id = await upload(picture, { preset: 'blurry' });
       await fixture.tasks.wait(image_id, 10_000, forever);
       for (const [name, message] of [

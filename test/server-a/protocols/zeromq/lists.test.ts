@@ -73,7 +73,7 @@ describe('ZeroMQ lists of URLs', function () {
     }
   });
 
-  it('get one message for each time that a URL is listed, and no more', async () => {
+  it('get exactly one message for each time that a URL is listed', async () => {
     const subscriber = subscribe(fixture.pubAddress);
     const red = `${pictures.url}/red`;
     await ask(fixture.address, { urls: [red, red, 'x', 'x', red] });
@@ -83,13 +83,13 @@ describe('ZeroMQ lists of URLs', function () {
     subscriber.close();
   });
 
-  it('are empty when the list is missing', async () => {
+  it('count as empty when they are missing', async () => {
     for (const request of [{}, { urls: [] }, { urls: null }, { other: 'member' }]) {
       expect(await ask(fixture.address, request)).to.deep.equal({ status: 'received', num_urls: 0 });
     }
   });
 
-  it('are refused as a whole for an entry that is not a text, and for more than 10,000', async () => {
+  it('are refused completely for an entry that is not a text, and for more than 10,000 entries', async () => {
     const cases = [
       [[`${pictures.url}/red`, 5], 'Expected a text of at most 65536 characters for urls[1], received 5'],
       [[null], 'Expected a text of at most 65536 characters for urls[0], received null'],
@@ -117,8 +117,8 @@ describe('ZeroMQ lists of URLs', function () {
     subscriber.close();
   });
 
-  it('reach a client that subscribes an instant before it sends, the first included, in 100 runs of 100', async () => {
-    // An invalid URL ends at once, so its message is the easiest to miss.
+  it('reach a client that subscribes just before it sends, without loss, in 100 runs of 100', async () => {
+    // The task for an invalid URL ends at once, so its message is the easiest to miss.
     for (let round = 0; round < 100; round += 1) {
       const urls = Array.from({ length: 3 }, (_, index) => `no-url-${round}-${index}`);
       const published = await classify(urls);
@@ -126,7 +126,7 @@ describe('ZeroMQ lists of URLs', function () {
     }
   });
 
-  it('reach such a client written in Python in 100 runs of 100', async function () {
+  it('reach such a client in Python in 100 runs of 100', async function () {
     const python = process.env['DARKROOM_PYTHON'] ?? 'python3';
     requireTool(this, [python, '-c', 'import zmq'], 'DARKROOM_REQUIRE_PYTHON');
     const script = repositoryPath('test/server-a/protocols/zeromq/fixtures/hundred_runs.py');
@@ -146,7 +146,7 @@ describe('ZeroMQ lists of URLs', function () {
     await Promise.all(clients);
   });
 
-  it('of thousands reach a client that does not read until all have ended', async () => {
+  it('of thousands of URLs reach a client that does not read until all tasks have ended', async () => {
     const subscriber = subscribe(fixture.pubAddress);
     const urls = Array.from({ length: 3000 }, (_, index) => `no-url-${index}`);
     await ask(fixture.address, { urls });
@@ -156,7 +156,7 @@ describe('ZeroMQ lists of URLs', function () {
     subscriber.close();
   });
 
-  it('that were interrupted by the end of the service are published after its next start', async () => {
+  it('interrupted by a shutdown are published after the next start', async () => {
     const { dataDir, zeromqPort, zeromqPubPort } = fixture.settings;
     const subscriber = subscribe(fixture.pubAddress);
     await ask(fixture.address, { urls: ['gone', `${pictures.url}/hang`] });

@@ -11,7 +11,7 @@ const COLOURS: Readonly<Record<string, string>> = { red: '#ff0000', green: '#00f
 export interface PictureServer {
   /** Such as `http://127.0.0.1:40000`. */
   readonly url: string;
-  /** Answers what hangs, with a red picture. */
+  /** Answers the requests that hang, with a red picture. */
   answerAll(): void;
   stop(): Promise<void>;
 }

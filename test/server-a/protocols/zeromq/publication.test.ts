@@ -24,7 +24,7 @@ const KERAS: Readonly<Record<number, readonly [wnid: string, name: string]>> = {
 };
 
 describe('class names', () => {
-  it("are a class's first name, words joined by _", () => {
+  it('are the first name of the class, with its words joined by _', () => {
     expect(['tabby', 'Egyptian cat', "yellow lady's slipper", 'Shih-Tzu'].map(className)).to.deep.equal([
       'tabby',
       'Egyptian_cat',
@@ -33,7 +33,7 @@ describe('class names', () => {
     ]);
   });
 
-  it('are those of the usual class index for the real synset', async function () {
+  it('are the names in imagenet_class_index.json for the real synset', async function () {
     const synset = await readFile(join(requireShared(this), 'models/synset.txt'), 'utf8');
     const classes = parseSynset(synset);
     for (const [index, entry] of Object.entries(KERAS)) {

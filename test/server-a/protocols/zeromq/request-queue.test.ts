@@ -5,7 +5,7 @@ import { codeOf } from '../../tasks/support.ts';
 const nothing = async () => undefined;
 
 describe('request queue', () => {
-  /** Work that waits until the test ends it. */
+  /** Work that lasts until the test ends it. */
   function held(): { work: () => Promise<void>; end: () => void } {
     let end = () => {};
     const ended = new Promise<void>((resolve) => {
@@ -39,7 +39,7 @@ describe('request queue', () => {
     expect(await codeOf(() => queue.add('a', 1, nothing))).to.equal('none');
   });
 
-  it('refuses requests beyond its bytes, until there is room', async () => {
+  it('refuses requests beyond its limit of bytes until there is room', async () => {
     const queue = new RequestQueue(100);
     const { work, end } = held();
     queue.add('a', 60, work);

@@ -29,16 +29,20 @@ describe('ZeroMQ requests', () => {
     return socket;
   }
 
-  describe('that are malformed', () => {
+  describe('if malformed', () => {
     const cases: readonly (readonly [string, string | Buffer, RegExp])[] = [
-      ['no JSON', '{"urls": [', /^Expected a JSON object for the request, received '\{"urls": \['$/],
+      ['invalid JSON', '{"urls": [', /^Expected a JSON object for the request, received '\{"urls": \['$/],
       ['no bytes', '', /^Expected a JSON object for the request, received ''$/],
-      ['JSON that is no object', '[1]', /^Expected a JSON object for the request, received '\[1\]'$/],
+      ['a JSON array', '[1]', /^Expected a JSON object for the request, received '\[1\]'$/],
       ['null', 'null', /^Expected a JSON object/],
-      ['no UTF-8', Buffer.from([0x22, 0xff, 0x22]), /^Expected JSON in UTF-8 for the request, received '3 bytes/],
+      [
+        'bytes that are not UTF-8',
+        Buffer.from([0x22, 0xff, 0x22]),
+        /^Expected JSON in UTF-8 for the request, received '3 bytes/,
+      ],
     ];
     for (const [what, bytes, message] of cases) {
-      it(`get an error reply for ${what}, and the same client is served next`, async () => {
+      it(`get an error for ${what}, and the next request of that client works`, async () => {
         const socket = openRequest(fixture.address);
         await socket.send(bytes);
         const answer = await answerOf(socket);
@@ -51,7 +55,7 @@ describe('ZeroMQ requests', () => {
       });
     }
 
-    it('get an error reply for three frames', async () => {
+    it('get an error for three frames', async () => {
       const socket = openRequest(fixture.address);
       await socket.send(['{}', '{}', '{}']);
       const message = 'Expected one frame for the request, received 3';
@@ -70,7 +74,7 @@ describe('ZeroMQ requests', () => {
       await expectServed();
     });
 
-    it('of 100 MB do not block others', async () => {
+    it('do not block others with 100 MB', async () => {
       const sender = openRequest(fixture.address);
       await sender.send(Buffer.alloc(100 * 1024 * 1024, 'x'));
       const others = Array.from({ length: 8 }, expectServed);
@@ -79,7 +83,7 @@ describe('ZeroMQ requests', () => {
       sender.close();
     });
 
-    it('that are not ZeroMQ do not block others', async () => {
+    it('do not block others when they are not ZeroMQ', async () => {
       const { zeromqPort, zeromqPubPort } = fixture.settings;
       const noise = Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 7919) % 256));
       const greeting = Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f]);
@@ -96,7 +100,7 @@ describe('ZeroMQ requests', () => {
     });
   });
 
-  it('of clients that die before their answer do not block others', async () => {
+  it('of clients that die before the answer do not block others', async () => {
     for (let round = 0; round < 20; round += 1) {
       const socket = openRequest(fixture.address);
       await socket.send(JSON.stringify(EMPTY_LIST));
@@ -106,7 +110,7 @@ describe('ZeroMQ requests', () => {
     }
   });
 
-  it('of one client are answered in their order', async () => {
+  it('of one client are answered in order', async () => {
     const socket = dealer();
     const requests = ['{"urls": [1]}', '{"operation": "x"}', '{}', '[]', '{"operation": "retrieve"}'];
     for (const request of requests) await socket.send(['', request]);
@@ -130,7 +134,7 @@ describe('ZeroMQ requests', () => {
     socket.close();
   });
 
-  it('of many clients behind one proxy are served like those of many connections', async () => {
+  it('of many clients behind one proxy are served like requests of many connections', async () => {
     const socket = dealer();
     const hops = Array.from({ length: 40 }, (_, index) => `hop ${index}`);
     for (const hop of hops) await socket.send([hop, '', '{"urls": ["no url"]}']);
@@ -151,13 +155,13 @@ describe('ZeroMQ requests', () => {
     }
   });
 
-  it('are refused while the service stops', async () => {
+  it('are refused during shutdown', async () => {
     fixture.tasks.drain();
     const answer = await ask(fixture.address, { urls: ['http://127.0.0.1/'] });
     expect(answer['message']).to.match(/^The server is shutting down\.$/);
   });
 
-  it('need a key where keys are set', async () => {
+  it('need a key if keys are configured', async () => {
     await fixture.stop();
     fixture = await startFixture({ apiKeys: ['secret'] });
     expect(await ask(fixture.address, EMPTY_LIST)).to.deep.equal({
@@ -175,7 +179,7 @@ describe('ZeroMQ requests', () => {
     await expectServed();
   });
 
-  it('for lists are refused where nothing is published', async () => {
+  it('for lists are refused if the publishing port is off', async () => {
     await fixture.stop();
     fixture = await startFixture({ zeromqPubPort: 0 });
     expect(await ask(fixture.address, EMPTY_LIST)).to.deep.equal({
@@ -185,7 +189,7 @@ describe('ZeroMQ requests', () => {
     expect(await ask(fixture.address, { operation: 'x' })).to.include({ message: 'Invalid operation' });
   });
 
-  it('have no server when a port is in use, and nothing stays open', async () => {
+  it('are not served when a port is in use, and nothing stays open', async () => {
     const taken = fixture.settings.zeromqPort;
     const port = await freePort();
     for (const changes of [{ zeromqPort: taken }, { zeromqPort: port, zeromqPubPort: taken }]) {
@@ -196,7 +200,7 @@ describe('ZeroMQ requests', () => {
   });
 });
 
-/** Resolves when a port refuses connections. ZeroMQ closes a socket in a thread of its own, some time after `close`. */
+/** Resolves when a port refuses connections. ZeroMQ closes a socket in its own thread, some time after `close`. */
 async function refusesConnections(port: number): Promise<void> {
   let code: string | undefined;
   while (code !== 'ECONNREFUSED') {
@@ -204,7 +208,7 @@ async function refusesConnections(port: number): Promise<void> {
     socket.on('error', (error) => {
       code = systemCode(error);
     });
-    // A connection that was still accepted ends with the ZeroMQ socket; then it is time for the next attempt.
+    // A connection that was still accepted ends when the ZeroMQ socket closes. Then comes the next attempt.
     await new Promise((resolve) => socket.once('close', resolve));
   }
 }

@@ -25,7 +25,7 @@ const NO_SERVER_B: Backend = { address: null, onChange: () => undefined };
 export interface Fixture {
   readonly settings: ServerASettings;
   readonly tasks: Tasks;
-  /** Endpoint for requests, and endpoint of published classes. */
+  /** The endpoint for requests, and the endpoint for published classes. */
   readonly address: string;
   readonly pubAddress: string;
   /** Log lines so far, parsed. */
@@ -111,7 +111,7 @@ export async function ask(address: string, request: object | string | Buffer): P
   }
 }
 
-/** A REQ socket that waits for ten seconds at most. */
+/** A REQ socket. It waits ten seconds at most. */
 export function openRequest(address: string): Request {
   const socket = new Request({ linger: 0, receiveTimeout: 10_000, ipv6: address.includes('[') });
   socket.connect(address);
@@ -123,7 +123,7 @@ export async function answerOf(socket: { receive(): Promise<Buffer[]> }): Promis
   return JSON.parse(String(frames.at(-1)));
 }
 
-/** A SUB socket for everything that waits for ten seconds at most. */
+/** A SUB socket for all messages. It waits ten seconds at most. */
 export function subscribe(address: string): Subscriber {
   const socket = new Subscriber({ linger: 0, receiveTimeout: 10_000, ipv6: address.includes('[') });
   socket.subscribe();
@@ -142,7 +142,7 @@ export async function messages(subscriber: Subscriber, count: number): Promise<R
   return got;
 }
 
-/** True when nothing more is published for a while. */
+/** True when no more messages are published for a while. */
 export async function isSilent(subscriber: Subscriber, milliseconds = 400): Promise<boolean> {
   subscriber.receiveTimeout = milliseconds;
   return subscriber.receive().then(
