@@ -21,13 +21,13 @@ function failed(code: ErrorCode): JobOutcome {
 
 const LOST: JobOutcome = { kind: 'lost', instance: 'first', isPastGo: true };
 
-describe('ends of attempts', () => {
+describe('attempt ends', () => {
   let ends: AttemptEnds;
-  /** What was done, in order. */
+  /** The recorded steps, in order. */
   let done: string[];
   let input: Buffer;
   let strike: 'pending' | 'failed' | 'unchanged';
-  /** What each write rejects with. */
+  /** The error with which each write rejects. */
   let problem: Error | null;
 
   beforeEach(() => {
@@ -68,7 +68,7 @@ describe('ends of attempts', () => {
     });
   });
 
-  /** Outputs that are made durable, or not. */
+  /** Outputs whose commit succeeds or fails. */
   function received(commit: () => Promise<[]>): JobOutcome {
     const discard = async () => {
       done.push('discard');
@@ -76,7 +76,7 @@ describe('ends of attempts', () => {
     return { kind: 'done', outputs: { commit, discard }, timings: {} };
   }
 
-  it('complete a task, after which a pause is short again', async () => {
+  it('complete a task, and the next pause is short again', async () => {
     await ends.settle(
       attemptOf('shared'),
       received(() => Promise.resolve([])),
@@ -85,7 +85,7 @@ describe('ends of attempts', () => {
     expect(done).to.deep.equal(['complete one', 'reset']);
   });
 
-  it('discard outputs that cannot be made durable, and run the task again after a pause', async () => {
+  it('discard outputs that could not be made durable, and run the task again after a pause', async () => {
     const full = () => Promise.reject(new DarkroomError('STORAGE_FULL', 'full'));
     await ends.settle(attemptOf('alone'), received(full), 'first');
     expect(done).to.deep.equal(['discard', 'release one alone', 'pause: Server A failed while it ran a job']);
@@ -96,12 +96,12 @@ describe('ends of attempts', () => {
     expect(done).to.deep.equal(['fail one TIMEOUT']);
   });
 
-  it('fail with IMAGE_CORRUPT when the picture cannot be decoded and the stored input is unchanged', async () => {
+  it('fail a task with IMAGE_CORRUPT when its picture cannot be decoded and the stored input is unchanged', async () => {
     await ends.settle(attemptOf('shared'), failed('IMAGE_CORRUPT'), 'first');
     expect(done).to.deep.equal(['fail one IMAGE_CORRUPT']);
   });
 
-  it('fail with SPOOL_CORRUPT when the stored input has changed', async () => {
+  it('fail a task with SPOOL_CORRUPT when its picture cannot be decoded and the stored input has changed', async () => {
     input = Buffer.from('the pictur_');
     await ends.settle(attemptOf('shared'), failed('IMAGE_CORRUPT'), 'first');
     expect(done).to.deep.equal(['fail one SPOOL_CORRUPT']);
@@ -124,28 +124,28 @@ describe('ends of attempts', () => {
   });
 
   for (const became of ['failed', 'unchanged'] as const) {
-    it(`do not run a task again whose strike left it ${became}`, async () => {
+    it(`do not run a task again when its strike made it ${became}`, async () => {
       strike = became;
       await ends.settle(attemptOf('alone'), failed('WORKER_CRASHED'), 'first');
       expect(done).to.deep.equal(['strike one']);
     });
   }
 
-  it('are in doubt until an instance answers', async () => {
+  it('stay in doubt until an instance answers', async () => {
     await ends.settle(attemptOf('shared'), LOST, 'first');
     expect([ends.inDoubt, done]).to.deep.equal([1, []]);
     await ends.settleDoubts('first');
     expect([ends.inDoubt, done]).to.deep.equal([0, ['release one shared']]);
   });
 
-  it('are crashes when another instance answers', async () => {
+  it('in doubt count as crashes when another instance answers', async () => {
     await ends.settle(attemptOf('shared'), LOST, 'first');
     await ends.settle(attemptOf('alone', 'two'), LOST, 'first');
     await ends.settleDoubts('second');
     expect(done).to.have.members(['release one alone', 'strike two', 'put back two alone']);
   });
 
-  it('that cannot be written are left to the back-off, in the mode in which the task runs again', async () => {
+  it('that cannot be written are passed to the back-off, with the mode in which the task runs again', async () => {
     problem = new DarkroomError('STORAGE_FULL', 'full');
     expect(await codeOf(ends.settle(attemptOf('shared'), failed('TIMEOUT'), 'first'))).to.equal('STORAGE_FULL');
     await ends.settle(attemptOf('shared', 'two'), LOST, 'first');
@@ -155,7 +155,7 @@ describe('ends of attempts', () => {
     expect(done).to.deep.equal(['unwritten one shared', 'unwritten two alone', 'unwritten three shared']);
   });
 
-  it('in doubt are released when the dispatcher closes, also after a failed release', async () => {
+  it('in doubt are released when the dispatcher closes, even if one release fails', async () => {
     await ends.settle(attemptOf('shared'), LOST, 'first');
     await ends.releaseDoubts();
     problem = new DarkroomError('STORAGE_FULL', 'full');

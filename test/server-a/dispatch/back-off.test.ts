@@ -4,14 +4,14 @@ import { createLogger } from '../../../shared/log.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { jobOf } from './support.ts';
 
-/** Lets all promises that wait for nothing else settle. */
+/** Resolves when all promises that need no timer or I/O have settled. */
 const settled = () => new Promise(setImmediate);
 
 describe('back-off', () => {
   let clock: ManualClock;
   let backOff: BackOff;
   let resumed: number;
-  /** What was released, and for how many calls yet a release fails. */
+  /** The released jobs, and how many more releases will fail. */
   let released: string[];
   let failures: number;
 
@@ -36,7 +36,7 @@ describe('back-off', () => {
     });
   });
 
-  /** A pause of so many milliseconds, from its beginning to its end. */
+  /** Runs one pause of so many milliseconds to its end. */
   async function expectPause(milliseconds: number): Promise<void> {
     clock.advance(milliseconds - 1);
     expect(backOff.isPaused).to.equal(true);
@@ -67,7 +67,7 @@ describe('back-off', () => {
     }
   });
 
-  it('begins again with a short pause after a reset', async () => {
+  it('starts with a short pause after a reset', async () => {
     backOff.pause('full');
     await expectPause(500);
     backOff.reset();
@@ -85,7 +85,7 @@ describe('back-off', () => {
     expect(resumed).to.equal(2);
   });
 
-  it('rejects if the write rejects, and releases its job once, after the pause', async () => {
+  it('rejects if the write rejects, and releases the job once, after the pause', async () => {
     expect(await failToRecord('one', 'alone')).to.equal('Error: no room');
     expect(await failToRecord('two', 'shared')).to.equal('Error: no room');
     for (const milliseconds of [500, 1000]) {
@@ -95,7 +95,7 @@ describe('back-off', () => {
     }
   });
 
-  it('keeps nothing of a job that was recorded', async () => {
+  it('does not release a job whose outcome was written', async () => {
     await backOff.record(jobOf('one'), 'shared', () => Promise.resolve());
     backOff.pause('full');
     await expectPause(500);
@@ -113,7 +113,7 @@ describe('back-off', () => {
     expect(backOff.isPaused).to.equal(false);
   });
 
-  it('neither resumes nor pauses once it is closed', async () => {
+  it('neither resumes nor pauses after it is closed', async () => {
     backOff.pause('full');
     backOff.close();
     clock.advance(60_000);
@@ -122,7 +122,7 @@ describe('back-off', () => {
     expect(clock.has(500)).to.equal(false);
   });
 
-  it('does not pause once it is closed', () => {
+  it('ignores a pause after it is closed', () => {
     backOff.close();
     backOff.pause('full');
     expect(clock.has(500)).to.equal(false);

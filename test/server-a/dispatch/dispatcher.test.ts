@@ -23,17 +23,17 @@ const log = createLogger('test', 'silent');
 const never = new AbortController().signal;
 const PICTURE = Buffer.alloc(3 * 1024 * 1024, 7);
 const HEADER = pictureHeader('resize', PICTURE.length);
-/** For lanes whose clock moves by hand. */
+/** For lanes with a manual clock. */
 const NO_BEATS: LaneTiming = { beatMs: 10_000_000, deadMs: 10_000_000 };
 
-/** Gives a job its one output and ends it, unless it is canceled meanwhile. */
+/** Sends a job's one output and ends the job, unless it is canceled meanwhile. */
 async function finish({ wire }: FakeLane): Promise<void> {
   wire.send('OUTPUT', HEADER);
   await wire.sendData(PICTURE, () => wire.state === 'working');
   if (wire.state === 'working') wire.send('DONE', { timings: { decode_ms: 1 } });
 }
 
-/** Greets as the instance given, says GO to every job, and calls `worked` when its body is in. */
+/** Greets as `instance`, answers GO to every job, and calls `worked` when its body has arrived. */
 function taking(overrides: Parameters<typeof welcome>[0], worked: (lane: FakeLane) => void): Behaviour {
   return (lane) => ({
     HELLO: () => lane.wire.send('WELCOME', welcome(overrides)),
@@ -100,7 +100,7 @@ describe('dispatcher', () => {
     return (await tasks.submit(received, [{ name: 'resize', operation: 'resize', scale_factor: 0.5 }])).task_id;
   }
 
-  /** The tasks that the dispatcher has begun since, in order. */
+  /** The tasks whose attempts the dispatcher begins from now on, in order. */
   function noteBegins(): string[] {
     const { records } = tasks;
     const begin = records.begin.bind(records);
@@ -112,7 +112,7 @@ describe('dispatcher', () => {
     return begun;
   }
 
-  /** Has something happen each time an attempt was begun, before the dispatcher hears of it. */
+  /** Calls `happens` each time an attempt was begun, before `begin` returns to the dispatcher. */
   function whenBegun(happens: (job: Job) => Promise<void>): void {
     const { records } = tasks;
     const begin = records.begin.bind(records);
@@ -164,14 +164,14 @@ describe('dispatcher', () => {
     });
   });
 
-  describe('what Server B refuses or fails', () => {
-    it('ends the task with the error of a FAIL', async () => {
+  describe('refusals and failures of Server B', () => {
+    it('fail the task with the error of a FAIL', async () => {
       await start(taking({}, ({ wire }) => wire.send('FAIL', { code: 'TIMEOUT', message: 'too slow' })));
       const task = await ended(await submit());
       expect(task.error).to.deep.equal({ code: 'TIMEOUT', message: 'too slow' });
     });
 
-    it('ends the task when a refusal is final', async () => {
+    it('fail the task when a refusal is final', async () => {
       await start((lane) => ({
         HELLO: () => lane.wire.send('WELCOME', welcome()),
         JOB: () => lane.wire.send('REFUSE', { code: 'IMAGE_TOO_LARGE', message: 'too large' }),
@@ -179,7 +179,7 @@ describe('dispatcher', () => {
       expect((await ended(await submit())).error?.code).to.equal('IMAGE_TOO_LARGE');
     });
 
-    it('runs the task again without a strike after a refusal that may pass', async () => {
+    it('run the task again without a strike after a temporary refusal', async () => {
       let refusals = 0;
       await start((lane) => ({
         ...obedient(lane),
@@ -192,7 +192,7 @@ describe('dispatcher', () => {
       expect(await ended(await submit())).to.include({ status: 'completed', attempts: 2 });
     });
 
-    it('runs the task again without a strike after a cancel that it did not send', async () => {
+    it('run the task again without a strike after FAIL CANCELED without a CANCEL', async () => {
       let cancels = 0;
       await start(
         taking({}, (lane) => {
@@ -204,7 +204,7 @@ describe('dispatcher', () => {
       expect(await ended(await submit())).to.include({ status: 'completed', attempts: 2 });
     });
 
-    it('fails with SPOOL_CORRUPT when the disk damaged the picture', async () => {
+    it('fail the task with SPOOL_CORRUPT when the disk damaged the picture', async () => {
       await start((lane) => ({
         ...obedient(lane),
         DATA: () => lane.wire.send('FAIL', { code: 'IMAGE_CORRUPT', message: 'broken' }),
@@ -213,21 +213,21 @@ describe('dispatcher', () => {
       expect((await ended(await submit())).error?.code).to.equal('SPOOL_CORRUPT');
     });
 
-    it('fails with IMAGE_CORRUPT when the picture was damaged at upload', async () => {
+    it('fail the task with IMAGE_CORRUPT when the picture was damaged at upload', async () => {
       await start(taking({}, ({ wire }) => wire.send('FAIL', { code: 'IMAGE_CORRUPT', message: 'broken' })));
       expect((await ended(await submit())).error?.code).to.equal('IMAGE_CORRUPT');
     });
 
-    it('fails a task whose stored input is missing', async () => {
+    it('fail a task whose stored input is missing', async () => {
       const id = await submit();
       await rm(join(folder, 'spool', `${id}.input`));
       await start(obedient, { clock: new ManualClock(), timing: NO_BEATS });
       expect((await ended(id)).error?.code).to.equal('SPOOL_CORRUPT');
-      // Dispatch goes on: a pause would not end, because the clock stands still.
+      // Dispatch is not paused: a pause would not end, because the clock stands still.
       expect((await ended(await submit())).status).to.equal('completed');
     });
 
-    it('starts nothing while it pauses', async () => {
+    it('pause dispatch, and no task starts during the pause', async () => {
       const begun = noteBegins();
       let isRefusing = true;
       const clock = new ManualClock();
@@ -248,12 +248,12 @@ describe('dispatcher', () => {
       expect(begun).to.have.length(1);
       isRefusing = false;
       clock.advance(500);
-      // Then on every free lane at once.
+      // After the pause, on every free lane at once.
       expect(begun).to.have.length(3);
       for (const id of [first, second]) expect((await ended(id)).status).to.equal('completed');
     });
 
-    it('fails a task whose stored input is removed while it is sent', async () => {
+    it('fail a task whose stored input is removed while it is sent', async () => {
       whenBegun((job) => rm(join(folder, 'spool', `${job.id}.input`)));
       await start(obedient);
       expect((await ended(await submit())).error).to.deep.equal({
@@ -262,7 +262,7 @@ describe('dispatcher', () => {
       });
     });
 
-    it('says why no lane is up when the greeting is refused', async () => {
+    it('are the reported problem when the greeting is refused', async () => {
       await start((lane) => ({
         HELLO: () => {
           lane.wire.send('REFUSE', { code: 'UNAUTHENTICATED', message: "Expected Server B's token, received another" });
@@ -275,7 +275,7 @@ describe('dispatcher', () => {
   });
 
   describe('lost lanes', () => {
-    it('runs the task again, with others, when the same instance answers (rule 6)', async () => {
+    it('run the task again, beside others, when the same instance answers (rule 6)', async () => {
       let cuts = 0;
       await start(
         taking({ slots: 2 }, (lane) => {
@@ -289,7 +289,7 @@ describe('dispatcher', () => {
       expect(fake.jobs.map((job) => job.alone)).to.deep.equal([false, false]);
     });
 
-    it('runs the task again, not as a suspect, when the lane was lost before GO', async () => {
+    it('run the task again, not as a suspect, when the lane was lost before GO', async () => {
       let lives = 0;
       await start((lane) => {
         lives += 1;
@@ -303,7 +303,7 @@ describe('dispatcher', () => {
       expect(fake.jobs.map((job) => job.alone)).to.deep.equal([false, false]);
     });
 
-    it('closes a silent lane and runs the task again (rule 2)', async () => {
+    it('run the task again after a silent lane was closed (rule 2)', async () => {
       let taken = 0;
       const deafAndDumb = { beatMs: 1_000_000, deadMs: 1_000_000 };
       fake = await FakeServerB.open(
@@ -320,7 +320,7 @@ describe('dispatcher', () => {
       expect(await ended(await submit())).to.include({ status: 'completed', attempts: 2 });
     });
 
-    it('closes a lane that breaks the protocol and runs the task again', async () => {
+    it('run the task again after a lane broke the protocol and was closed', async () => {
       const lies = [
         (lane: FakeLane) => lane.socket.write(encodeHeader('GO', 0)),
         (lane: FakeLane) => lane.socket.write(encodeHeader('DATA', 10)),
@@ -344,9 +344,7 @@ describe('dispatcher', () => {
   });
 
   describe('suspects', () => {
-    /**
-     * A Server B that loses all its lanes when `isFatal` is true for its jobs, and restarts as another instance.
-     */
+    /** A Server B that drops all its lanes when `isFatal` is true for its jobs, and restarts as another instance. */
     function mortal(slots: number, isFatal: (jobs: readonly string[]) => boolean): Behaviour {
       let life = 1;
       let inHand: { lane: FakeLane; id: string }[] = [];
@@ -376,7 +374,7 @@ describe('dispatcher', () => {
       };
     }
 
-    it('run alone, and only the one that crashes Server B fails, after three strikes', async () => {
+    it('run alone, and after three strikes only the one that crashes Server B fails', async () => {
       const harmless = [await submit(), await submit()];
       const killer = await submit();
       const later = await submit();
@@ -395,7 +393,7 @@ describe('dispatcher', () => {
       for (const id of ids) expect(await ended(id)).to.include({ status: 'completed' });
     });
 
-    it('are remembered over a restart of Server A', async () => {
+    it('stay suspects after a restart of Server A', async () => {
       const id = await submit();
       const job = await tasks.records.begin(id);
       if (job === null) throw new Error('the task did not begin');
@@ -405,7 +403,7 @@ describe('dispatcher', () => {
       expect(fake.jobs[0]).to.include({ id, alone: true });
     });
 
-    it('start without any other task', async () => {
+    it('start only when no other task runs', async () => {
       const begun = noteBegins();
       const clock = new ManualClock();
       const answers = ['FAIL', 'REFUSE'];
@@ -430,7 +428,7 @@ describe('dispatcher', () => {
       for (const id of [suspect, other]) expect((await ended(id)).status).to.equal('completed');
     });
 
-    it('are the jobs of a thread that died, too', async () => {
+    it('include the jobs of a thread that died', async () => {
       let crashes = 0;
       await start(
         taking({}, (lane) => {
@@ -445,7 +443,7 @@ describe('dispatcher', () => {
   });
 
   describe('cancel', () => {
-    it('of a waiting task prevents its attempt', async () => {
+    it('prevents the attempt of a waiting task', async () => {
       const begun = noteBegins();
       const held: FakeLane[] = [];
       await start(taking({}, (lane) => held.push(lane)));
@@ -462,7 +460,7 @@ describe('dispatcher', () => {
       expect(begun).to.deep.equal([first, third]);
     });
 
-    it('of a task whose attempt is being written prevents its job', async () => {
+    it('prevents the job of a task whose attempt is being written', async () => {
       const canceled: string[] = [];
       whenBegun(async ({ id }) => {
         if (canceled.push(id) === 1) await tasks.cancel(id);
@@ -475,7 +473,7 @@ describe('dispatcher', () => {
       expect(fake.jobs.map((job) => job.id)).to.deep.equal([second]);
     });
 
-    it('of a running task stops its job, and the lane runs the next', async () => {
+    it('stops the job of a running task, and the lane runs the next job', async () => {
       let isFirst = true;
       let canceled = 0;
       await start((lane) => ({
@@ -498,8 +496,8 @@ describe('dispatcher', () => {
     });
   });
 
-  describe('a disk that is full (rule 8)', () => {
-    it('puts the task back, pauses, and resumes when there is room', async () => {
+  describe('a full disk (rule 8)', () => {
+    it('puts the task back and pauses dispatch, which resumes when there is room', async () => {
       let failures = 2;
       const records: TaskRecords = Object.create(tasks.records);
       records.waiting = () => [];
@@ -520,11 +518,11 @@ describe('dispatcher', () => {
     });
   });
 
-  describe('records that cannot be written for a while', () => {
+  describe('temporary failures to write records', () => {
     for (const [name, failing, attempts] of [
       ['the beginning of an attempt', ['begin'], 1],
       ['the end of a task', ['complete'], 2],
-      ['the end of a task and its way back', ['complete', 'release'], 2],
+      ['the end of a task and its release', ['complete', 'release'], 2],
     ] as const) {
       it(`do not prevent the end of a task: ${name}`, async () => {
         let failures = 2 * failing.length;
@@ -551,7 +549,7 @@ describe('dispatcher', () => {
   });
 
   describe('close', () => {
-    it('lets running tasks finish and leaves the rest pending', async () => {
+    it('lets running tasks finish and leaves the others pending', async () => {
       const held: FakeLane[] = [];
       await start(taking({}, (lane) => held.push(lane)));
       const first = await submit();

@@ -11,15 +11,15 @@ import { jobOf } from './support.ts';
 
 const ID = 'V1StGXR8_Z5jdHi6B-myT';
 const BODY = Buffer.alloc(1000, 1);
-/** More than a lane takes before it holds Server B back. */
+/** More bytes than a lane buffers before backpressure stops Server B. */
 const PICTURE = Buffer.alloc(BEYOND_KERNEL_BYTES, 7);
 const DEADLINE_MS = 5000;
-/** Server B may give nothing of an outcome for this long: 10 s beyond its deadline. */
+/** The lane waits this long for more of an outcome: 10 s beyond the deadline. */
 const LIMIT_MS = DEADLINE_MS + 10_000;
-/** The clock of these tests moves by hand, and no lane may end because it was silent meanwhile. */
+/** So long that no lane counts as silent when these tests move the clock. */
 const TIMING = { beatMs: 10_000_000, deadMs: 10_000_000 };
 
-/** Resolves when everything has happened that waits for promises only. */
+/** Resolves when all promises that need no timer or I/O have settled. */
 const settled = () => new Promise(setImmediate);
 
 describe('lane client', () => {
@@ -29,7 +29,7 @@ describe('lane client', () => {
   /** Why the lane closed. */
   let reason: string;
   let files: SlowFiles;
-  /** What Server B does when a job's body is in. */
+  /** Server B's action when a job's body has arrived. */
   let worked: (one: FakeLane) => void;
 
   beforeEach(() => {
@@ -44,9 +44,7 @@ describe('lane client', () => {
     await fake.close();
   });
 
-  /**
-   * A lane to a Server B that greets, sends GO and answers CANCEL by default; resolves after the greeting.
-   */
+  /** A lane to a Server B that greets, sends GO and answers CANCEL by default; resolves after the greeting. */
   async function connect(differences: Behaviour = () => ({})): Promise<void> {
     const behaviour: Behaviour = (one) => ({
       HELLO: () => one.wire.send('WELCOME', welcome()),
@@ -72,7 +70,7 @@ describe('lane client', () => {
     return lane.run({ job: jobOf(ID, { bytes: BODY.length, ...changes }), mode: 'shared' }, DEADLINE_MS);
   }
 
-  /** A job whose body Server B has; `running` is its outcome. */
+  /** A job whose body has reached Server B; `running` resolves with its outcome. */
   async function begin(): Promise<{ running: Promise<JobOutcome>; one: FakeLane }> {
     const working = new Promise<FakeLane>((resolve) => {
       worked = resolve;
@@ -81,7 +79,7 @@ describe('lane client', () => {
     return { running, one: await working };
   }
 
-  /** A job of three pieces, of which Server B has one and this side reads no more yet. */
+  /** A job of three pieces. Server B has received one; this side waits before it reads the next. */
   async function beginBody(
     handlers: ReturnType<Behaviour> = {},
   ): Promise<{ running: Promise<JobOutcome>; one: FakeLane }> {
@@ -100,7 +98,7 @@ describe('lane client', () => {
     return { running, one: await begun };
   }
 
-  /** Sends the picture; its header announces so many bytes. */
+  /** Sends the picture; its header announces `bytes` bytes. */
   function sendPicture({ wire }: FakeLane, announced = PICTURE.length): Promise<void> {
     wire.send('OUTPUT', pictureHeader('resize', announced));
     return wire.sendData(PICTURE);
@@ -177,7 +175,7 @@ describe('lane client', () => {
       await Promise.all([finishing, expectDone(running)]);
     });
 
-    it('while the lane is paused, also when the body is known to be sent only then', async () => {
+    it('while the lane is paused, even if the body was completely sent only during the pause', async () => {
       files.holdInput();
       files.holdWrites();
       await connect();
@@ -220,12 +218,12 @@ describe('lane client', () => {
       expect(reason).to.equal('Expected WELCOME from Server B within 2000 ms, received none');
     });
 
-    it('but not after the greeting', async () => {
+    it('and keeps no timer when it arrives in time', async () => {
       await connect();
       expect(clock.has(2000)).to.equal(false);
     });
 
-    it('but not after the lane has closed', async () => {
+    it('and keeps no timer when the lane has closed before', async () => {
       await connect(({ socket }) => ({ HELLO: () => socket.destroy() }));
       expect(lane.isOpen).to.equal(false);
       expect(clock.has(2000)).to.equal(false);
@@ -260,7 +258,7 @@ describe('lane client', () => {
       expect(await stopCode(running)).to.equal('STORAGE_FULL');
     });
 
-    it('and reads no more of its input, also before Server B has answered', async () => {
+    it('and reads no more of its input, even before Server B has answered', async () => {
       const { running, one } = await beginBody({ CANCEL: () => undefined });
       lane.cancel(ID);
       files.release();
@@ -270,7 +268,7 @@ describe('lane client', () => {
       expect(await running).to.deep.equal({ kind: 'canceled' });
     });
 
-    it('that Server B fails, and sends none of its body with the next one', async () => {
+    it('that Server B fails, and sends none of its body with the next job', async () => {
       const { running, one } = await beginBody();
       one.wire.send('FAIL', { code: 'INTERNAL', message: 'why' });
       expect((await running).kind).to.equal('failed');
@@ -282,7 +280,7 @@ describe('lane client', () => {
       expect(files.read).to.equal(2 + 3);
     });
 
-    it('and starts no timer when the lane closes while it is paused', async () => {
+    it('and starts no timer when the paused lane closes', async () => {
       files.holdWrites();
       await connect();
       const { running, one } = await begin();
@@ -306,7 +304,7 @@ describe('lane client', () => {
       expect(clock.has(LIMIT_MS)).to.equal(false);
     });
 
-    it('and not the next one, when an output of a finished job cannot be written', async () => {
+    it('and not the next job, when an output of a finished job cannot be written', async () => {
       files.holdWrites();
       await connect();
       const first = await begin();
@@ -318,7 +316,7 @@ describe('lane client', () => {
       files.failWrites(new DarkroomError('STORAGE_FULL', 'full'));
       if (outcome.kind !== 'done') throw new Error(`Expected a job that is done, received ${outcome.kind}`);
       expect(await codeOf(outcome.outputs.commit())).to.equal('STORAGE_FULL');
-      // Two turns of the event loop in which Server B would hear a CANCEL.
+      // Two turns of the event loop, in which a CANCEL would reach Server B.
       await settled();
       await settled();
       second.one.wire.send('DONE', { timings: {} });
@@ -326,7 +324,7 @@ describe('lane client', () => {
     });
   });
 
-  it('loses a job that is given to it after it closed', async () => {
+  it('returns the outcome lost for a job that starts after the lane has closed', async () => {
     await connect();
     lane.close();
     expect(await run()).to.deep.equal({ kind: 'lost', instance: 'first-life', isPastGo: false });

@@ -7,7 +7,7 @@ import { type Behaviour, FakeServerB, welcome } from '../../support/fake-server-
 import { ManualClock } from '../../support/manual-clock.ts';
 import { WireClient } from '../../support/wire-client.ts';
 
-/** The clock of these tests moves by hand, and no lane may end because it was silent meanwhile. */
+/** So long that no lane counts as silent when these tests move the clock. */
 const TIMING = { beatMs: 10_000_000, deadMs: 10_000_000 };
 const NO_FILES: JobFiles = {
   readInput: () => {
@@ -41,7 +41,7 @@ describe('lanes', () => {
     lanes = new Lanes({ backend, token: undefined, files: NO_FILES, log, timing: TIMING, clock, answered });
   }
 
-  /** A Server B that cuts its first connections, so many of them. */
+  /** A Server B that cuts its first `count` connections. */
   function cuttingAtFirst(count: number): Behaviour {
     return (lane) => {
       if (lane.number >= count) return greeting(lane);
@@ -50,7 +50,7 @@ describe('lanes', () => {
     };
   }
 
-  /** The address of the fake once `change` was called. */
+  /** The address of the fake, known only after `change` is called. */
   function laterBackend(): Backend & { change(): void } {
     let listener = () => {};
     let address: Backend['address'] = null;
@@ -68,7 +68,7 @@ describe('lanes', () => {
     };
   }
 
-  it('wait longer before each connection, up to 1 s', async () => {
+  it('wait longer before each new connection, up to 1 s', async () => {
     fake = await FakeServerB.open(cuttingAtFirst(7));
     open();
     const answered = once(events, 'answered');
@@ -80,7 +80,7 @@ describe('lanes', () => {
     expect(lanes.openCount).to.equal(1);
   });
 
-  it('log once that Server B does not answer, and once that it does again', async () => {
+  it('log once that Server B does not answer, and once that it answers again', async () => {
     fake = await FakeServerB.open(cuttingAtFirst(2));
     open();
     const answered = once(events, 'answered');
@@ -100,7 +100,7 @@ describe('lanes', () => {
     expect(logged).to.deep.equal([]);
   });
 
-  it('log nothing when one of several is lost', async () => {
+  it('log nothing when one of several lanes is lost', async () => {
     fake = await FakeServerB.open(({ wire }) => ({ HELLO: () => wire.send('WELCOME', welcome({ slots: 2 })) }));
     open();
     while (lanes.openCount < 2) await once(events, 'answered');
@@ -110,7 +110,7 @@ describe('lanes', () => {
     expect(logged).to.deep.equal([]);
   });
 
-  it('are free only to the instance that answered last', async () => {
+  it('are free only if they belong to the instance that answered last', async () => {
     fake = await FakeServerB.open(({ wire, number }) => ({
       HELLO: () => wire.send('WELCOME', welcome({ instance: number === 0 ? 'first' : 'second', slots: 2 })),
     }));
@@ -119,7 +119,7 @@ describe('lanes', () => {
     expect(lanes.free()?.instance).to.equal('second');
   });
 
-  it('are opened when the address becomes known', async () => {
+  it('open when the address becomes known', async () => {
     fake = await FakeServerB.open(greeting);
     const backend = laterBackend();
     open(backend);
@@ -128,7 +128,7 @@ describe('lanes', () => {
     expect(lanes.openCount).to.equal(1);
   });
 
-  it('are not opened any more once they are closed', async () => {
+  it('do not open again after close', async () => {
     const numbers: number[] = [];
     fake = await FakeServerB.open((lane) => {
       numbers.push(lane.number);

@@ -7,16 +7,16 @@ import { jobOf } from './support.ts';
 const MIB = 1024 * 1024;
 const HEADER = pictureHeader('resize', 4 * MIB);
 
-/** Resolves when everything has happened that waits for promises only. */
+/** Resolves when all promises that need no timer or I/O have settled. */
 const settled = () => new Promise(setImmediate);
 
 describe('output receiver', () => {
   let receiver: OutputReceiver;
-  /** What was done, in order. */
+  /** The recorded steps, in order. */
   let done: string[];
   let writes: EventEmitter;
   let isHeld: boolean;
-  /** What a write rejects with. */
+  /** The error with which a write rejects. */
   let problem: Error | null;
 
   beforeEach(() => {
@@ -87,7 +87,7 @@ describe('output receiver', () => {
     expect(done.filter((what) => what === 'resume')).to.have.length(1);
   });
 
-  it('writes nothing more after a failure, says so once, and rejects the commit with it', async () => {
+  it('writes nothing more after a failure, reports it once, and rejects the commit with it', async () => {
     problem = new Error('full');
     receiver.begin(HEADER);
     receiver.data(Buffer.alloc(1));
@@ -110,7 +110,7 @@ describe('output receiver', () => {
     expect(done.slice(-2)).to.deep.equal(['resume', 'failed: Error: full']);
   });
 
-  it('discards what was written, and does not write what still waits', async () => {
+  it('discards the written files, and drops the bytes that still wait', async () => {
     isHeld = true;
     receiver.begin(HEADER);
     receiver.data(Buffer.alloc(3 * MIB));

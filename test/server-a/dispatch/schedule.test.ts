@@ -19,7 +19,7 @@ function suspects(...ids: string[]): QueuedTask[] {
   return ids.map((id) => ({ id, suspect: true }));
 }
 
-/** Everything that may start, one after the other, while the load stays the same. */
+/** Every task that may start under the same load, one after the other. */
 function drain(schedule: Schedule, load: Load): string[] {
   const turns: Turn[] = [];
   for (let turn = schedule.next(load); turn !== undefined; turn = schedule.next(load)) turns.push(turn);
@@ -33,7 +33,7 @@ describe('schedule', () => {
     expect(drain(schedule, IDLE)).to.deep.equal(['one shared', 'two shared', 'three shared']);
   });
 
-  it('starts a task that was put back before those that have not had a turn', () => {
+  it('starts a task that was put back before tasks that have not had a turn', () => {
     const schedule = scheduleOf(ordinary('one', 'two'));
     expect(schedule.next(IDLE)?.id).to.equal('one');
     schedule.putBack({ id: 'one', mode: 'shared' });

@@ -1,7 +1,7 @@
 import type { Job } from '../../../server-a/dispatch/contract.ts';
 import { SMALL_HEADER } from '../../support/wire-client.ts';
 
-/** The first attempt at a task; tests replace what they are about. */
+/** The first attempt at a task; each test replaces the fields that it needs. */
 export function jobOf(id: string, changes: Partial<Job> = {}): Job {
   return {
     id,
