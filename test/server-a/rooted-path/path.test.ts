@@ -22,7 +22,7 @@ import { DarkroomError } from '../../../shared/errors.ts';
 import { expectCode } from '../../support/expect-code.ts';
 import { RecordingFiles } from '../../support/recording-files.ts';
 
-/** What openBelow finds: the content, null for nothing, or the message of PATH_NOT_ALLOWED. */
+/** The result of openBelow: the content, null for a missing file, or the message of PATH_NOT_ALLOWED. */
 async function read(root: string | undefined, path: string): Promise<string | null> {
   const opened = await openBelow(root, path);
   if (opened === null) return null;
@@ -39,7 +39,7 @@ async function openFiles(): Promise<string[]> {
   return targets.filter((target) => target.includes('darkroom-path-'));
 }
 
-describe('below a root', () => {
+describe('paths below a root', () => {
   let folder: string;
   let root: string;
   let outside: string;
@@ -70,7 +70,7 @@ describe('below a root', () => {
       expect(await read(root, 'album/dog.jpg')).to.equal('dog');
     });
 
-    it('gives the requested path, made absolute', async () => {
+    it('returns the requested path, made absolute', async () => {
       for (const path of [`${root}/album/./dog.jpg`, 'cat.jpg']) {
         const opened = await openBelow(root, path);
         await opened?.handle.close();
@@ -78,7 +78,7 @@ describe('below a root', () => {
       }
     });
 
-    it('accepts a dot, doubled slashes and links that stay inside', async () => {
+    it('accepts a dot, double slashes and links that stay inside', async () => {
       await symlink('album', join(root, 'link'));
       await symlink(join(root, 'album', 'dog.jpg'), join(root, 'absolute'));
       await symlink('../link/../cat.jpg', join(root, 'album', 'up'));
@@ -88,7 +88,7 @@ describe('below a root', () => {
       expect(await read(root, `${root}/link/up`)).to.equal('cat');
     });
 
-    it('refuses `..`, also to a file inside', async () => {
+    it('refuses `..`, even to a file inside', async () => {
       await symlink('album', join(root, 'link'));
       for (const path of [
         `${root}/album/../cat.jpg`,
@@ -100,7 +100,7 @@ describe('below a root', () => {
       }
     });
 
-    it('accepts a root that is a link, by either name', async () => {
+    it('accepts a root that is a link, by both names', async () => {
       const alias = join(folder, 'alias');
       await symlink(root, alias);
       await symlink(join(alias, 'cat.jpg'), join(root, 'by-alias'));
@@ -114,7 +114,7 @@ describe('below a root', () => {
       expect(await read(root, 'cat%2ejpg')).to.equal(null);
     });
 
-    it('gives null for a missing file inside', async () => {
+    it('returns null for a missing file inside', async () => {
       const longest = 'x'.repeat(300);
       for (const path of ['none.jpg', 'none/cat.jpg', 'album/none.jpg', 'cat.jpg/none', longest]) {
         expect(await read(root, join(root, path)), path).to.equal(null);
@@ -123,7 +123,7 @@ describe('below a root', () => {
       expect(await read(root, `${root}/dangling`)).to.equal(null);
     });
 
-    it('refuses everything without a root, or with a missing one', async () => {
+    it('refuses every path without a root, and with a missing root', async () => {
       await expectRefused(join(root, 'cat.jpg'), join(folder, 'none'));
       await expectRefused(join(root, 'cat.jpg'), join(root, 'cat.jpg'));
       await expectCode('PATH_NOT_ALLOWED', read(undefined, join(root, 'cat.jpg')));
@@ -144,7 +144,7 @@ describe('below a root', () => {
       expect(words.size).to.equal(1);
     });
 
-    it('refuses a path that leads out and back in, existing or not', async () => {
+    it('refuses a path that leads out and in again, existing or not', async () => {
       for (const path of ['../root/cat.jpg', '../none/../root/cat.jpg', 'none/../../root/cat.jpg']) {
         await expectRefused(`${root}/${path}`);
       }
@@ -274,7 +274,7 @@ describe('below a root', () => {
   describe('writeBelow', () => {
     const text = (content: string) => (handle: { writeFile(text: string): Promise<void> }) => handle.writeFile(content);
 
-    it('writes a file with mode 0644, and gives its path', async () => {
+    it('writes a file with mode 0644, and returns its path', async () => {
       const path = join(root, 'album', 'cat_processed.png');
       expect(await writeBelow(root, path, text('circle'))).to.equal(path);
       expect(await readFile(path, 'utf8')).to.equal('circle');
@@ -346,7 +346,7 @@ describe('below a root', () => {
       expect(await readdir(join(root, 'album'))).to.have.members(['dog.jpg', 'old']);
     });
 
-    it('writes to the folder that it found, also when a link replaces the folder meanwhile', async () => {
+    it('writes to the folder that it has opened, even if a link replaces that folder meanwhile', async () => {
       await writeBelow(root, 'album/new.png', async (handle) => {
         await handle.writeFile('circle');
         await rename(join(root, 'album'), join(root, 'moved'));

@@ -19,7 +19,7 @@ describe('data lock', () => {
     return child;
   }
 
-  it('refuses a second process and names the owner, also when the lock object is garbage', async () => {
+  it('refuses a second process and names the owner, even after the lock object could be garbage-collected', async () => {
     const child = await startHolder();
     try {
       const pattern = new RegExp(`The folder .* is in use by process ${child.pid} on .+ since 20`);
@@ -31,7 +31,7 @@ describe('data lock', () => {
     }
   });
 
-  it('is free after its owner was killed', async () => {
+  it('is free after its owner is killed', async () => {
     const child = await startHolder();
     child.kill('SIGKILL');
     await once(child, 'exit');
@@ -43,7 +43,7 @@ describe('data lock', () => {
     expect(() => DataLock.take(folder())).to.throw('Expected a folder that can be written for --data-dir, received');
   });
 
-  it('also excludes the same process, until it is released', async () => {
+  it('excludes the same process, too, until it is released', async () => {
     const lock = DataLock.take(folder());
     expect(await codeOf(() => DataLock.take(folder()))).to.equal('BAD_REQUEST');
     lock.release();

@@ -28,7 +28,7 @@ describe('spool', () => {
   }
 
   describe('file', () => {
-    it('gets its name and its hash when it is complete', async () => {
+    it('has its name and its hash when it is complete', async () => {
       const file = await spool.create('input');
       await file.write(Buffer.from('half '));
       expect((await readdir(folder())).every((name) => name.endsWith('.tmp'))).to.equal(true);
@@ -71,7 +71,7 @@ describe('spool', () => {
       expect(await readdir(folder())).to.deep.equal([inputName(ID)]);
     });
 
-    it('refuses to be written when sealed and to be moved before', async () => {
+    it('cannot be written after it is sealed, or moved before', async () => {
       const file = await spool.create('input');
       expect(await codeOf(file.moveTo('x'))).to.equal('Expected a spool file that is sealed, received one open');
       await file.seal();
@@ -82,7 +82,7 @@ describe('spool', () => {
     });
 
     it('fails with STORAGE_FULL on a full disk', async function () {
-      // A device that answers every write with ENOSPC (full(4)); not every system has it.
+      // A device on which every write fails with ENOSPC (full(4)). Not every system has it.
       const full = await open('/dev/full', 'r+').catch(() => null);
       if (full === null) return this.skip();
       const file = new SpoolFile(spool, join(folder(), 'gone.tmp'), full, 'input');
@@ -96,7 +96,7 @@ describe('spool', () => {
     });
   });
 
-  it('parses the names it makes, and no others', () => {
+  it('parses the names that it makes, and no others', () => {
     expect(parseSpoolName(inputName(ID))).to.deep.equal({ kind: 'input', id: ID });
     const output = { kind: 'output', id: ID, attempt: 12, output: 'my-thumb' };
     expect(parseSpoolName(outputName(ID, 12, 'my-thumb'))).to.deep.equal(output);
@@ -147,7 +147,7 @@ describe('spool', () => {
     for (const name of names) await writeFile(join(folder(), name), '123');
     const stuck = join(folder(), outputName(ID, 2, 'resize'));
     const removed = await spool.sweep((name) => {
-      // A folder that has taken the file's name cannot be unlinked, not even by root.
+      // A folder with the file's name cannot be unlinked, not even by root.
       if (name.kind === 'output' && name.attempt === 2) {
         rmSync(stuck);
         mkdirSync(stuck);

@@ -14,7 +14,7 @@ import {
   useTasks,
 } from '../tasks/support.ts';
 
-/** The table as version 1 laid it out. */
+/** The table of version 1. */
 const VERSION_1 = `
   CREATE TABLE tasks (
     sequence INTEGER PRIMARY KEY,
@@ -41,7 +41,7 @@ const VERSION_1 = `
   CREATE INDEX tasks_kept ON tasks (expires_at) WHERE outputs_kept = 1;
   CREATE INDEX tasks_ended ON tasks (expires_at) WHERE expires_at IS NOT NULL;
 `;
-/** RESIZE, CLASSIFY and an output of LABELS in the JSON of versions 1 to 3. */
+/** RESIZE, CLASSIFY and an output with LABELS, in the JSON of versions 1 to 3. */
 const OLD_RESIZE = '[{"operation":"resize","scale_factor":0.5}]';
 const OLD_CLASSIFY = '[{"operation":"classify","top_k":5}]';
 const OLD_LABELS = `[{"header":{"kind":"labels","name":"classify","operation":"classify","model":"test",
@@ -54,7 +54,7 @@ describe('migration', () => {
   const { folder, open, files } = useTasks();
   const store = () => new DatabaseSync(join(folder(), 'store.db'));
 
-  /** Turns the folder's store into what version 1 would have left of the same tasks. */
+  /** Converts the folder's store to the store that version 1 would have written for the same tasks. */
   function makeVersion1(): void {
     const database = store();
     database.exec('ALTER TABLE tasks RENAME TO newer; DROP TABLE snippets;');
@@ -117,7 +117,7 @@ describe('migration', () => {
     expect((await beginJob(after, task_id)).specs).to.deep.equal([{ ...CLASSIFY, top_k: 5 }]);
   });
 
-  it('migrates a store of version 3, and names outputs by their operations', async () => {
+  it('migrates a store of version 3, and names outputs after their operations', async () => {
     const before = await open();
     const { ended, waiting } = await fillWith(before);
     const endedTask = before.get(ended);

@@ -8,7 +8,7 @@ describe('schema', () => {
   const folder = useTemporaryFolder();
   const path = () => join(folder(), 'store.db');
 
-  it('opens in WAL with synchronous=FULL, a new and an existing file', () => {
+  it('opens a new and an existing file in WAL mode with synchronous=FULL', () => {
     for (const _ of ['new', 'again']) {
       const database = openForWriting(path());
       expect(database.prepare('PRAGMA journal_mode').get()).to.include({ journal_mode: 'wal' });
@@ -48,7 +48,7 @@ describe('schema', () => {
     expect(() => openForReading(path())).to.throw("Expected wal for the store's journal_mode");
   });
 
-  it('does not write through the reading connection', () => {
+  it('cannot write through the reading connection', () => {
     openForWriting(path()).close();
     const reader = openForReading(path());
     expect(() => reader.exec('DELETE FROM tasks')).to.throw('readonly');

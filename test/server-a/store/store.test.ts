@@ -7,7 +7,7 @@ import { beginJob, codeOf, silent, storeOutput, submitPicture, useTasks } from '
 describe('store', () => {
   const { folder, open, files } = useTasks();
 
-  /** Ids of a task that waits and of one that has ended, of which `change` has been made. */
+  /** Ids of a pending and of an ended task, after the change `change` of their rows. */
   async function prepare(change: string): Promise<{ waiting: string; ended: string }> {
     const tasks = await open();
     const ended = (await submitPicture(tasks)).task_id;
@@ -21,7 +21,7 @@ describe('store', () => {
     return { waiting, ended };
   }
 
-  it('gives the state of a task, also when its JSON is damaged', async () => {
+  it('returns the state of a task, even if its JSON is damaged', async () => {
     const { waiting, ended } = await prepare("UPDATE tasks SET header = '{', outputs = '{'");
     const store = await Store.open(join(folder(), 'store.db'), silent, () => undefined);
     const sound = { stage: 'ready', original_kept: false } as const;
@@ -43,7 +43,7 @@ describe('store', () => {
     await store.close();
   });
 
-  it('throws INTERNAL for a damaged state, and gives undefined for a missing task', async () => {
+  it('throws INTERNAL for a damaged state, and returns undefined for a missing task', async () => {
     const { waiting } = await prepare('UPDATE tasks SET attempt = -1');
     const store = await Store.open(join(folder(), 'store.db'), silent, () => undefined);
     expect(await codeOf(() => store.stateOf(waiting))).to.equal('INTERNAL');

@@ -26,7 +26,7 @@ describe('write queue', () => {
   };
   afterEach(() => queue.close());
 
-  it('gives each command its changed rows after the commit', async () => {
+  it('resolves each command with its changed rows after the commit', async () => {
     await start(WRITER);
     const rows = await queue.write(insert('a'));
     const row = { id: 'a', status: 'pending', stage: 'ready', attempt: 0, original_kept: 0, audience: null };
@@ -37,7 +37,7 @@ describe('write queue', () => {
     expect(await queue.write({ statement: 'forget', parameters: { id: 'nobody' } })).to.deep.equal([]);
   });
 
-  it('does not let a failing command fail the others of its group', async () => {
+  it('rejects only the failing command of a group', async () => {
     await start(WRITER);
     const ids = ['a', 'b', 'b', 'c'];
     const outcomes = await Promise.allSettled(ids.map((id) => queue.write(insert(id))));
@@ -50,7 +50,7 @@ describe('write queue', () => {
     expect(await codeOf(queue.write(insert('c')))).to.contain('UNIQUE');
   });
 
-  it('commits commands given before close, and refuses later ones', async () => {
+  it('commits commands that came before close, and refuses later ones', async () => {
     await start(WRITER);
     const ids = Array.from({ length: 100 }, (_, index) => `task-${index}`);
     const writes = ids.map((id) => queue.write(insert(id)));

@@ -19,7 +19,7 @@ describe('circle by path', () => {
   });
   afterEach(() => rm(root, { recursive: true }));
 
-  /** Stands in for the dispatcher: completes the next task with these bytes, or fails its circle. */
+  /** Acts like the dispatcher: completes the next task with these bytes, or fails its circle. */
   async function completeNext(tasks: Tasks, bytes: Buffer | null) {
     while (tasks.records.waiting().length === 0) await sleep(2);
     const job = await beginJob(tasks, tasks.records.waiting()[0]?.id ?? '');
@@ -28,7 +28,7 @@ describe('circle by path', () => {
     return job;
   }
 
-  it('writes the circle beside the picture, and answers its path and size', async () => {
+  it('writes the circle to the folder of the picture, and returns its path and size', async () => {
     const tasks = await open();
     const answer = circlePath(tasks, root, { path: cat, size: 200 }, forever);
     while (tasks.records.waiting().length === 0) await sleep(2);
@@ -64,13 +64,13 @@ describe('circle by path', () => {
     expect(await codeOf(circlePath(tasks, root, { path: cat, size: 16_385 }, forever))).to.equal('BAD_REQUEST');
   });
 
-  it('gives status false and no path for a missing file', async () => {
+  it('returns status false and no path for a missing file', async () => {
     const tasks = await open();
     const answer = await circlePath(tasks, root, { path: join(root, 'dog.jpg'), size: 9 }, forever);
     expect(answer).to.deep.equal({ status: false, path: '', size: 0 });
   });
 
-  it('gives status false and the requested path for a file that is not a picture', async () => {
+  it('returns status false and the requested path for a file that is not a picture', async () => {
     const tasks = await open();
     const picture = await makePicture();
     const cases: Readonly<Record<string, Buffer>> = {

@@ -10,7 +10,7 @@ import { useTasks } from './support.ts';
 const CHILD = new URL('./fixtures/busy-counter.js', import.meta.url);
 const ROUNDS = 8;
 
-/** Starts a process that submits pictures, kills it `milliseconds` after its first yes; gives the ids it accepted. */
+/** Starts a process that submits pictures and kills it `milliseconds` after its first id. Resolves with all its ids. */
 async function submitUntilKilled(folder: string, milliseconds: number): Promise<string[]> {
   const child: ChildProcess = spawn(process.execPath, [CHILD.pathname, folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -24,14 +24,14 @@ async function submitUntilKilled(folder: string, milliseconds: number): Promise<
   const closed = once(child, 'close');
   child.kill('SIGKILL');
   await closed;
-  // The last line may have been cut, and was then not said.
+  // The last line may be incomplete, so it does not count.
   return said.split('\n').slice(0, -1);
 }
 
 describe('kill -9', () => {
   const { folder, open, files } = useTasks();
 
-  /** The one file that a task owns, with the hash it must have. */
+  /** The only file that a task owns, with the expected hash. */
   async function ownedFile(tasks: Tasks, id: string): Promise<{ name: string; sha256: string }> {
     const { status, attempts, input } = tasks.get(id);
     if (status === 'pending') return { name: `${id}.input`, sha256: input.sha256 ?? '' };
@@ -39,7 +39,7 @@ describe('kill -9', () => {
     return { name: `${id}.${attempts}.resize`, sha256: result.kind === 'picture' ? result.sha256 : '' };
   }
 
-  it('loses no task that was accepted, and leaves nothing unowned, at whatever moment', async function () {
+  it('loses no accepted task, and leaves no file without an owner, at any moment', async function () {
     this.timeout(120_000);
     const accepted: string[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {

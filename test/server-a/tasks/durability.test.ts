@@ -25,7 +25,7 @@ import {
 
 const id = (count: number) => `${count}`.padStart(21, '0');
 
-describe('the durable steps, in their order:', () => {
+describe('the order of durable steps when', () => {
   const { folder, open } = useTasks();
   let files: RecordingFiles;
   let newId: () => string;
@@ -44,7 +44,7 @@ describe('the durable steps, in their order:', () => {
   });
   afterEach(() => setFailpoints(null));
 
-  /** Tasks whose steps from now on are recorded. */
+  /** Opens tasks, and records their steps from now on. */
   async function start(): Promise<Tasks<TestDispatcher>> {
     const tasks = await open({}, { files, newId });
     files.take();
@@ -69,7 +69,7 @@ describe('the durable steps, in their order:', () => {
     ]);
   });
 
-  it('an upload is refused when a step fails, and leaves nothing', async () => {
+  it('a step of an upload fails, which leaves no file', async () => {
     const tasks = await start();
     const steps = (temporary: number) => [
       `fsync spool/${id(temporary)}.tmp`,
@@ -101,7 +101,7 @@ describe('the durable steps, in their order:', () => {
     ]);
   });
 
-  it('a listed URL is answered, and the task gets its picture', async () => {
+  it('a list of URLs is answered, and a task gets its picture', async () => {
     const server = await startPictureServer(await makePicture());
     const tasks = await start();
     const ready = new Promise<void>((resolve) => {
@@ -165,7 +165,7 @@ describe('the durable steps, in their order:', () => {
     ]);
   });
 
-  it('an output is refused when a step fails, and leaves nothing', async () => {
+  it('a step of an output fails, which leaves no file', async () => {
     const tasks = await start();
     const { task_id } = await submitPicture(tasks);
     const job = await beginJob(tasks, task_id);
@@ -177,7 +177,7 @@ describe('the durable steps, in their order:', () => {
     expect(await spoolFiles(folder())).to.deep.equal([`${task_id}.input`]);
   });
 
-  it('a data folder is made and opened', async () => {
+  it('a data folder is created and opened', async () => {
     const dataDir = join(folder(), 'new', 'data');
     const tasks = await openTasks(defaultOptions(dataDir), silent, { ...SYSTEM, files });
     files.note('opened');

@@ -8,7 +8,7 @@ import { startProgram } from '../../support/run-program.ts';
 import { codeOf, defaultOptions, makePicture, openTasks, spoolFiles, useTemporaryFolder } from './support.ts';
 
 const KILLED = new URL('./fixtures/killed-at.js', import.meta.url).pathname;
-/** Processes that run at once. */
+/** Number of processes that run at once. */
 const AT_ONCE = 4;
 
 describe('a process that is killed between two durable steps', () => {
@@ -20,7 +20,7 @@ describe('a process that is killed between two durable steps', () => {
   });
   after(() => server.close());
 
-  /** Ids that a killed process said it had accepted, and those whose end it said was written. */
+  /** The ids that a killed process printed: of accepted tasks, and of tasks whose end was written. */
   async function killAt(name: FailpointName, dataDir: string) {
     const words = [KILLED, dataDir, name, `${server.address}/a.png`];
     const { code, stdout, stderr } = await startProgram(process.execPath, words, {
@@ -32,7 +32,7 @@ describe('a process that is killed between two durable steps', () => {
     return { accepted: said('accepted'), ended: said('ended') };
   }
 
-  /** The files that a task owns by its record. */
+  /** The files that a task owns according to its record. */
   function ownedFiles(tasks: Tasks, id: string): string[] {
     const { status, input, outputs, attempts } = tasks.get(id);
     const isInput = input.original !== null || (status === 'pending' && input.bytes !== null);

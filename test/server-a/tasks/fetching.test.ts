@@ -59,7 +59,7 @@ describe('fetching', () => {
     expect(await submit(tasks, [])).to.deep.equal([]);
   });
 
-  it('stores the picture, then gives the task to the dispatcher', async () => {
+  it('stores the picture, then passes the task to the dispatcher', async () => {
     const tasks = await open();
     const queued: string[] = [];
     tasks.dispatcher.target = { enqueue: (id) => queued.push(id), cancel: () => undefined };
@@ -77,7 +77,7 @@ describe('fetching', () => {
     expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
   });
 
-  it('fails a task whose URL gives no picture, with the reason', async () => {
+  it('fails a task whose URL has no picture, with the reason', async () => {
     const tasks = await open({ fetchSeconds: 1 });
     const text = await startPictureServer(Buffer.from('hello'));
     const cases: [string, string][] = [
@@ -138,7 +138,7 @@ describe('fetching', () => {
     expect(tasks.records.waiting().map(({ id }) => id)).to.deep.equal(listed.map(({ task_id }) => task_id));
   });
 
-  it('waits for room in the queue, and refuses no URL of the list', async () => {
+  it('waits for room in the queue, and refuses no listed URL', async () => {
     const tasks = await open({ maxQueued: 2, fetchAtOnce: 4 });
     const listed = await submit(tasks, urls(7, '/'));
     expect(await codeOf(receivePicture(tasks))).to.equal('QUEUE_FULL');
@@ -164,7 +164,7 @@ describe('fetching', () => {
     await until('the task to be ready', () => isReady(tasks, listed?.task_id ?? ''));
   });
 
-  it('refuses a whole list when too many URLs would wait', async () => {
+  it('refuses a whole list if too many URLs would wait', async () => {
     const tasks = await open({ maxListed: 5, fetchAtOnce: 1 });
     const hanging = await submit(tasks, urls(3, '/hang'));
     expect(await codeOf(submit(tasks, urls(3)))).to.equal('QUEUE_FULL');
@@ -192,7 +192,7 @@ describe('fetching', () => {
     expect(await codeOf(() => tasks.get(hanging?.task_id ?? ''))).to.equal('TASK_NOT_FOUND');
   });
 
-  it('fetches after a restart what was not fetched before', async () => {
+  it('fetches the remaining URLs after a restart', async () => {
     const tasks = await open({ fetchAtOnce: 1 });
     const [ready, cut, waiting] = await submit(tasks, [url('/a.png'), url('/hang'), url('/b.png')]);
     await until('the second to be asked for', () => server.asked.length === 2);
@@ -223,7 +223,7 @@ describe('fetching', () => {
     expect(again.counts().pending).to.equal(1);
   });
 
-  it('stops fetching when it drains', async () => {
+  it('stops fetching during a drain', async () => {
     const tasks = await open({ fetchAtOnce: 1 });
     const [first] = await submit(tasks, urls(2, '/hang'));
     await until('the first to be asked for', () => server.asked.length === 1);

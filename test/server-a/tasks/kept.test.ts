@@ -33,7 +33,7 @@ describe('kept pictures', () => {
     await tasks.records.complete(await beginJob(tasks, id), [LABELS], {});
   }
 
-  /** Lets the hours pass that pictures are kept for, as far as the store knows. */
+  /** Changes the store as if the hours for which pictures are kept had passed. */
   function letTimePass(milliseconds: number): void {
     const database = new DatabaseSync(join(folder(), 'store.db'));
     database.exec(`UPDATE tasks SET original_expires_at = original_expires_at - ${milliseconds},
@@ -41,7 +41,7 @@ describe('kept pictures', () => {
     database.close();
   }
 
-  it('are results before and after the end, and after a restart', async () => {
+  it('are results before and after the task ends, and after a restart', async () => {
     const tasks = await open();
     const bytes = await makePicture();
     const { task_id, input, result } = await keep(tasks, bytes);
@@ -76,7 +76,7 @@ describe('kept pictures', () => {
     expect(await codeOf(tasks.result(lost.task_id, 'original'))).to.equal('none');
   });
 
-  it('stay when the task fails or is canceled, until it is forgotten', async () => {
+  it('stay when the task fails or is canceled, until the task is forgotten', async () => {
     const tasks = await open();
     for (const end of ['fail', 'cancel']) {
       const { task_id } = await keep(tasks);
@@ -118,7 +118,7 @@ describe('kept pictures', () => {
     expect(await codeOf(tasks.submitKept('V1StGXR8_Z5jdHi6B-myT', [RESIZE]))).to.equal('TASK_NOT_FOUND');
   });
 
-  it('are inputs of other tasks, which do not need them any more', async () => {
+  it('become inputs of other tasks, which do not depend on them afterwards', async () => {
     const tasks = await open();
     const queued: string[] = [];
     tasks.dispatcher.target = { enqueue: (id) => queued.push(id), cancel: () => undefined };

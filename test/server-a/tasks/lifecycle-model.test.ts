@@ -32,13 +32,13 @@ const STEPS = [
 ] as const;
 type Step = { readonly kind: (typeof STEPS)[number]; readonly pick: number };
 
-/** A run of the service: the commands it got, and what must be true after any of them. */
+/** A run of the service: its commands, and the invariants that must hold after each of them. */
 class Life {
   readonly #folder: string;
   readonly #picture: Buffer;
   #tasks: Tasks;
   readonly #ids: string[] = [];
-  /** Every job ever begun; stale ones are used on purpose. */
+  /** Every job that was ever begun; the test uses outdated ones on purpose. */
   readonly #jobs: Job[] = [];
   readonly #ends = new Map<string, Task>();
 
@@ -91,7 +91,7 @@ class Life {
     expect(await spoolFiles(this.#folder), 'files on disk are files owned').to.include.members(owned);
   }
 
-  /** Nothing is left but what records own, once every attempt has had its say. */
+  /** Ends every attempt. Then only files that records own may be left. */
   async checkFiles(): Promise<void> {
     for (const job of this.#jobs) await this.#tasks.records.release(job, false);
     const kept = this.#ids.flatMap((id) => {
@@ -114,7 +114,7 @@ class Life {
     await this.#tasks.records.complete(job, [output, LABELS], { decode_ms: 1 });
   }
 
-  /** An output that no end will name. */
+  /** Writes an output that no task end will name. */
   async #loseOutput(job: Job): Promise<void> {
     const told = await codeOf(storeOutput(this.#tasks, job, Buffer.from('lost'), 'circle'));
     expect(told).to.be.oneOf(['none', 'Expected one circle output an attempt, received a second']);
@@ -134,8 +134,8 @@ class Life {
   }
 }
 
-describe('task lifecycle, whatever happens to it', () => {
-  it('ends each task once and owns every file on disk', async function () {
+describe('task lifecycle, for any sequence of events', () => {
+  it('ends each task once, and every file on disk has an owner', async function () {
     this.timeout(120_000);
     const step = fc.record({ kind: fc.constantFrom(...STEPS), pick: fc.nat(20) });
     await fc.assert(

@@ -9,7 +9,7 @@ const ERROR = { code: 'IMAGE_CORRUPT', message: 'Expected a picture' } as const;
 
 const WINNER = Buffer.from('the winner');
 
-/** What the dispatcher may do with a job, and what the task is afterwards. */
+/** The calls of the dispatcher for a job, and the task's status afterwards. */
 const MOVES: Record<
   string,
   { move: (records: TaskRecords, job: Job) => Promise<unknown>; took: unknown; status: string }
@@ -20,7 +20,7 @@ const MOVES: Record<
   strike: { move: (records, job) => records.strike(job), took: 'pending', status: 'pending' },
 };
 
-/** Ways to leave `processing`, after which an attempt has nothing more to say. */
+/** Ways to leave `processing`, after which the attempt can no longer change the task. */
 const ENDINGS: Record<string, (tasks: Tasks, job: Job) => Promise<unknown>> = {
   completed: async (tasks, job) => tasks.records.complete(job, [await storeOutput(tasks, job, WINNER)], {}),
   failed: (tasks, job) => tasks.records.fail(job, ERROR),
@@ -40,7 +40,7 @@ describe('task lifecycle', () => {
   const { folder, open, files } = useTasks();
 
   for (const [name, { move, took, status }] of Object.entries(MOVES)) {
-    it(`${name} takes a task that is processing`, async () => {
+    it(`${name} changes a task that is processing`, async () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks);
       expect(await move(tasks.records, await beginJob(tasks, task_id))).to.equal(took);
@@ -48,7 +48,7 @@ describe('task lifecycle', () => {
     });
 
     for (const [state, end] of Object.entries(ENDINGS)) {
-      it(`${name} does nothing, and leaves no file, when the task is ${state}`, async () => {
+      it(`${name} changes nothing, and leaves no file, when the task is ${state}`, async () => {
         const tasks = await open();
         const { task_id } = await submitPicture(tasks);
         const job = await beginJob(tasks, task_id);
@@ -68,7 +68,7 @@ describe('task lifecycle', () => {
     }
   }
 
-  it('begins a task that is pending, once, with the next attempt', async () => {
+  it('begins a pending task once, with the next attempt', async () => {
     const tasks = await open();
     const { task_id } = await submitPicture(tasks);
     const jobs = await Promise.all([tasks.records.begin(task_id), tasks.records.begin(task_id)]);
@@ -82,7 +82,7 @@ describe('task lifecycle', () => {
     expect(await tasks.records.begin('nobody')).to.equal(null);
   });
 
-  it('gives one of two ends that race, and keeps the files of that one', async () => {
+  it('records one of two ends that race, and keeps only its files', async () => {
     const tasks = await open();
     for (let round = 0; round < 10; round += 1) {
       const { task_id } = await submitPicture(tasks);
@@ -95,7 +95,7 @@ describe('task lifecycle', () => {
     }
   });
 
-  it('gives complete or cancel when they race, never both', async () => {
+  it('records either complete or cancel when they race', async () => {
     const tasks = await open();
     for (let round = 0; round < 10; round += 1) {
       const { task_id } = await submitPicture(tasks);
@@ -114,7 +114,7 @@ describe('task lifecycle', () => {
     expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
   });
 
-  it('fails a task only when none of its outputs came out, with the first one’s error', async () => {
+  it('fails a task only when all its outputs failed, with the error of the first', async () => {
     const tasks = await open();
     const { task_id } = await submitPicture(tasks);
     await tasks.records.complete(
@@ -134,7 +134,7 @@ describe('task lifecycle', () => {
     expect(tasks.get(empty.task_id).error?.code).to.equal('INTERNAL');
   });
 
-  it('gives a task up at its third strike, counted over new starts', async () => {
+  it('fails a task at its third strike, counted across restarts', async () => {
     let tasks = await open();
     const { task_id } = await submitPicture(tasks);
     for (const outcome of ['pending', 'pending', 'failed']) {
@@ -147,7 +147,7 @@ describe('task lifecycle', () => {
     expect(await files()).to.deep.equal([]);
   });
 
-  it('remembers suspects over new starts, and a start is no strike', async () => {
+  it('remembers suspects across restarts, and a restart is not a strike', async () => {
     let tasks = await open();
     const { task_id } = await submitPicture(tasks);
     await tasks.records.release(await beginJob(tasks, task_id), true);
@@ -163,9 +163,9 @@ describe('task lifecycle', () => {
 
   for (const [what, damage] of [
     ['missing', unlink],
-    ['cut short', (path: string) => truncate(path, 5)],
+    ['truncated', (path: string) => truncate(path, 5)],
   ] as const) {
-    it(`fails a task whose input is ${what}, when it begins`, async () => {
+    it(`fails a task at its next attempt if its input is ${what}`, async () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks);
       await damage(join(folder(), 'spool', `${task_id}.input`));
@@ -176,7 +176,7 @@ describe('task lifecycle', () => {
     });
   }
 
-  it('keeps of an attempt’s files those that its end names, and discards no winner', async () => {
+  it('keeps only the files that the end of an attempt names, and a later discard does not remove them', async () => {
     const tasks = await open();
     const { task_id } = await submitPicture(tasks);
     const job = await beginJob(tasks, task_id);
@@ -190,7 +190,7 @@ describe('task lifecycle', () => {
     expect(tasks.counts().spool_bytes).to.equal(7);
   });
 
-  it('frees the place in the queue with every kind of end', async () => {
+  it('frees the place in the queue at every kind of end', async () => {
     const tasks = await open({ maxQueued: 1 });
     const ends = [MOVES['complete'], MOVES['fail']].map((one) => one?.move);
     for (const end of ends) {

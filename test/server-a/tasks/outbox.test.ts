@@ -6,13 +6,13 @@ import { type PictureServer, startPictureServer } from '../../support/picture-se
 import { beginJob, CLASSIFY, codeOf, forever, LABELS, makePicture, useTasks } from './support.ts';
 
 const CHILD = new URL('./fixtures/subscribed-and-killed.js', import.meta.url);
-/** No URLs: their tasks end as soon as they are looked at. */
+/** Not URLs, so their tasks end at once. */
 const BAD = ['one', 'two', 'three'];
 
 describe('outbox', () => {
   const { folder, open } = useTasks();
 
-  /** The URLs of the next `count` ends that the audience gets. */
+  /** The URLs of the next `count` task endings for the audience. */
   async function told(tasks: Tasks, count: number, audience = 'zeromq', acknowledge = true): Promise<unknown[]> {
     const stop = new AbortController();
     const urls: unknown[] = [];
@@ -25,7 +25,7 @@ describe('outbox', () => {
     return urls;
   }
 
-  it('gives each end as it happens', async () => {
+  it('yields each task ending as it happens', async () => {
     const tasks = await open({ fetchAtOnce: 1 });
     const telling = told(tasks, 6);
     await tasks.submitUrls(BAD, [CLASSIFY], 'zeromq');
@@ -36,7 +36,7 @@ describe('outbox', () => {
     expect(await told(tasks, 3, 'another')).to.deep.equal(BAD);
   });
 
-  it('gives ends of every kind', async () => {
+  it('yields endings of every kind', async () => {
     const picture = await makePicture();
     const server: PictureServer = await startPictureServer(picture);
     const tasks = await open({ fetchAtOnce: 1 });
@@ -54,7 +54,7 @@ describe('outbox', () => {
     await server.close();
   });
 
-  it('gives earlier ends, oldest first, also after a restart', async () => {
+  it('yields earlier endings, oldest first, also after a restart', async () => {
     const tasks = await open({ fetchAtOnce: 1 });
     const listed = await tasks.submitUrls(BAD, [CLASSIFY], 'zeromq');
     for (const { task_id } of listed) await tasks.wait(task_id, 10_000, forever);
@@ -68,7 +68,7 @@ describe('outbox', () => {
     expect(await telling).to.deep.equal(['four']);
   });
 
-  it('gives unacknowledged ends again after a restart, but not before', async () => {
+  it('yields unacknowledged endings again after a restart, but not before', async () => {
     const tasks = await open({ fetchAtOnce: 1 });
     await tasks.submitUrls(BAD, [CLASSIFY], 'zeromq');
     expect(await told(tasks, 2, 'zeromq', false)).to.deep.equal(['one', 'two']);
@@ -77,7 +77,7 @@ describe('outbox', () => {
     expect(await told(await open(), 2)).to.deep.equal(['one', 'two']);
   });
 
-  it('ends when the signal aborts or the tasks close, and keeps an owed end from being forgotten', async () => {
+  it('stops when the signal aborts or the tasks close, and a task cannot be forgotten before its end is acknowledged', async () => {
     const tasks = await open();
     const stop = new AbortController();
     const first = tasks.endings('zeromq', stop.signal).next();
@@ -96,7 +96,7 @@ describe('outbox', () => {
     expect(await last).to.deep.equal({ done: true, value: undefined });
   });
 
-  it('gives every end at least once across restarts after kill -9, and at most once per process', async function () {
+  it('yields every ending at least once across restarts after kill -9, and at most once per process', async function () {
     this.timeout(120_000);
     const listed = new Set<string>();
     const heard = new Set<string>();

@@ -36,7 +36,7 @@ describe('recovery', () => {
     expect(again.counts().spool_bytes).to.equal(inputs + 'picture'.length);
   });
 
-  it('opens with records whose files are missing, and tells each when it is asked for', async () => {
+  it('opens with records whose files are missing, and reports each when a client asks for it', async () => {
     const tasks = await open();
     const waiting = (await submitPicture(tasks)).task_id;
     const ended = (await submitPicture(tasks)).task_id;
@@ -50,7 +50,7 @@ describe('recovery', () => {
     expect(await codeOf(again.result(ended))).to.equal('SPOOL_CORRUPT');
   });
 
-  it('finds every file of a task whose end may or may not have been written', async () => {
+  it('keeps the files of a task, even if it is unknown whether its end was written', async () => {
     const { stdout } = await startProgram(
       'sh',
       ['-c', 'ulimit -f 512; exec "$@"', 'sh', process.execPath, DYING, folder()],
@@ -67,7 +67,7 @@ describe('recovery', () => {
     else expect((await beginJob(tasks, task_id)).attempt).to.equal(2);
   });
 
-  it('counts waiting tasks against the queue', async () => {
+  it('counts pending tasks against the queue', async () => {
     const tasks = await open();
     await submitPicture(tasks);
     await beginJob(tasks, (await submitPicture(tasks)).task_id);

@@ -13,7 +13,7 @@ const WEEK = 7 * 24 * HOUR;
 describe('retention', () => {
   const { folder, open, files } = useTasks();
 
-  /** One completed and one waiting task, then retention alone on their folder. */
+  /** Makes a completed and a pending task, then opens only the retention of their folder. */
   async function prepare(): Promise<{ ended: string; waiting: string }> {
     const tasks = await open({ keepHours: 1 });
     const ended = (await submitPicture(tasks)).task_id;
@@ -60,7 +60,7 @@ describe('retention', () => {
       ids.push(task_id);
     }
     await tasks.close();
-    // A folder that has taken the file's name cannot be unlinked, not even by root.
+    // A folder with the file's name cannot be unlinked, not even by root.
     const stuck = `${ids[0]}.1.resize`;
     await rm(join(folder(), 'spool', stuck));
     await mkdir(join(folder(), 'spool', stuck));
@@ -68,7 +68,7 @@ describe('retention', () => {
     expect(await files()).to.deep.equal([stuck]);
   });
 
-  it('removes the record a week later, and never a task that has not ended', async () => {
+  it('removes the record a week later, but never a task that has not ended', async () => {
     const { ended, waiting } = await prepare();
     await retainAt(Date.now() + HOUR + WEEK + 60_000);
     const tasks = await open();

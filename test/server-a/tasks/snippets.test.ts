@@ -46,7 +46,7 @@ describe('snippets', () => {
     expect((await put(tasks, 2)).boxes).to.deep.equal([]);
   });
 
-  it('have the boxes of their newest picture, also after a restart', async () => {
+  it('have the boxes of their newest picture, even after a restart', async () => {
     const tasks = await open();
     const cat = await tasks.putSnippet(1, { received: await receivePicture(tasks), boxes: BOXES });
     expect(cat.boxes).to.deep.equal(BOXES);
@@ -58,7 +58,7 @@ describe('snippets', () => {
     expect(again.getSnippet(1).boxes).to.deep.equal([]);
   });
 
-  it('lose boxes that were put before their picture, or in an older picture', async () => {
+  it('lose boxes that were stored before their picture or with an older picture', async () => {
     const tasks = await open();
     await tasks.putSnippet(1, { boxes: BOXES });
     const { task } = await tasks.putSnippet(1, { received: await receivePicture(tasks), boxes: BOXES });
@@ -75,7 +75,7 @@ describe('snippets', () => {
     expect(rows.map((row) => Object(row)['boxes'])).to.deep.equal([null, '[]']);
   });
 
-  it('answer each of many simultaneous puts with its own change, and show one of them whole', async () => {
+  it('answer each of many simultaneous changes with itself, and keep one of them completely', async () => {
     const tasks = await open();
     const shades = Array.from({ length: 24 }, (_, shade) => shade);
     const puts = await Promise.all(
@@ -93,7 +93,7 @@ describe('snippets', () => {
     expect(puts.find(({ snippet }) => snippet.task?.task_id === task?.task_id)?.boxes).to.deep.equal(boxes);
   });
 
-  it('keep only their newest picture, also after a restart', async () => {
+  it('keep only their newest picture, even after a restart', async () => {
     const tasks = await open();
     const first = (await put(tasks, 1, 1)).task?.task_id ?? '';
     await complete(tasks, first);
@@ -137,7 +137,7 @@ describe('snippets', () => {
     expect(again.get(first).status).to.equal('completed');
   });
 
-  it('keep boxes without a picture for a week, and boxes in a picture as long as the picture', async () => {
+  it('keep boxes without a picture for a week, and boxes with a picture as long as the picture', async () => {
     const tasks = await open();
     await put(tasks, 2);
     for (const name of [1, 2, 3]) await tasks.putSnippet(name, { boxes: BOXES });
@@ -153,7 +153,7 @@ describe('snippets', () => {
     expect(await codeOf(() => again.getSnippet(3))).to.equal('NOT_FOUND');
   });
 
-  it('keep their picture at any age, until it is forgotten', async () => {
+  it('keep their picture without a time limit, until its task is forgotten', async () => {
     const tasks = await open();
     const id = (await put(tasks, 1)).task?.task_id ?? '';
     await complete(tasks, id);

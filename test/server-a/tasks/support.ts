@@ -16,12 +16,12 @@ import type { OutputHeader, Task } from '../../../shared/task.ts';
 import { bytes as bytesOf, chunk, pngStart } from '../../support/hand-made.ts';
 
 export const silent = createLogger('test', 'silent');
-/** Aborts never. */
+/** A signal that never aborts. */
 export const forever = new AbortController().signal;
 /** A dispatcher that runs nothing. */
 const idle: Dispatch = { enqueue: () => undefined, cancel: () => undefined };
 
-/** A dispatcher that passes all calls on to `target`, which a test may set at any time; idle until then. */
+/** A dispatcher that passes all calls to `target`, which a test may set at any time. Until then it does nothing. */
 export class TestDispatcher implements Dispatch {
   target: Dispatch = idle;
 
@@ -47,8 +47,8 @@ export const RESIZE: OutputSpec = { name: 'resize', operation: 'resize', scale_f
 export const CLASSIFY: OutputSpec = { name: 'classify', operation: 'classify', top_k: 1 };
 
 /**
- * A folder for each test of the surrounding suite. They are removed after the last one, when every test's own hooks
- * have closed what they had open there.
+ * A folder for each test of the surrounding suite. The folders are removed after the last test, when the hooks of all
+ * tests have closed their files.
  */
 export function useTemporaryFolder(): () => string {
   const folders: string[] = [];
@@ -59,7 +59,7 @@ export function useTemporaryFolder(): () => string {
   return () => folders.at(-1) ?? '';
 }
 
-/** Opens tasks in a fresh folder for each test of the surrounding suite; all that was opened is closed after it. */
+/** Opens tasks in a new folder for each test of the surrounding suite, and closes them after the test. */
 export function useTasks() {
   const folder = useTemporaryFolder();
   const opened: Tasks[] = [];
@@ -96,7 +96,7 @@ export function defaultOptions(dataDir: string): TasksOptions {
   };
 }
 
-/** The tasks, with some of their methods failing in a way of their own. */
+/** The tasks, with some methods replaced. */
 export function replacing(tasks: Tasks, methods: Partial<Tasks>): Tasks {
   return new Proxy(tasks, {
     get: (target, name) => {
@@ -138,7 +138,7 @@ export function readInput(tasks: Tasks, job: Job): Promise<Buffer> {
   return buffer(tasks.records.readInput(job, job.bytes));
 }
 
-/** Writes, commits and describes a picture output as the dispatcher does. */
+/** Writes and commits a picture output like the dispatcher. Resolves with its description. */
 export async function storeOutput(
   tasks: Tasks,
   job: Job,
@@ -168,7 +168,7 @@ export function failed(operation: 'resize' | 'circle' | 'classify', message: str
   return { header: { kind: 'failure', name: operation, operation, error: { code: 'TIMEOUT', message } }, sha256: null };
 }
 
-/** The code a promise or a function fails with; 'none' when it does not fail, the message when it has no code. */
+/** The error code of a promise or a function; 'none' if it does not fail, the message if the error has no code. */
 export async function codeOf(work: Promise<unknown> | (() => unknown)): Promise<string> {
   try {
     await (typeof work === 'function' ? work() : work);

@@ -35,7 +35,7 @@ describe('tasks', () => {
   }
 
   describe('receive', () => {
-    it('gives the header, the size and the hash of what came in, in whatever pieces', async () => {
+    it('resolves with the header, the size and the hash of a picture that comes in any pieces', async () => {
       const tasks = await open();
       const bytes = await makePicture();
       for (const size of [1, 7, bytes.length]) {
@@ -53,7 +53,7 @@ describe('tasks', () => {
       expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
     });
 
-    it('refuses bad uploads by their codes and leaves nothing behind', async () => {
+    it('refuses each bad upload with its code, and leaves no file', async () => {
       const tasks = await open({ maxSide: 100 });
       const picture = await makePicture();
       const cases: [string, Buffer | Buffer[]][] = [
@@ -71,7 +71,7 @@ describe('tasks', () => {
       expect(tasks.counts().spool_bytes).to.equal(0);
     });
 
-    it('refuses by the first bytes and by the count, without waiting for the rest', async () => {
+    it('refuses by the first bytes and by the size, without waiting for the rest', async () => {
       const tasks = await open();
       const text = new PassThrough();
       text.write('x'.repeat(300));
@@ -85,7 +85,7 @@ describe('tasks', () => {
       large.destroy();
     });
 
-    it('leaves nothing behind when the source fails or the signal aborts', async () => {
+    it('leaves no file when the source fails or the signal aborts', async () => {
       const tasks = await open();
       const cut = new PassThrough();
       cut.write(await makePicture());
@@ -106,14 +106,14 @@ describe('tasks', () => {
       expect(tasks.counts().spool_bytes).to.equal(0);
     });
 
-    it('holds the bound of the queue for uploads that come at once', async () => {
+    it('respects the limit of the queue for simultaneous uploads', async () => {
       const tasks = await open({ maxQueued: 3 });
       const codes = await Promise.all(Array.from({ length: 8 }, () => codeOf(receivePicture(tasks))));
       expect(codes.filter((code) => code === 'none').length).to.equal(3);
       expect(codes.filter((code) => code === 'QUEUE_FULL').length).to.equal(5);
     });
 
-    it('holds the bound of the spool over inputs, outputs and what is being received', async () => {
+    it('respects the limit of the spool for inputs, outputs and uploads in progress', async () => {
       const tasks = await open({ maxSpoolMb: 1, maxUploadMb: 1 });
       expect(await codeOf(() => tasks.checkRoom(null))).to.equal('none');
       const { task_id } = await submitPicture(tasks);
@@ -130,7 +130,7 @@ describe('tasks', () => {
   });
 
   describe('submit', () => {
-    it('gives a pending task whose picture is in the spool, and queues it', async () => {
+    it('resolves with a pending task whose picture is in the spool, and queues it', async () => {
       const tasks = await open();
       const queued: unknown[] = [];
       tasks.dispatcher.target = { enqueue: (id, suspect) => queued.push([id, suspect]), cancel: () => undefined };
@@ -154,7 +154,7 @@ describe('tasks', () => {
       await submitPicture(tasks);
     });
 
-    it('refuses while draining, also received pictures', async () => {
+    it('refuses uploads and received pictures during a drain', async () => {
       const tasks = await open();
       const received = await receivePicture(tasks);
       tasks.drain();
@@ -164,7 +164,7 @@ describe('tasks', () => {
       expect(await files()).to.deep.equal([]);
     });
 
-    it('keeps accepted tasks over a restart, in order', async () => {
+    it('keeps accepted tasks across a restart, in order', async () => {
       const tasks = await open();
       const ids: string[] = [];
       for (let index = 0; index < 5; index += 1) ids.push((await submitPicture(tasks)).task_id);
@@ -180,7 +180,7 @@ describe('tasks', () => {
   });
 
   describe('status', () => {
-    it('is unknown for ids that were never given', async () => {
+    it('is unknown for ids that were never issued', async () => {
       const tasks = await open();
       for (const id of [UNKNOWN, '', '../etc/passwd', '\0', '💣'.repeat(5000)]) {
         expect(await codeOf(() => tasks.get(id))).to.equal('TASK_NOT_FOUND');
@@ -192,7 +192,7 @@ describe('tasks', () => {
       }
     });
 
-    it('tells a damaged record as INTERNAL, for that task only', async () => {
+    it('is INTERNAL for a damaged record, and only for that task', async () => {
       const tasks = await open();
       const damaged = await submitPicture(tasks);
       const sound = await submitPicture(tasks);
@@ -207,7 +207,7 @@ describe('tasks', () => {
       expect(again.records.waiting()).to.deep.equal([{ id: sound.task_id, suspect: false }]);
     });
 
-    it('is watched from now to the end', async () => {
+    it('can be watched from now until the end', async () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks);
       const seen: TaskStatus[] = [];
@@ -220,7 +220,7 @@ describe('tasks', () => {
       expect(seen).to.deep.equal(['pending', 'processing', 'pending', 'processing', 'completed']);
     });
 
-    it('is waited for until the end, the time or the abort', async () => {
+    it('can be waited for, until the end, the time limit or the abort', async () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks);
       const controller = new AbortController();
@@ -277,7 +277,7 @@ describe('tasks', () => {
       }
     });
 
-    it('is not ready before the end, and canceled after a cancel', async () => {
+    it('is NOT_READY before the end, and CANCELED after a cancel', async () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks);
       expect(await codeOf(tasks.result(task_id))).to.equal('NOT_READY');
@@ -287,7 +287,7 @@ describe('tasks', () => {
       expect(await codeOf(tasks.result(task_id))).to.equal('CANCELED');
     });
 
-    it("is a failed task's own error, and a failed output's own", async () => {
+    it('is the error of a failed task, and of a failed output', async () => {
       const tasks = await open();
       const whole = await submitPicture(tasks);
       await tasks.records.fail(await beginJob(tasks, whole.task_id), { code: 'IMAGE_CORRUPT', message: 'no' });
@@ -300,21 +300,21 @@ describe('tasks', () => {
       expect((await tasks.result(part.task_id, 'classify')).kind).to.equal('data');
     });
 
-    it('is not found without a name when the task has only labels', async () => {
+    it('is NOT_FOUND without a name if the task has only labels', async () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks, [CLASSIFY]);
       await tasks.records.complete(await beginJob(tasks, task_id), [LABELS], {});
       expect(await codeOf(tasks.result(task_id))).to.equal('NOT_FOUND');
     });
 
-    it('fails with SPOOL_CORRUPT when its file is missing or truncated', async () => {
+    it('is SPOOL_CORRUPT when its file is missing or truncated', async () => {
       const tasks = await open();
       const { task_id } = await complete(tasks);
       await truncate(join(folder(), 'spool', `${task_id}.1.resize`), 3);
       expect(await codeOf(tasks.result(task_id))).to.equal('SPOOL_CORRUPT');
     });
 
-    it('expires: its file is removed and the record stays', async () => {
+    it('expires: its file is removed, and its record stays', async () => {
       const clock = new ManualClock();
       const tasks = await open({ keepHours: 1 }, { clock });
       const task = await complete(tasks);
@@ -330,7 +330,7 @@ describe('tasks', () => {
   });
 
   describe('cancel and forget', () => {
-    it('cancel a task that waits or runs, also in the dispatcher', async () => {
+    it('cancel a pending or running task, also in the dispatcher', async () => {
       const tasks = await open({ maxQueued: 2 });
       const canceled: string[] = [];
       tasks.dispatcher.target = { enqueue: () => undefined, cancel: (id) => canceled.push(id) };
@@ -350,7 +350,7 @@ describe('tasks', () => {
       expect(tasks.counts()).to.include({ pending: 2, processing: 0 });
     });
 
-    it('forget an ended task and its files, but no other', async () => {
+    it('forget an ended task and its files, but not a task that has not ended', async () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks);
       expect(await codeOf(tasks.forget(task_id))).to.equal('NOT_READY');
@@ -365,7 +365,7 @@ describe('tasks', () => {
   });
 
   describe('open', () => {
-    it('refuses a data folder that is in use, and one that cannot be made', async () => {
+    it('refuses a data folder that is in use, and one that cannot be created', async () => {
       await open();
       expect(await codeOf(open())).to.equal('BAD_REQUEST');
       expect(await codeOf(open({ dataDir: join(folder(), 'lock.db', 'x') }))).to.equal('BAD_REQUEST');

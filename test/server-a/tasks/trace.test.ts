@@ -16,7 +16,7 @@ describe('NODE_DEBUG', () => {
   });
   afterEach(() => server.close());
 
-  /** What the program wrote to standard error, with `1`, `2`, … for each id in the order in which they come. */
+  /** The program's standard error, with the ids replaced by `1`, `2`, … in the order of their first occurrence. */
   async function trace(sections: string): Promise<string[]> {
     const words = [TRACED, folder(), `${server.address}/moved?secret`, `${server.address}/missing`];
     const { code, stderr } = await startProgram(process.execPath, words, {

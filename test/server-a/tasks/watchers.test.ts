@@ -39,7 +39,7 @@ async function collect(watch: AsyncGenerator<Task>): Promise<TaskStatus[]> {
 }
 
 describe('watchers', () => {
-  it('give the record now, each change, and stop at the end', async () => {
+  it('yield the record, then each change, and stop at the end of the task', async () => {
     const watchers = new Watchers();
     const { signal } = new AbortController();
     const both = Promise.all([collect(watchers.watch(ID, read, signal)), collect(watchers.watch(ID, read, signal))]);
@@ -51,14 +51,14 @@ describe('watchers', () => {
     expect(getEventListeners(signal, 'abort')).to.deep.equal([]);
   });
 
-  it('end at once when all have been ended before', async () => {
+  it('end at once if all watches were ended before', async () => {
     const watchers = new Watchers();
     watchers.close();
     expect(await collect(watchers.watch(ID, read, new AbortController().signal))).to.deep.equal([]);
     expect(watchers.size).to.equal(0);
   });
 
-  it('stop at an abort, before and while waiting, and leave nothing behind', async () => {
+  it('stop at an abort, before and while waiting, and are removed', async () => {
     const watchers = new Watchers();
     const controller = new AbortController();
     const seen = collect(watchers.watch(ID, read, controller.signal));
@@ -70,7 +70,7 @@ describe('watchers', () => {
     expect(getEventListeners(controller.signal, 'abort')).to.deep.equal([]);
   });
 
-  it('leave nothing behind when the reader breaks off or the record cannot be read', async () => {
+  it('are removed when the reader stops or the record cannot be read', async () => {
     const watchers = new Watchers();
     const { signal } = new AbortController();
     for await (const _ of watchers.watch(ID, read, signal)) break;
@@ -86,7 +86,7 @@ describe('watchers', () => {
     expect(getEventListeners(signal, 'abort')).to.deep.equal([]);
   });
 
-  it('keep only the newest changes for a slow watcher, and always the end', async () => {
+  it('keep only the newest changes for a slow reader, and always the end', async () => {
     const watchers = new Watchers();
     const watch = watchers.watch(ID, read, new AbortController().signal);
     await watch.next();
@@ -97,7 +97,7 @@ describe('watchers', () => {
     expect(seen.at(-1)).to.equal('failed');
   });
 
-  it('end when closed', async () => {
+  it('end at close', async () => {
     const watchers = new Watchers();
     const seen = collect(watchers.watch(ID, read, new AbortController().signal));
     await new Promise(setImmediate);
