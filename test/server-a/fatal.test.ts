@@ -9,9 +9,9 @@ import { type RunningProgram, startProgram } from '../support/run-program.ts';
 import { makePicture } from './tasks/support.ts';
 
 /**
- * The most a file of the process may grow to, in POSIX blocks of 512 bytes: enough for the store's tables and some
- * tasks. What is written beyond it fails with EFBIG, of which SQLite, unlike of ENOSPC, does not know what is on disk
- * then.
+ * The largest size of a file of the process, in POSIX blocks of 512 bytes: enough for the store's tables and some
+ * tasks. A write beyond it fails with EFBIG. After EFBIG, unlike after ENOSPC, SQLite does not know which bytes are on
+ * disk.
  */
 const LARGEST_FILE = 512;
 
@@ -60,7 +60,7 @@ describe('a store that cannot be written any more', function () {
     return address;
   }
 
-  it('ends the process, so that it can be restarted, also with a job in doubt', async () => {
+  it('ends the process, so that it can be restarted, even with a job in doubt', async () => {
     const address = await start();
     const body = await makePicture();
     const upload = () => {

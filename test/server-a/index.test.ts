@@ -34,7 +34,7 @@ describe('composition of Server A', () => {
 
   async function start(changes: Partial<Ports> = {}, log = silent): Promise<ServerA> {
     const settings = serverASettings.parse({ ...ports, dataDir, ...changes });
-    // No Server B: protocols are spoken before there is one.
+    // No Server B: the protocols are served without it.
     const backend = { address: null, onChange: () => undefined };
     const options = { backend, token: undefined, log, onFatal: () => undefined };
     const server = await startServerA(settings, options);
@@ -59,10 +59,10 @@ describe('composition of Server A', () => {
     return states.flatMap(([name, state]) => (state ? [name] : []));
   };
 
-  /** libzmq closes its sockets in a thread of its own. */
+  /** libzmq closes its sockets in its own thread, so it takes a moment. */
   const expectSilence = () => eventually('no open port', async () => (await open()).length === 0 || undefined);
 
-  it('serves every protocol, gives their addresses, and serves none after close', async () => {
+  it('serves every protocol, reports the addresses, and serves none after close', async () => {
     const { lines, http, close } = await start();
     expect(http).to.equal(`http://127.0.0.1:${ports.port}`);
     expect(lines).to.deep.equal([
@@ -107,7 +107,7 @@ describe('composition of Server A', () => {
   });
 
   for (const name of LISTENERS) {
-    it(`opens nothing when ${name} is taken, says so, and starts when it is free again`, async () => {
+    it(`opens nothing when ${name} is taken, reports it, and starts when it is free again`, async () => {
       const other = createServer().listen(ports[name], '127.0.0.1');
       await once(other, 'listening');
       const error: unknown = await start().catch((reason: unknown) => reason);
@@ -119,7 +119,7 @@ describe('composition of Server A', () => {
     });
   }
 
-  it('releases the data folder when the dispatcher cannot be made', async () => {
+  it('releases the data folder when the dispatcher cannot be created', async () => {
     const settings = serverASettings.parse({ ...ports, dataDir });
     const backend = { address: { host: '127.0.0.1', port: 65_536 }, onChange: () => undefined };
     const options = { backend, token: undefined, log: silent, onFatal: () => undefined };
@@ -128,7 +128,7 @@ describe('composition of Server A', () => {
     await start();
   });
 
-  it('logs the number of waiting tasks at start, and nothing without any', async () => {
+  it('logs the number of pending tasks at start, and nothing if there are none', async () => {
     const lines: Record<string, unknown>[] = [];
     const log = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) });
     const { http, close } = await start({}, log);

@@ -18,7 +18,7 @@ import {
 
 const HOUR = 60 * 60 * 1000;
 
-describe('tasks use their system for', () => {
+describe('tasks use their System for', () => {
   const { open, files } = useTasks();
   let clock: ManualClock;
 
@@ -78,7 +78,7 @@ describe('tasks use their system for', () => {
     expect(clock.has(5000)).to.equal(false);
   });
 
-  it('the time before a fetch is tried again on a full disk', async () => {
+  it('the pause before a fetch is tried again on a full disk', async () => {
     const picture = await makePicture();
     const server = await startPictureServer(picture);
     const tasks = await open({ maxSpoolMb: 1 }, { clock });

@@ -4,7 +4,7 @@ import { isLocalName, isPublicAddress } from '../../../server-a/fetch-url/addres
 import { fetchPicture } from '../../../server-a/fetch-url/fetch-picture.ts';
 import { expectCode } from '../../support/expect-code.ts';
 
-/** First and last address of every IPv4 range that is no public host's. */
+/** First and last address of every IPv4 range without public hosts. */
 const IPV4_RANGES = [
   ['0.0.0.0', '0.255.255.255'],
   ['10.0.0.0', '10.255.255.255'],
@@ -40,7 +40,7 @@ const refusedIpv6 = fc.oneof(
   ...IPV6_RANGES.map(([first, last]) => fc.bigInt({ min: ipv6Value(first), max: ipv6Value(last) })),
 );
 
-/** Every way to write an IPv4 address that a URL takes (WHATWG URL, IPv4 parser), from its four bytes. */
+/** Every notation of an IPv4 address that a URL accepts (WHATWG URL, IPv4 parser), from its four bytes. */
 const IPV4_NOTATIONS: Readonly<Record<string, (value: number) => string>> = {
   'dotted decimal': dotted,
   'a trailing dot': (value) => `${dotted(value)}.`,
@@ -71,7 +71,7 @@ const IPV4_NOTATIONS: Readonly<Record<string, (value: number) => string>> = {
   Teredo: (value) => `[2001:0:${halves(value)}::1]`,
 };
 
-/** What an IPv6 address can look like. */
+/** The notations of an IPv6 address. */
 const IPV6_NOTATIONS: Readonly<Record<string, (groups: readonly string[]) => string>> = {
   'in full': (groups) => groups.map((group) => group.padStart(4, '0')).join(':'),
   'without zeros': (groups) => groups.join(':'),
@@ -136,7 +136,7 @@ describe('isPublicAddress', () => {
 });
 
 describe('isLocalName', () => {
-  it('knows localhost and its subdomains, in any case, with a dot at the end', () => {
+  it('is true for localhost and its subdomains, in any case, with a dot at the end', () => {
     for (const name of ['localhost', 'LOCALHOST', 'localhost.', 'a.b.localhost', 'a.localhost.']) {
       expect(isLocalName(name), name).to.equal(true);
     }

@@ -19,7 +19,7 @@ function fixture(name: string): string {
 
 describe('guardedConnector', () => {
   it('checks every redirect, from a public address to loopback by number and by name', async function () {
-    // Only in a network of its own may a test have a public address.
+    // A test may have a public address only in its own network namespace.
     const network = [
       '-rn',
       'sh',
@@ -92,7 +92,7 @@ describe('guardedConnector', () => {
       await rm(folder, { recursive: true });
     });
 
-    it('sends the name of the host, although it connects to an address', async () => {
+    it('sends the name of the host (SNI), although it connects to an address', async () => {
       expect(await fetch('source.example', { NODE_EXTRA_CA_CERTS: certificate })).to.equal('picture');
       expect(names).to.deep.equal(['source.example']);
       expect(request).to.include(`host: source.example:${port}\r\n`);

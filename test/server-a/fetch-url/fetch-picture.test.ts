@@ -10,7 +10,7 @@ import { expectCode } from '../../support/expect-code.ts';
 import { openSource, type Source, whole } from '../../support/source.ts';
 
 const LIMITS = { maxBytes: 100_000, seconds: 10, allowPrivate: true };
-/** Long enough to get to where the server keeps silent. */
+/** Seconds, enough to reach the point where the server stays silent. */
 const SHORT = { ...LIMITS, seconds: 0.3 };
 const PICTURE = 'these bytes stand for a picture';
 
@@ -42,15 +42,15 @@ describe('fetchPicture', () => {
 
   after(() => source.close());
 
-  describe('of a picture that is there', () => {
-    it('gives its bytes, their declared number and the name in the URL', async () => {
+  describe('of an existing picture', () => {
+    it('returns its bytes, the declared length and the name in the URL', async () => {
       const { body, bytes, filename } = await fetch('/whole/a%20cat.jpg?size=1#top');
       expect(bytes).to.equal(PICTURE.length);
       expect(filename).to.equal('a cat.jpg');
       expect((await buffer(body)).toString()).to.equal(PICTURE);
     });
 
-    it('gives no length for a chunked body, and no name for a path without one', async () => {
+    it('returns no length for a chunked body, and no name for a path without one', async () => {
       const { body, bytes, filename } = await fetch('/');
       expect([bytes, filename]).to.deep.equal([null, null]);
       expect((await buffer(body)).toString()).to.equal(PICTURE);
@@ -66,7 +66,7 @@ describe('fetchPicture', () => {
       expect(filename).to.equal('cat.jpg');
     });
 
-    it('speaks IPv6', async () => {
+    it('connects over IPv6', async () => {
       const ipv6 = await openSource((_path, socket) => socket.end(whole('200 OK', {}, PICTURE)), '::1');
       try {
         const { body } = await fetchPicture(`${ipv6.origin}/cat.jpg`, LIMITS, controller.signal);
@@ -100,9 +100,9 @@ describe('fetchPicture', () => {
     });
   });
 
-  describe('of what is no picture', () => {
+  describe('of something else', () => {
     for (const text of ['', 'cat.jpg', '/cat.jpg', 'http://', 'http://a b/', 'http://256.1.1.1/', 'http://[::1/']) {
-      it(`refuses '${text}', which is no URL`, async () => {
+      it(`refuses '${text}', which is not a URL`, async () => {
         await expectCode('BAD_REQUEST', fetchPicture(text, LIMITS, controller.signal));
       });
     }
@@ -118,7 +118,7 @@ describe('fetchPicture', () => {
       });
     }
 
-    it('refuses credentials and does not repeat them', async () => {
+    it('refuses credentials, and does not repeat them in the message', async () => {
       const message = await expectCode(
         'URL_NOT_ALLOWED',
         fetchPicture('http://me:secret@a.example/', LIMITS, controller.signal),
@@ -140,15 +140,15 @@ describe('fetchPicture', () => {
     }
 
     for (const path of ['/encoded/gzip', '/encoded/twice', '/encoded/transfer']) {
-      it(`refuses an encoding it did not ask for, ${path}`, async () => {
+      it(`refuses an encoding that it did not request, ${path}`, async () => {
         await expectCode('SOURCE_ERROR', read(path));
       });
     }
   });
 
-  describe('of a server that lies or breaks', () => {
+  describe('from a faulty server', () => {
     for (const path of ['/broken/short', '/broken/cut-chunks', '/broken/reset']) {
-      it(`fails for a body that is cut, ${path}`, async () => {
+      it(`fails for a truncated body, ${path}`, async () => {
         await expectCode('SOURCE_ERROR', read(path));
       });
     }
@@ -189,7 +189,7 @@ describe('fetchPicture', () => {
       expect(await expectCode('SOURCE_ERROR', lost)).to.include('does not resolve');
     });
 
-    it('reports a failed body also to a reader that starts later', async () => {
+    it('reports a failed body to a reader that starts later, too', async () => {
       const { body } = await fetch('/broken/short');
       body.read(0);
       await closed(body);
@@ -218,7 +218,7 @@ describe('fetchPicture', () => {
     });
   });
 
-  describe('in bounded time', () => {
+  describe('with a time limit', () => {
     it('ends for a silent server', async () => {
       expect(await expectCode('SOURCE_TIMEOUT', fetch('/silent', SHORT))).to.include('0.3 seconds');
     });
@@ -231,7 +231,7 @@ describe('fetchPicture', () => {
       await expectCode('SOURCE_TIMEOUT', fetch('/drip-head', SHORT));
     });
 
-    it('ends for a body that stops, also without a reader', async () => {
+    it('ends for a body that stops, even without a reader', async () => {
       const { body } = await fetch('/stalled', SHORT);
       await closed(body);
       await expectCode('SOURCE_TIMEOUT', buffer(body));
@@ -247,7 +247,7 @@ describe('fetchPicture', () => {
       answer();
     });
 
-    it('does not count the time of waiting for other lookups', async () => {
+    it('does not count the time that it waits for other lookups', async () => {
       const { silent, answer } = silentNameServer();
       const lost = ['http://a.example/', 'http://b.example/'].map((url) =>
         expectCode('SOURCE_TIMEOUT', fetchPicture(url, SHORT, controller.signal, silent)),
@@ -261,7 +261,7 @@ describe('fetchPicture', () => {
     });
 
     it('ends for a host that does not accept the connection', async () => {
-      // TLS begins with bytes from the client; this server has none for it.
+      // TLS starts with bytes from the client. This server never answers them.
       const mute = await openSource(() => {});
       try {
         const url = `https://127.0.0.1:${mute.port}/`;
@@ -273,20 +273,20 @@ describe('fetchPicture', () => {
     });
   });
 
-  describe('that is given up', () => {
+  describe('whose signal aborts', () => {
     const reason = new Error('the caller went away');
     const expectReason = async (promise: Promise<unknown>) => {
       expect(await promise.catch((error: unknown) => error)).to.equal(reason);
     };
 
-    it('does not start', async () => {
+    it('does not connect', async () => {
       controller.abort(reason);
       const before = source.requests.length;
       await expectReason(fetch('/whole/cat.jpg'));
       expect(source.requests.length).to.equal(before);
     });
 
-    it('rejects with the reason while it waits for the head', async () => {
+    it('rejects with the reason while it waits for the headers', async () => {
       const waiting = fetch('/silent');
       await sleep(50);
       controller.abort(reason);
@@ -320,14 +320,14 @@ describe('fetchPicture', () => {
       expect(filename).to.equal('three');
     });
 
-    it('does not follow a fourth, nor a loop', async () => {
+    it('follows neither a fourth redirect nor a loop', async () => {
       expect(await expectCode('SOURCE_ERROR', fetch('/redirect/four'))).to.include('redirects');
       const before = source.requests.length;
       await expectCode('SOURCE_ERROR', fetch('/redirect/loop'));
       expect(source.requests.length - before).to.equal(4);
     });
 
-    it('sends no cookie on', async () => {
+    it('does not send cookies to the next host', async () => {
       const before = source.requests.length;
       await read('/redirect/302');
       expect(source.requests.slice(before).join('')).not.to.match(/cookie|referer/i);
@@ -360,7 +360,7 @@ describe('fetchPicture', () => {
   describe('of a host that is not public', () => {
     const publicOnly = { ...LIMITS, allowPrivate: false };
 
-    it('refuses a name by its address, without a connection, and does not reveal the address', async () => {
+    it('refuses a name with a private address, without connecting, and does not reveal the address', async () => {
       const before = source.requests.length;
       const url = `http://intranet.example:${source.port}/whole/cat.jpg`;
       const refused = fetchPicture(url, publicOnly, controller.signal, async () => [
@@ -370,7 +370,7 @@ describe('fetchPicture', () => {
       expect(source.requests.length).to.equal(before);
     });
 
-    it('refuses a name with one such address among public ones', async () => {
+    it('refuses a name with one private address among public ones', async () => {
       const mixed = [
         { address: '93.184.216.34', family: 4 },
         { address: 'fe80::1%lo', family: 6 },
@@ -397,7 +397,7 @@ describe('fetchPicture', () => {
       expect(asked).to.equal(1);
     });
 
-    it('refuses what the system resolves to loopback', async () => {
+    it('refuses a name that the system resolves to loopback', async () => {
       await expectCode('URL_NOT_ALLOWED', fetch('/whole/cat.jpg', publicOnly));
       await expectCode(
         'URL_NOT_ALLOWED',
@@ -405,14 +405,14 @@ describe('fetchPicture', () => {
       );
     });
 
-    it('reaches it when that is allowed, by the system’s own lookup', async () => {
+    it('connects to it when that is allowed, with the system’s own lookup', async () => {
       const { body } = await fetchPicture(`http://localhost:${source.port}/whole/a`, LIMITS, controller.signal);
       expect((await buffer(body)).toString()).to.equal(PICTURE);
     });
   });
 });
 
-/** A lookup that ends, without an address, only when `answer` is called. */
+/** A lookup that ends only when `answer` is called, without an address. */
 function silentNameServer(): { silent: Resolve; answer: () => void } {
   const asked: (() => void)[] = [];
   const silent: Resolve = () => new Promise((resolve) => asked.push(() => resolve([])));
@@ -437,7 +437,7 @@ const redirect = (location: string, status = '302 Found'): Answer =>
   say(status, { Location: location, 'Set-Cookie': 'a=b', 'Content-Length': 2 }, 'no');
 const picture = say('200 OK', { 'Content-Length': PICTURE.length }, PICTURE);
 
-/** Writes again and again until the connection is gone. */
+/** Writes repeatedly until the connection closes. */
 function repeat(socket: Socket, text: string, milliseconds: number): void {
   const timer = setInterval(() => {
     if (!socket.writableNeedDrain) socket.write(text);

@@ -8,7 +8,7 @@ describe('resolve', () => {
   const nothing = () => undefined;
   const lookup = (hostname: string) => resolveInTurn(hostname, resolve, signal, nothing);
 
-  /** A resolver that records names, and answers without an address when the test says so. */
+  /** A resolver that records names. It answers, without an address, when the test releases it. */
   function silent(): { ask: Resolve; asked: string[]; answer: () => void } {
     const asked: string[] = [];
     const ends: (() => void)[] = [];
@@ -22,7 +22,7 @@ describe('resolve', () => {
     return { ask, asked, answer };
   }
 
-  it('gives all addresses of the system to every caller', async () => {
+  it('returns all addresses of the system to every caller', async () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => lookup('localhost')));
     for (const addresses of answers) expect(addresses.map(({ address }) => address)).to.include('127.0.0.1');
     expect(getEventListeners(signal, 'abort')).to.have.length(0);
@@ -35,7 +35,7 @@ describe('resolve', () => {
     expect(await lookup('localhost')).not.to.have.length(0);
   });
 
-  it('runs two lookups at once, and one lookup for many calls of the same name', async () => {
+  it('runs two lookups at once, and one lookup for many calls with the same name', async () => {
     const { ask, asked, answer } = silent();
     let begun = 0;
     const seek = (name: string) => resolveInTurn(name, ask, signal, () => (begun += 1));

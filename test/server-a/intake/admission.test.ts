@@ -21,7 +21,7 @@ describe('admission', () => {
     expect(await codeOf(() => admission.reserve(1))).to.equal('QUEUE_FULL');
   });
 
-  it('keeps a place that was handed over until the task ends', async () => {
+  it('keeps a place that was handed over to a task until the task ends', async () => {
     const admission = admissionOf({}, 2);
     const reservation = admission.reserve(1);
     reservation.handOver();
@@ -64,7 +64,7 @@ describe('admission', () => {
     admission.check(20);
   });
 
-  it('leaves that room also for lists and boxes, however full the spool is', async () => {
+  it('leaves the same room for lists and boxes, which need no space in the spool', async () => {
     const admission = admissionOf({ bytes: 200, free: 64 * MEBIBYTE + 50 });
     admission.list(1, 25);
     admission.checkRecords(25);

@@ -30,11 +30,11 @@ describe('receive', () => {
     return code;
   }
 
-  it('fails with the reason of an abort', async () => {
+  it('fails with the reason of the abort', async () => {
     expect(await receiveAborted('w+')).to.equal('gone');
   });
 
-  it('fails with an internal error, also when the client aborts', async () => {
+  it('fails with an internal error, even if the client aborts at the same time', async () => {
     expect(await receiveAborted('r')).to.match(/^EBADF/);
   });
 });
