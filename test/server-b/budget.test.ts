@@ -6,13 +6,13 @@ import { DarkroomError } from '../../shared/errors.ts';
 const never = new AbortController().signal;
 const MIB = 1024 * 1024;
 
-/** Lets promises that can settle do so. */
+/** Resolves when all promises that need no timer or I/O have settled. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
 }
 
 describe('budget', () => {
-  it('grants at once what fits', async () => {
+  it('grants a claim that fits at once', async () => {
     const budget = new Budget({ slots: 2, bytes: 10 });
     await budget.reserve({ bytes: 4, alone: false }, never);
     await budget.reserve({ bytes: 6, alone: false }, never);
@@ -20,13 +20,13 @@ describe('budget', () => {
     expect(budget.slotsInUse).to.equal(2);
   });
 
-  it('refuses at once what exceeds the whole budget', async () => {
+  it('refuses a claim above the whole budget at once', async () => {
     const budget = new Budget({ slots: 1, bytes: 10 * MIB });
     const error = await budget.reserve({ bytes: 10 * MIB + 1, alone: false }, never).catch((reason: unknown) => reason);
     expect(error).to.be.instanceOf(DarkroomError).with.property('code', 'IMAGE_TOO_LARGE');
   });
 
-  it('waits for a slot even when there is memory', async () => {
+  it('waits for a slot even if there is enough memory', async () => {
     const budget = new Budget({ slots: 1, bytes: 10 });
     const first = await budget.reserve({ bytes: 1, alone: false }, never);
     let granted = false;
@@ -40,7 +40,7 @@ describe('budget', () => {
     expect(granted).to.equal(true);
   });
 
-  it('does not grant a small claim before a big one that came first', async () => {
+  it('does not grant a small claim before a large one that came first', async () => {
     const budget = new Budget({ slots: 4, bytes: 10 });
     const order: string[] = [];
     const running = await budget.reserve({ bytes: 5, alone: false }, never);
@@ -69,7 +69,7 @@ describe('budget', () => {
     expect(budget.bytesInUse).to.equal(8);
   });
 
-  it('gives a job that must be alone every slot, and grants no other claim meanwhile', async () => {
+  it('reserves every slot for a job that must be alone, and grants no other claim meanwhile', async () => {
     const budget = new Budget({ slots: 3, bytes: 10 });
     const first = await budget.reserve({ bytes: 1, alone: false }, never);
     let aloneGranted = false;
@@ -91,7 +91,7 @@ describe('budget', () => {
     await other;
   });
 
-  it('returns slot and memory only once, also when released twice', async () => {
+  it('frees slot and memory only once, even if released twice', async () => {
     const budget = new Budget({ slots: 2, bytes: 10 });
     const held = await budget.reserve({ bytes: 4, alone: false }, never);
     await budget.reserve({ bytes: 4, alone: false }, never);

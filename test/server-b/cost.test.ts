@@ -24,7 +24,7 @@ function resize(scale_factor: number, more: ResizeParameters = {}) {
   return { name: 'resize', operation: 'resize', scale_factor, ...more } as const;
 }
 
-/** Header, outputs, MiB of body, MiB at the peak: of runs of bench/memory.ts and its like on Linux, sharp 0.35.5. */
+/** Header, outputs, MiB of body, and measured peak in MiB (bench/memory.ts and similar runs on Linux, sharp 0.35.5). */
 const MEASURED: readonly (readonly [string, Partial<ImageHeader>, OutputSpec[], number, number])[] = [
   ['JPEG to a tenth', {}, [resize(0.1)], 5.6, 15],
   ['JPEG to half', {}, [resize(0.5)], 5.6, 71],
@@ -53,13 +53,13 @@ const MEASURED: readonly (readonly [string, Partial<ImageHeader>, OutputSpec[], 
 
 describe('cost of a job', () => {
   for (const [what, changes, specs, body, measured] of MEASURED) {
-    it(`is close to what was measured, or above: ${what}`, () => {
+    it(`is close to the measured peak, or above it: ${what}`, () => {
       const predicted = jobCost(body * MEBIBYTE, { ...PHOTO, ...changes }, specs) / MEBIBYTE;
       expect(predicted / measured).within(0.95, 2);
     });
   }
 
-  it('counts all frames where the decoder keeps them all, else one', () => {
+  it('counts all frames if the decoder keeps them all, otherwise one', () => {
     const frames = (format: 'gif' | 'webp', count: number) =>
       jobCost(0, { ...PHOTO, format, width: 800, height: 600, frames: count }, [resize(0.1)]);
     expect(frames('webp', 50)).above(frames('webp', 1) + 49 * 4 * 800 * 600);
@@ -78,7 +78,7 @@ describe('cost of a job', () => {
     expect(jobCost(0, PHOTO, [{ ...box, fit: 'contain' }])).above(jobCost(0, PHOTO, [box]));
   });
 
-  it('counts outputs that wait for each other, so that 16 pictures of the web fit into the default budget', () => {
+  it('counts outputs that wait for others, and fits 16 pictures of web size into the default budget', () => {
     const photo = { ...PHOTO, width: 4000, height: 3000 };
     const pictures = (count: number) =>
       Array.from(
@@ -92,7 +92,7 @@ describe('cost of a job', () => {
     expect(all).to.be.below(commonSettings.memoryMb.parse(undefined) * MEBIBYTE);
   });
 
-  it('is a whole number of bytes, also for the thinnest pictures', () => {
+  it('is a whole number of bytes, even for the narrowest pictures', () => {
     for (const [width, height] of [
       [16_384, 1],
       [1, 16_384],

@@ -25,7 +25,7 @@ function scaled(scale_factor: number): OutputSpec {
   return { name: `by-${scale_factor}`, operation: 'resize', scale_factor };
 }
 
-/** The shared decode in a form to compare: its size, and who uses it. */
+/** The shared decode in a comparable form: its size, and the outputs that use it. */
 function planned(header: ImageHeader, ...specs: OutputSpec[]) {
   const shared = planDecode(
     header,
@@ -41,7 +41,7 @@ describe('planDecode', () => {
     }
   });
 
-  it('makes data from the pixels of the one picture beside it', () => {
+  it('makes data from the pixels of the only picture in the task', () => {
     const half = { width: 1501, height: 1001 };
     for (const format of FORMATS) {
       const header = { ...PHOTO, format };
@@ -74,12 +74,12 @@ describe('planDecode', () => {
     }
   });
 
-  it('decodes once for all data where no picture can be used', () => {
+  it('decodes once for all data if no picture can be used', () => {
     expect(planned(PHOTO, classify, placeholder)).to.deep.equal({ width: 384, height: 256, users: [0, 1] });
     expect(planned(PHOTO, scaled(0.05), classify, placeholder)).to.deep.include({ users: [1, 2] });
   });
 
-  it('decodes the whole once for two pictures that the decoder does not shrink', () => {
+  it('decodes at full size once for two pictures that the decoder does not shrink', () => {
     const whole = { width: 3001, height: 2001 };
     expect(planned(PNG, scaled(0.1), circle)).to.deep.equal({ ...whole, users: [0, 1] });
     expect(planned(PNG, scaled(2), classify, circle)).to.deep.equal({ ...whole, users: [0, 1, 2] });
@@ -87,7 +87,7 @@ describe('planDecode', () => {
     expect(planned({ ...PHOTO, format: 'webp' }, scaled(1), scaled(2))).to.deep.equal({ ...whole, users: [0, 1] });
   });
 
-  it('lets each output decode for itself, of a JPEG up to a third of its size and of a WebP below its size', () => {
+  it('lets each output decode for itself, up to a third of the size of a JPEG and below the size of a WebP', () => {
     expect(planned(PHOTO, scaled(1 / 3), scaled(0.1))).to.equal(null);
     expect(planned(PHOTO, scaled(0.5), scaled(0.3))).to.equal(null);
     expect(planned(PHOTO, scaled(0.9), scaled(0.3), scaled(0.5))).to.deep.include({ users: [0, 2] });
@@ -103,7 +103,7 @@ describe('planDecode', () => {
     expect(planned(gif, scaled(0.5), scaled(0.3))).to.equal(null);
   });
 
-  it('shares the whole up to 33 megapixels', () => {
+  it('shares a full-size decode up to 33 megapixels', () => {
     const largest = { ...PNG, width: 6000, height: 5500 };
     expect(planned(largest, scaled(0.5), circle)).to.deep.equal({ width: 6000, height: 5500, users: [0, 1] });
     expect(planned({ ...largest, height: 5501 }, scaled(0.5), circle)).to.equal(null);
@@ -135,7 +135,7 @@ describe('planDecode', () => {
           const before = sourceOf(index, without);
           const after = sourceOf(index, together);
           if (after === before) continue;
-          // Its own pixels at its own size, or pixels that it would have decoded itself.
+          // Either its own pixels at its own size, or the pixels that it would have decoded itself.
           const { whole } = planOf(image, spec);
           const isOwn = whole !== null && after === `${whole.width}×${whole.height}`;
           const isExact = ['png', 'gif', 'tiff', 'avif'].includes(image.format) && image.depth === 8;
@@ -149,7 +149,7 @@ describe('planDecode', () => {
 });
 
 describe('shrinksOnLoad', () => {
-  it('is true of a JPEG up to a third and of a WebP below its size', () => {
+  it('is true for a JPEG up to a third of its size, and for a WebP below its size', () => {
     const scales = [0.1, 1 / 3, 0.34, 0.99, 1, 2];
     const shrunk = (format: (typeof FORMATS)[number]) => scales.filter((scale) => shrinksOnLoad(format, scale));
     expect(shrunk('jpeg')).to.deep.equal([0.1, 1 / 3]);
@@ -158,7 +158,7 @@ describe('shrinksOnLoad', () => {
   });
 });
 
-/** What an output is made from. */
+/** The pixels that an output is made from. */
 function sourceOf(index: number, plan: ReturnType<typeof planned>): string {
   return plan?.users.includes(index) === true ? `${plan.width}×${plan.height}` : 'the file';
 }

@@ -16,13 +16,13 @@ import { jobMessage, SMALL_HEADER, WireClient } from '../support/wire-client.ts'
 const BODY = Buffer.from('12345');
 const MIB = 1024 * 1024;
 
-/** A job that a worker has taken; the test says how it goes. */
+/** A job that a worker has taken; the test decides its outcome. */
 interface Taken {
   readonly job: PoolJob;
   readonly finish: (outcome: JobOutcome) => void;
 }
 
-/** Workers in the test's hand: what they take can be held as long as it likes. */
+/** Workers that the test controls: each job runs until the test ends it. */
 class HeldWorkers {
   readonly taken: Taken[] = [];
   isStalled = false;
@@ -125,7 +125,7 @@ describe('listener', () => {
   });
 
   describe('greeting', () => {
-    it('welcomes with what it offers', async () => {
+    it('answers WELCOME with what it offers', async () => {
       await open({ slots: 3 });
       const a = new WireClient(listener.address);
       clients.push(a);
@@ -135,7 +135,7 @@ describe('listener', () => {
       expect(message.operations).to.deep.equal(OPERATION_NAMES);
     });
 
-    it('refuses another protocol version and names its own (rule 7)', async () => {
+    it('refuses another protocol version, and names its own (rule 7)', async () => {
       await open();
       const a = new WireClient(listener.address);
       a.lane.send('HELLO', { protocol: PROTOCOL_VERSION + 1, token: '' });
@@ -156,7 +156,7 @@ describe('listener', () => {
 
     it('closes a connection that does not greet within two seconds (rule 7)', async () => {
       await open();
-      // A beat may come first, and a socket that is not read has no end.
+      // A BEAT may come first, and a socket emits no end unless it is read.
       const socket = connect(listener.address.port, listener.address.host).resume();
       await new Promise((resolve) => socket.once('close', resolve));
     });
@@ -171,7 +171,7 @@ describe('listener', () => {
   });
 
   describe('a job', () => {
-    it('gets GO, gives its outputs and ends with DONE (rule 1)', async () => {
+    it('gets GO, sends its outputs and ends with DONE (rule 1)', async () => {
       await open();
       const { a, taken } = await working();
       expect(Buffer.from(taken.job.body)).to.deep.equal(BODY);
@@ -190,7 +190,7 @@ describe('listener', () => {
       await a.next('GO');
     });
 
-    it('fails with the worker’s own error', async () => {
+    it('fails with the error of the worker', async () => {
       await open();
       const { a, taken } = await working();
       taken.finish({ kind: 'failed', error: { code: 'IMAGE_CORRUPT', message: 'broken' } });
@@ -229,7 +229,7 @@ describe('listener', () => {
       await a.next('GO');
     });
 
-    it('is refused with BACKEND_UNAVAILABLE, and reserves nothing, when the system has no memory for its body (rule 3)', async () => {
+    it('is refused with BACKEND_UNAVAILABLE, and reserves nothing, if the system has no memory for its body (rule 3)', async () => {
       await open({ slots: 1, bytes: Number.MAX_SAFE_INTEGER });
       const a = await client();
       a.lane.send('JOB', jobMessage({ bytes: 2 ** 52 }));
@@ -239,7 +239,7 @@ describe('listener', () => {
       await a.next('GO');
     });
 
-    it('is refused when its header or its output is beyond the limits', async () => {
+    it('is refused when its header or its output exceeds the limits', async () => {
       await open();
       const a = await client();
       a.lane.send('JOB', jobMessage({ image: { ...SMALL_HEADER, width: 2001 } }));
@@ -248,7 +248,7 @@ describe('listener', () => {
       expect((await a.next('REFUSE')).message.code).to.equal('IMAGE_TOO_LARGE');
     });
 
-    it('that must be alone waits for every slot, and no other job runs beside it', async () => {
+    it('that must be alone waits for every slot, and no other job runs at the same time', async () => {
       await open({ slots: 2 });
       const { taken } = await working();
       const alone = await client();
@@ -287,7 +287,7 @@ describe('listener', () => {
       expect(stuck).to.deep.equal([taken.job.id]);
     });
 
-    it('sends no TIMEOUT where a thread is stalled, and ends the instance', async () => {
+    it('sends no TIMEOUT if a thread is stalled, and ends the instance', async () => {
       await open();
       workers.isStalled = true;
       const { a, taken } = await working({ deadline_ms: 50 });
@@ -296,7 +296,7 @@ describe('listener', () => {
       expect(stuck).to.deep.equal([taken.job.id]);
     });
 
-    it('sends TIMEOUT to a job that is alone, also where a thread is stalled', async () => {
+    it('sends TIMEOUT to a job that is alone, even if a thread is stalled', async () => {
       await open();
       workers.isStalled = true;
       const { a, taken } = await working({ deadline_ms: 50, alone: true });
@@ -316,7 +316,7 @@ describe('listener', () => {
   });
 
   describe('CANCEL (rule 5)', () => {
-    it('of an offered job is answered and takes it out of the queue', async () => {
+    it('of an offered job is answered, and removes the job from the queue', async () => {
       await open({ slots: 1 });
       const { taken } = await working();
       const second = await client();
@@ -329,7 +329,7 @@ describe('listener', () => {
       await third.next('GO');
     });
 
-    it('while receiving returns the memory, and DATA on the wire is dropped', async () => {
+    it('while receiving frees the memory, and DATA in transit is dropped', async () => {
       await open({ slots: 1 });
       const a = await client();
       a.lane.send('JOB', jobMessage({ bytes: 2 * MIB }));
@@ -341,7 +341,7 @@ describe('listener', () => {
       await a.next('GO');
     });
 
-    it('while working is answered at once and keeps slot and memory until the worker returns', async () => {
+    it('while working is answered at once, and slot and memory stay reserved until the worker returns', async () => {
       await open({ slots: 1 });
       const { a, taken } = await working();
       a.lane.signal('CANCEL');
@@ -357,7 +357,7 @@ describe('listener', () => {
       await open();
       const { a, taken } = await working();
       taken.finish(picture(BODY));
-      // Sent while this side still believes the job is working, so that it crosses DONE.
+      // This side still has the state working when it sends CANCEL, so CANCEL crosses DONE.
       a.lane.signal('CANCEL');
       await a.next('DONE').catch(() => {});
       a.lane.send('JOB', jobMessage());
@@ -365,8 +365,8 @@ describe('listener', () => {
     });
   });
 
-  describe('a lane that is closed', () => {
-    it('returns slot and memory when it is cut while receiving', async () => {
+  describe('a closed lane', () => {
+    it('frees slot and memory when it is cut while receiving', async () => {
       await open({ slots: 1 });
       const a = await client();
       a.lane.send('JOB', jobMessage());
@@ -389,7 +389,7 @@ describe('listener', () => {
       await b.next('GO');
     });
 
-    it('is closed when it sends more body than it announced', async () => {
+    it('is closed because it sent a longer body than announced', async () => {
       await open();
       const socket = connect(listener.address.port, listener.address.host);
       const frame = (kind: number, payload: Buffer) => {
@@ -407,7 +407,7 @@ describe('listener', () => {
       await client();
     });
 
-    it('is closed after three beats without a byte (rule 2)', async () => {
+    it('is closed because it sent no byte for three beats (rule 2)', async () => {
       await open({ timing: { beatMs: 20, deadMs: 60 } });
       const socket = connect(listener.address.port, listener.address.host);
       const hello = Buffer.from(JSON.stringify({ protocol: PROTOCOL_VERSION, token: '' }));
@@ -417,7 +417,7 @@ describe('listener', () => {
     });
   });
 
-  it('sends WELCOME again, at once when idle and after the job when not', async () => {
+  it('sends WELCOME again, at once on an idle lane and after the job on a busy one', async () => {
     await open();
     const idle = await client();
     const { a: busy, taken } = await working();

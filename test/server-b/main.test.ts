@@ -29,7 +29,7 @@ describe('the process of Server B', function () {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** The kinds of its messages, up to the first for which `isLast` is true. */
+  /** The kinds of the process's messages, up to the first for which `isLast` is true. */
   async function seen(isLast: (kind: string, count: number) => boolean): Promise<string[]> {
     const kinds: string[] = [];
     for await (const [message] of on(child, 'message')) {
@@ -39,14 +39,14 @@ describe('the process of Server B', function () {
     return kinds;
   }
 
-  it('beats while its threads take long to start', async () => {
+  it('sends beats while its threads take long to start', async () => {
     const endless = join(folder, 'endless.mjs');
     await writeFile(endless, 'await new Promise((resolve) => setTimeout(resolve, 3_600_000));');
     start({ OPERATIONS_MODULE: endless });
     expect(await seen((_kind, count) => count === 3)).to.deep.equal(['beat', 'beat', 'beat']);
   });
 
-  it('ends when its supervisor is gone', async () => {
+  it('ends when its supervisor has ended', async () => {
     start();
     const ended = once(child, 'exit');
     await seen((kind) => kind === 'listening');
@@ -54,7 +54,7 @@ describe('the process of Server B', function () {
     expect(await ended).to.deep.equal([null, 'SIGKILL']);
   });
 
-  it('ends when its supervisor is gone before it has started', async () => {
+  it('ends when its supervisor has ended during its start', async () => {
     start();
     const ended = once(child, 'exit');
     child.disconnect();

@@ -121,7 +121,7 @@ describe('Pool', () => {
     }
   });
 
-  it('hands each job the model in use, and MODEL_UNAVAILABLE when there is none', async () => {
+  it('passes each job the model in use, and fails labels with MODEL_UNAVAILABLE without one', async () => {
     pool = await open();
     const job = () => jobOf(60, [resize, classify]);
     const without = await pool.run(await job(), never);
@@ -167,9 +167,9 @@ describe('Pool', () => {
     expect(await waiting).to.have.nested.property('error.code', 'DRAINING');
   });
 
-  it('finds out whether a thread is stalled', async () => {
+  it('detects a stalled thread', async () => {
     pool = await open({ threads: 2, operationsModule: killers });
-    // One that starts has no idle moment, either.
+    // A thread that starts has no idle moment, either.
     while (await pool.hasStalledThread()) await pool.run(await jobOf(40), never);
     const hanging = pool.run(await jobOf(KILLERS.hangs), never);
     while (!(await pool.hasStalledThread())) await pool.run(await jobOf(40), never);
@@ -177,14 +177,14 @@ describe('Pool', () => {
     expect(await hanging).to.have.nested.property('error.code', 'DRAINING');
   });
 
-  it('closes although a thread hangs', async () => {
+  it('closes even if a thread hangs', async () => {
     const hung = await open({ operationsModule: killers });
     const running = hung.run(await jobOf(KILLERS.hangs), never);
     await hung.close();
     expect(await running).to.have.nested.property('error.code', 'DRAINING');
   });
 
-  it('closes many times with a session loaded, and the process goes on', async function () {
+  it('closes many times with a loaded session without ending the process', async function () {
     this.timeout(60_000);
     const model = await findModel({ model: await writeTinyModel(folder), dataDir: folder });
     for (let round = 0; round < 5; round += 1) {
@@ -195,12 +195,12 @@ describe('Pool', () => {
     }
   });
 
-  it('does not open when the threads cannot start', async () => {
+  it('fails to open when the threads cannot start', async () => {
     const error = await open({ operationsModule: join(folder, 'not-there.js') }).catch((thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(Error);
   });
 
-  it('ends with its process at a native fault in one thread, here the killer picture of 13 × 13', async () => {
+  it('ends with its process at a native fault in one thread (the killer picture of 13 × 13)', async () => {
     const script = fileURLToPath(new URL('../support/pool-abort.js', import.meta.url));
     const child = spawn(process.execPath, [script], { stdio: 'ignore' });
     const [, signal] = await once(child, 'exit');

@@ -50,7 +50,7 @@ describe('supervisor', function () {
     return supervisor;
   }
 
-  /** How many failed forks were logged with the system's reason. */
+  /** The number of failed forks that were logged with the system's reason. */
   function failedTries(code: string): number {
     return logged.filter((line) => JSON.parse(line).err?.code === code).length;
   }
@@ -65,7 +65,7 @@ describe('supervisor', function () {
     return supervisor.pid;
   }
 
-  /** The random name of the instance that answers now. */
+  /** The random name of the current instance. */
   async function instance(): Promise<string> {
     const client = new WireClient(livingAddress());
     client.lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: '' });
@@ -74,14 +74,14 @@ describe('supervisor', function () {
     return message.instance;
   }
 
-  /** Why a supervisor cannot start. */
+  /** The error of a supervisor that cannot start. */
   async function reasonAgainst(starting: Supervisor): Promise<Error> {
     const reason: unknown = await starting.start().catch((error: unknown) => error);
     if (!(reason instanceof Error)) throw new Error('Expected no instance, received one');
     return reason;
   }
 
-  /** Lets the wait before the next instance pass, and waits for another than that of `pid` to listen. */
+  /** Moves the clock to the next instance, and waits until an instance other than `pid` listens. */
   async function replaced(pid: number, waitMs = 100): Promise<void> {
     await clock.untilSet(waitMs);
     clock.advance(waitMs);
@@ -90,7 +90,7 @@ describe('supervisor', function () {
     });
   }
 
-  it('starts an instance and knows where it listens', async () => {
+  it('starts an instance and reports its address', async () => {
     await supervise().start();
     expect(livingAddress()).to.include({ host: '127.0.0.1' });
     expect(await instance()).to.match(/./);
@@ -122,7 +122,7 @@ describe('supervisor', function () {
     expect(await instance()).to.match(/./);
   });
 
-  it('does not replace an instance because of SIGINT and SIGTERM, which it ignores', async () => {
+  it('does not replace an instance after SIGINT and SIGTERM, because the instance ignores them', async () => {
     await supervise().start();
     const pid = livingPid();
     process.kill(pid, 'SIGINT');
@@ -163,7 +163,7 @@ describe('supervisor', function () {
     let children: ChildProcess[];
     let isForked: boolean;
 
-    /** Starts a supervisor of processes that only say that they live. */
+    /** Starts a supervisor of processes that only send beats. */
     async function superviseWords(...words: string[]): Promise<void> {
       children = [];
       isForked = true;
@@ -182,14 +182,14 @@ describe('supervisor', function () {
       return child;
     }
 
-    /** Resolves when the supervisor has heard a beat of the instance. */
+    /** Resolves when the supervisor has received a beat of the instance. */
     async function beat(): Promise<void> {
       const heard = once(living(), 'message');
       living().send('beat');
       await heard;
     }
 
-    /** What ends the current process. */
+    /** Resolves with the exit code or the signal when the current process ends. */
     async function end(): Promise<unknown> {
       const [code, signal] = await once(living(), 'exit');
       return code ?? signal;
@@ -212,7 +212,7 @@ describe('supervisor', function () {
       expect(await ended).to.equal('SIGKILL');
     });
 
-    it('doubles the pause before it replaces an instance, up to 5 s', async () => {
+    it('doubles the pause before each replacement, up to 5 s', async () => {
       await superviseWords();
       isForked = false;
       await kill();
@@ -226,7 +226,7 @@ describe('supervisor', function () {
       }
     });
 
-    it('starts at the first pause again after an instance has run for 10 s', async () => {
+    it('starts again with the first pause after an instance has run for 10 s', async () => {
       await superviseWords();
       await kill();
       clock.advance(100);
@@ -239,7 +239,7 @@ describe('supervisor', function () {
       expect([clock.has(100), clock.has(200)]).to.deep.equal([true, false]);
     });
 
-    it('kills an instance that has not ended in time when it closes', async () => {
+    it('kills an instance that does not end in time during close', async () => {
       await superviseWords('stays');
       const ended = end();
       const closed = supervisor.close();
@@ -256,14 +256,14 @@ describe('supervisor', function () {
     });
   });
 
-  describe('where no process can be started', () => {
+  describe('when no process can be started', () => {
     const node = process.execPath;
 
     afterEach(() => {
       process.execPath = node;
     });
 
-    it('tries again, where fork fails by an event, until a process starts', async () => {
+    it('tries again until a process starts, if fork fails with an event', async () => {
       await supervise().start();
       const pid = livingPid();
       const later = join(folder, 'node');
@@ -280,7 +280,7 @@ describe('supervisor', function () {
       expect(await instance()).to.match(/./);
     });
 
-    it('tries again, where fork throws, until a process starts', async () => {
+    it('tries again until a process starts, if fork throws', async () => {
       const environment = { ...process.env };
       await supervise({}, { environment }).start();
       const pid = livingPid();
@@ -297,18 +297,18 @@ describe('supervisor', function () {
       expect(await instance()).to.match(/./);
     });
 
-    it('does not start, and gives the reason, where fork fails by an event', async () => {
+    it('does not start, and reports the reason, if fork fails with an event', async () => {
       process.execPath = join(folder, 'node');
       expect(await reasonAgainst(supervise())).to.include({ code: 'ENOENT' });
     });
 
-    it('does not start, and gives the reason, where fork throws', async () => {
+    it('does not start, and reports the reason, if fork throws', async () => {
       const filling = { FILLING: 'x'.repeat(MORE_THAN_FITS) };
       expect(await reasonAgainst(supervise({}, { environment: filling }))).to.include({ code: 'E2BIG' });
     });
   });
 
-  it("gives the instance its settings, and none of Server A's variables", async () => {
+  it("passes its settings to the instance, and none of Server A's variables", async () => {
     const telling = join(folder, 'telling.mjs');
     await writeFile(telling, "throw new Error('has ' + Object.keys(process.env) + '.')");
     const environment = { ...process.env, DARKROOM_API_KEYS: 'secret', DARKROOM_B_MODEL: 'other.onnx', OTHER: 'kept' };
@@ -319,7 +319,7 @@ describe('supervisor', function () {
     expect(names).to.not.include('DARKROOM_API_KEYS').and.not.include('DARKROOM_B_MODEL');
   });
 
-  it('does not start on a port in use, and gives code and port', async () => {
+  it('does not start on a port in use, and reports code and port', async () => {
     const holder = createServer().listen(0, '127.0.0.1');
     await once(holder, 'listening');
     try {
@@ -330,7 +330,7 @@ describe('supervisor', function () {
     }
   });
 
-  it('does not start when its threads cannot', async () => {
+  it('does not start when its threads cannot start', async () => {
     const error = await reasonAgainst(supervise({ operationsModule: join(folder, 'missing.js') }));
     expect(error.message).to.contain('missing.js');
   });

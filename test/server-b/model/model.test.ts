@@ -29,24 +29,24 @@ describe('model', () => {
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
   describe('findModel', () => {
-    it('is null where there is none', async () => {
+    it('resolves with null if there is none', async () => {
       expect(await findModel({ model: undefined, dataDir })).to.equal(null);
     });
 
-    it('prefers the file given, then looks in the data folder', async () => {
+    it('uses the given file, otherwise the data folder', async () => {
       await writeTinyModel(modelFolder(dataDir), 'kept.onnx');
       const given = await writeTinyModel(join(folder, 'mine'), 'mine.onnx');
       expect(await findModel({ model: given, dataDir })).to.include({ name: 'mine', onnx: given, official: false });
       expect(await findModel({ model: undefined, dataDir })).to.include({ name: 'kept', official: false });
     });
 
-    it('knows the official model by its bytes', async function () {
+    it('recognizes the official model by its bytes', async function () {
       const models = join(requireShared(this), 'models');
       const found = await findModel({ model: join(models, OFFICIAL_MODEL.name), dataDir });
       expect(found).to.include({ name: 'mobilenetv2-12-qdq', official: true, sha256: OFFICIAL_MODEL.sha256 });
     });
 
-    it('is MODEL_UNAVAILABLE, with the reason, for what cannot be used', async () => {
+    it('throws MODEL_UNAVAILABLE, with the reason, for files that cannot be used', async () => {
       const path = await writeTinyModel(join(folder, 'mine'));
       const synset = join(folder, 'mine', 'synset.txt');
       await rejected(findModel({ model: join(folder, 'none.onnx'), dataDir }), /Expected an \.onnx file for --model/);
@@ -120,7 +120,7 @@ describe('model', () => {
   });
 
   describe('describeModel', () => {
-    it("gives the model's place, the model and its files", async () => {
+    it('resolves with the place of the model, the model and its files', async () => {
       const path = await writeTinyModel(modelFolder(dataDir));
       const report = await describeModel({ model: undefined, dataDir });
       expect(report).to.include({ place: modelFolder(dataDir), problem: null });
@@ -128,7 +128,7 @@ describe('model', () => {
       expect(report.files[0]).to.deep.equal({ path, bytes: tinyModel().length, sha256: sha256(tinyModel()) });
     });
 
-    it('gives the problem', async () => {
+    it('resolves with the problem', async () => {
       expect(await describeModel({ model: undefined, dataDir })).to.deep.include({ model: null, files: [] });
       await writeFile(await writeTinyModel(modelFolder(dataDir)), 'no model');
       const report = await describeModel({ model: undefined, dataDir });
@@ -198,7 +198,7 @@ describe('model', () => {
       ]);
     });
 
-    it('goes on to the next address when one fails or has other bytes', async () => {
+    it('tries the next address when one fails or has wrong bytes', async () => {
       answers.set('/other', Buffer.from(tinyModel()).fill(0, 0, 4));
       answers.set('/longer', Buffer.concat([tinyModel(), tinyModel()]));
       const all = sources('/none', '/other', '/longer', '/tiny.onnx');
@@ -207,7 +207,7 @@ describe('model', () => {
       });
     });
 
-    it('is MODEL_UNAVAILABLE, and leaves no file, when no address has the right bytes', async () => {
+    it('throws MODEL_UNAVAILABLE, and leaves no file, when no address has the right bytes', async () => {
       answers.set('/shorter', tinyModel().subarray(0, 100));
       const all = sources('/none', '/shorter');
       const fetching = fetchModel({ dataDir, signal: never, onProgress: () => undefined, sources: all });
@@ -239,7 +239,7 @@ describe('model', () => {
       expect(await models.next()).to.deep.equal({ done: false, value: installed });
     });
 
-    it('ends when its signal aborts, also between two checks', async () => {
+    it('ends when its signal aborts, even between two checks', async () => {
       const end = new AbortController();
       const models = watchModel({ model: undefined, dataDir, signal: end.signal, log: quiet, interval: 60_000 });
       await models.next();
@@ -250,14 +250,14 @@ describe('model', () => {
   });
 
   describe('parseSynset', () => {
-    it('gives the wnid and the first name of each class', async function () {
+    it('returns the wnid and the first name of each class', async function () {
       const path = join(requireShared(this), 'models', OFFICIAL_SYNSET.name);
       const classes = parseSynset(await readFile(path, 'utf8'));
       expect(classes[281]).to.deep.equal({ wnid: 'n02123045', label: 'tabby' });
       expect(classes[285]).to.deep.equal({ wnid: 'n02124075', label: 'Egyptian cat' });
     });
 
-    it('refuses a line that is no class', () => {
+    it('refuses a line that is not a class', () => {
       expect(() => parseSynset(tinySynset().replace('n00000004 ', ''))).to.throw(/line 5 of synset.txt/);
     });
   });
@@ -267,7 +267,7 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** The tiny model with its input called `inpux`. */
+/** The tiny model with the wrong input name `inpux`. */
 function renamedPort(): Buffer {
   return Buffer.from(Buffer.from(tinyModel()).toString('latin1').replaceAll('input', 'inpux'), 'latin1');
 }
@@ -281,7 +281,7 @@ async function rejected(promise: Promise<unknown>, message: RegExp): Promise<voi
   expect(error).to.have.property('message').that.matches(message);
 }
 
-/** The steps in which a file of one chunk or more becomes durable under a temporary name. */
+/** The steps that make a file of one chunk or more durable under a temporary name. */
 function copySteps(name: string): string[] {
   return [`create ${name}`, `write ${name}`, `fsync ${name}`];
 }

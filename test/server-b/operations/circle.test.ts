@@ -26,7 +26,7 @@ describe('circle', () => {
     expect(pixelAt(raster, 20, 38)).to.deep.equal([0, 0, 255, 255]);
   });
 
-  it('covers the area of the circle to half a per cent, edge pixels by their share', () => {
+  it('has the area of the circle to half a per cent, with partly transparent edge pixels', () => {
     for (const size of [20, 21, 100, 333]) {
       const pixels = new Uint8Array(size * size * 4).fill(255);
       cutCircle(pixels, size);
@@ -37,7 +37,7 @@ describe('circle', () => {
     }
   });
 
-  it('gives every pixel the coverage of its distance from the edge, for every size', () => {
+  it('gives every pixel the alpha for its distance from the edge, for every size', () => {
     for (let size = 1; size <= 40; size += 1) {
       const pixels = new Uint8Array(size * size * 4).fill(255);
       cutCircle(pixels, size);
@@ -57,7 +57,7 @@ describe('circle', () => {
     expect(pixelAt(raster, 0, 0)[3]).to.equal(0);
   });
 
-  it('is webp or avif when asked', async () => {
+  it('is webp or avif when requested', async () => {
     const body = await plain(60, 60, '#336699');
     for (const format of CIRCLE_FORMATS) {
       const { picture, ...facts } = await cut(body, { size: 30, format });
@@ -72,7 +72,7 @@ describe('circle', () => {
     expect([green, blue, alpha]).to.deep.equal([red, red, 255]);
   });
 
-  it('takes the first frame of an animation, upright, and enlarges a small picture', async () => {
+  it('uses the first frame of an animation, upright, and enlarges a small picture', async () => {
     const frames = await Promise.all([plain(12, 20, '#ff0000'), plain(12, 20, '#0000ff')]);
     const body = await sharp(frames, { join: { animated: true } })
       .gif()
@@ -83,7 +83,7 @@ describe('circle', () => {
     expect([red > 250, blue < 5]).to.deep.equal([true, true]);
   });
 
-  it('draws a picture one pixel high', async () => {
+  it('accepts a picture one pixel high', async () => {
     const facts = await cut(await plain(8000, 1, '#336699'), { size: 500 });
     expect(facts).to.include({ width: 500, height: 500 });
   });

@@ -26,7 +26,7 @@ describe('classify', () => {
 
   after(() => rm(folder, { recursive: true, force: true }));
 
-  it('names the most probable classes, best first, as many as top_k', async () => {
+  it('returns the top_k most probable classes, best first', async () => {
     const labels = await labelsOf(await plain(300, 300, '#00ff00'), tiny, 3);
     expect(labels).to.have.length(3);
     expect(labels[0]).to.include({ index: TINY_CLASSES.green, wnid: 'n00000001', label: 'green' });
@@ -35,7 +35,7 @@ describe('classify', () => {
     expect(await labelsOf(await plain(300, 300, '#ff0000'), tiny, 100)).to.have.length(100);
   });
 
-  it('gives the first of a class’s names and the name of the model', async () => {
+  it('returns the first name of each class, and the name of the model', async () => {
     const picture = await openPicture(await plain(300, 300, '#ff0000'));
     const product = await classify(picture, { name: 'classify', operation: 'classify', top_k: 1 }, tiny);
     expect(product).to.have.property('kind', 'data');
@@ -43,7 +43,7 @@ describe('classify', () => {
     expect(product).to.have.nested.property('data.labels[0].label', 'red');
   });
 
-  it('normalizes red, green and blue in planes of their own', async () => {
+  it('normalizes red, green and blue in separate planes', async () => {
     const values = await modelInput(await openPicture(await plain(500, 300, '#336699')));
     const expected = [(51 / 255 - 0.485) / 0.229, (102 / 255 - 0.456) / 0.224, (153 / 255 - 0.406) / 0.225];
     expect(values).to.have.length(3 * PLANE);
@@ -53,7 +53,7 @@ describe('classify', () => {
     }
   });
 
-  it('sees the centre: 224 pixels of a picture whose shorter side is 256', async () => {
+  it('uses the central 224 pixels of the picture scaled to a shorter side of 256', async () => {
     const outer = { create: { width: 512, height: 256, channels: 3 as const, background: '#ff0000' } };
     const input = await plain(224, 224, '#0000ff');
     const framed = await sharp(outer).composite([{ input }]).png().toBuffer();
@@ -69,7 +69,7 @@ describe('classify', () => {
     expect(values[0]).to.be.closeTo((1 - 0.485) / 0.229, 0.01);
   });
 
-  it('takes grey, tiny and very long pictures', async () => {
+  it('accepts grey, tiny and very long pictures', async () => {
     const bodies = [
       await waves(300, 300).grayscale().toColourspace('b-w').png().toBuffer(),
       await plain(1, 1, '#0000ff'),
@@ -88,7 +88,7 @@ describe('classify', () => {
     expect((await labelsOf(body, await modelAt(path), 1))[0]).to.include({ label: 'verdant' });
   });
 
-  it('is MODEL_UNAVAILABLE, and says what to do, with no model and with one that cannot be loaded', async () => {
+  it('throws MODEL_UNAVAILABLE, with what to do, without a model and with one that cannot be loaded', async () => {
     const picture = await openPicture(await plain(300, 300, '#00ff00'));
     const broken = join(folder, 'broken.onnx');
     await writeFile(broken, 'no model');
@@ -113,7 +113,7 @@ describe('classify', () => {
     }
   });
 
-  it('finds what is on each real photograph with the real model', async function () {
+  it('labels each real photograph correctly with the real model', async function () {
     this.timeout(60_000);
     const shared = requireShared(this);
     const model = await modelAt(join(shared, 'models', 'mobilenetv2-12-qdq.onnx'));

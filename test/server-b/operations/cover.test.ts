@@ -8,7 +8,7 @@ const RED = [255, 0, 0];
 const GREEN = [0, 255, 0];
 const BLUE = [0, 0, 255];
 
-/** The colour in the middle of what `cover` gives. */
+/** The colour in the middle of the result of `cover`. */
 async function middle(
   body: Uint8Array,
   ...[box, position, anchor]: Parameters<typeof cover> extends [unknown, ...infer Rest] ? Rest : never
@@ -19,7 +19,7 @@ async function middle(
 }
 
 describe('coverScale', () => {
-  it('is the larger of both directions, so that no side of the box stays empty', () => {
+  it('is the larger of both scales, so that no part of the box stays empty', () => {
     expect(coverScale({ width: 100, height: 50 }, { width: 10, height: 10 })).to.equal(0.2);
     expect(coverScale({ width: 50, height: 100 }, { width: 10, height: 10 })).to.equal(0.2);
     expect(coverScale({ width: 10, height: 10 }, { width: 30, height: 20 })).to.equal(3);
@@ -27,7 +27,7 @@ describe('coverScale', () => {
 });
 
 describe('isTooLongToScale', () => {
-  it('is true beyond a million pixels of the longer side', () => {
+  it('is true for a longer side of more than a million pixels', () => {
     expect(isTooLongToScale({ width: 1000, height: 1 }, 1000)).to.equal(false);
     expect(isTooLongToScale({ width: 1000, height: 1 }, 1000.1)).to.equal(true);
     expect(isTooLongToScale({ width: 1, height: 1001 }, 1000)).to.equal(true);

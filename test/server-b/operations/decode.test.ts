@@ -6,7 +6,7 @@ import { drawn, waves } from '../../support/pictures.ts';
 const MEBIBYTE = 1024 * 1024;
 const ROUNDS = 40;
 
-/** Bytes by which this process grows while work is done many times over; what the first rounds set up does not count. */
+/** Bytes by which this process grows while `work` runs many times. The growth of the first rounds does not count. */
 async function growth(work: () => Promise<unknown>): Promise<number> {
   for (let round = 0; round < ROUNDS / 4; round += 1) await work();
   const before = process.memoryUsage().rss;
@@ -26,7 +26,7 @@ describe('memory of pictures', function () {
   });
 
   it('is freed after encoded pictures', async () => {
-    // TIFF, since it is quick to write and nearly as large as the pixels.
+    // TIFF, because it is quick to write and nearly as large as the pixels.
     const plainly = { quality: undefined, grayscale: false, lossless: false };
     const encoding = { format: 'tiff', ...plainly, background: WHITE } as const;
     const bytes = drawn(await encode(picture.clone(), encoding)).picture.byteLength;

@@ -33,7 +33,7 @@ const circle: OutputSpec = { name: 'circle', operation: 'circle', size: 20 };
 const classify: OutputSpec = { name: 'classify', operation: 'classify', top_k: 5 };
 
 describe('performJob', () => {
-  it('gives the outputs in the order they are asked for, with the time of each step', async () => {
+  it('returns the outputs in the requested order, with the time of each step', async () => {
     const { outcome, faults } = await perform(await waves(60, 40).jpeg().toBuffer(), [circle, half]);
     expect(faults).to.deep.equal([]);
     expect(outcome).to.have.property('kind', 'done');
@@ -52,7 +52,7 @@ describe('performJob', () => {
     expect(outputs[1]?.header).to.have.nested.property('error.code', 'MODEL_UNAVAILABLE');
   });
 
-  it('fails an output beyond the limits and draws the rest', async () => {
+  it('fails an output beyond the limits, and makes the others', async () => {
     const huge: OutputSpec = { name: 'resize', operation: 'resize', width: 2000 };
     const outputs = await outputsOf(await plain(40, 40, '#336699'), [huge, circle], { limits: { maxSide: 1000 } });
     expect(outputs[0]?.header).to.have.nested.property('error.code', 'IMAGE_TOO_LARGE');
@@ -78,7 +78,7 @@ describe('performJob', () => {
     }
   });
 
-  it('fails the job for bytes that are no picture, and for SVG', async () => {
+  it('fails the job for bytes that are not a picture, and for SVG', async () => {
     const header = await headerOf(await plain(10, 10, '#336699'));
     const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><rect width="9" height="9"/></svg>';
     for (const body of [Buffer.from('no picture at all'), Buffer.from(svg)]) {
@@ -87,7 +87,7 @@ describe('performJob', () => {
     }
   });
 
-  it('fails the job when the picture is not what its header announced', async () => {
+  it('fails the job when the picture differs from the announced header', async () => {
     const body = await plain(40, 30, '#336699');
     for (const image of [{ format: 'jpeg' as const }, { width: 39 }, { frames: 2 }]) {
       const { outcome } = await perform(body, [half], { image });
@@ -95,7 +95,7 @@ describe('performJob', () => {
     }
   });
 
-  it('fails the job with IMAGE_TOO_LARGE when decoding would pass the limits', async () => {
+  it('fails the job with IMAGE_TOO_LARGE when decoding would exceed the limits', async () => {
     const body = await plain(400, 300, '#336699');
     for (const limits of [{ maxPixels: 100_000 }, { maxSide: 399 }, { maxDecodedMb: 0.2 }]) {
       const { outcome } = await perform(body, [half], { limits });
@@ -130,7 +130,7 @@ describe('performJob', () => {
     expect(outcome.outputs[1]?.header).to.include({ kind: 'picture' });
   });
 
-  it('makes outputs that share a decode as good as those that do not', async function () {
+  it('makes outputs that share a decode as good as outputs made alone', async function () {
     this.timeout(180_000);
     const photos = join(requireShared(this), 'photos');
     const files = [
@@ -161,7 +161,7 @@ describe('performJob', () => {
       for (const specs of sets) {
         const together = await outputsOf(body, specs);
         for (const [index, spec] of specs.entries()) {
-          // Where the picture is not square, rounding may move the circle's centre by half a pixel either way.
+          // If the picture is not square, rounding may move the circle's centre by half a pixel in either direction.
           const { width, height } = await headerOf(body);
           if (spec.operation === 'classify') continue;
           if (spec.operation === 'circle' && width !== height) continue;

@@ -12,7 +12,7 @@ async function placeholderOf(body: Uint8Array): Promise<PlaceholderData & { read
   return { ...data, hash: Buffer.from(data.thumbhash, 'base64') };
 }
 
-/** RGBA pixels of colours, each so many times. */
+/** RGBA pixels of some colours, each repeated as often as given. */
 function pixelsOf(...colors: readonly (readonly [count: number, color: readonly number[]])[]): Uint8Array {
   return Uint8Array.from(colors.flatMap(([count, color]) => Array.from({ length: count }, () => color).flat()));
 }
@@ -51,7 +51,7 @@ describe('placeholder', () => {
     expect({ dominant_color, aspect_ratio }).to.deep.equal({ dominant_color: '#336699', aspect_ratio: 1.5 });
   });
 
-  it('is that of the upright picture', async () => {
+  it('describes the upright picture', async () => {
     const body = await sharp(await plain(300, 200, '#336699'))
       .withMetadata({ orientation: 6 })
       .jpeg()
@@ -59,12 +59,12 @@ describe('placeholder', () => {
     expect((await placeholderOf(body)).aspect_ratio).to.equal(0.6667);
   });
 
-  it('is that of the first frame', async () => {
+  it('describes the first frame', async () => {
     const { dominant_color, aspect_ratio } = await placeholderOf(await animation('gif'));
     expect({ dominant_color, aspect_ratio }).to.deep.equal({ dominant_color: '#ff0000', aspect_ratio: 1.5 });
   });
 
-  it('takes grey, tiny and very long pictures', async () => {
+  it('accepts grey, tiny and very long pictures', async () => {
     const grey = await sharp(await plain(9, 9, '#808080'))
       .toColourspace('b-w')
       .png()
@@ -76,7 +76,7 @@ describe('placeholder', () => {
 });
 
 describe('dominantColor', () => {
-  it('is the mean of the most frequent colours that are alike, not the mean of all', () => {
+  it('is the mean of the most frequent group of similar colours, not the mean of all', () => {
     const pixels = pixelsOf([3, [0, 0, 250, 255]], [2, [0, 0, 254, 255]], [4, [255, 0, 0, 255]]);
     expect(dominantColor({ pixels })).to.equal('#0000fc');
   });
@@ -86,7 +86,7 @@ describe('dominantColor', () => {
     expect(dominantColor({ pixels })).to.equal('#ff0000');
   });
 
-  it('is white for a picture that is all transparent', () => {
+  it('is white for a completely transparent picture', () => {
     expect(dominantColor({ pixels: pixelsOf([4, [0, 0, 0, 0]]) })).to.equal('#ffffff');
   });
 });

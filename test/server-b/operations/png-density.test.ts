@@ -8,7 +8,7 @@ const DENSITY = chunk('pHYs', Buffer.alloc(9, 1));
 const TEXT = chunk('tEXt', Buffer.from('pHYs'));
 const REST = bytes(chunk('IDAT', Buffer.alloc(30, 2)), chunk('IEND'));
 
-/** Asserts the result, as an array of its own. */
+/** Asserts the result, and that it has its own buffer. */
 function expectResult(png: Buffer, expected: Buffer): void {
   const result = withoutDensity(png);
   expect(Buffer.from(result)).to.deep.equal(expected);
@@ -21,12 +21,12 @@ describe('withoutDensity', () => {
     expectResult(bytes(START, TEXT, DENSITY, TEXT, REST), bytes(START, TEXT, TEXT, REST));
   });
 
-  it('copies a PNG without pHYs, also when that stands in data', () => {
+  it('copies a PNG without pHYs, even if its data contains that text', () => {
     expectResult(bytes(START, REST), bytes(START, REST));
     expectResult(bytes(START, TEXT, REST), bytes(START, TEXT, REST));
   });
 
-  it('does not look behind the first IDAT, where no pHYs may be', () => {
+  it('stops at the first IDAT, because pHYs may not follow it', () => {
     const png = bytes(START, REST, DENSITY);
     expectResult(png, png);
   });
@@ -37,7 +37,7 @@ describe('withoutDensity', () => {
     }
   });
 
-  it('gives a picture without density that shows the same', async () => {
+  it('returns a picture without density and with the same pixels', async () => {
     const png = await waves(30, 20).png().toBuffer();
     expect(png.includes('pHYs')).to.equal(true);
     const result = withoutDensity(png);

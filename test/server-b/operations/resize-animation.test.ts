@@ -10,10 +10,10 @@ const FRAME_COLORS = [
   [0, 255, 0, 255],
   [0, 0, 255, 255],
 ] as const;
-/** A GIF has a palette and WebP is lossy, so colours are near. */
+/** A GIF has a palette and WebP is lossy, so colours are only similar. */
 const TOLERANCE = 12;
 
-/** Asserts that every frame has its own colour alone, up to its edges, and that the animation plays as before. */
+/** Asserts that every frame has only its own colour, up to its edges, and that delays and loop are unchanged. */
 async function expectUnmixed(body: Uint8Array, parameters: ResizeParameters, what: string): Promise<void> {
   const { picture, ...facts } = await resized(body, parameters);
   expect(facts, what).to.include({ frames: 3 });
@@ -32,7 +32,7 @@ async function expectUnmixed(body: Uint8Array, parameters: ResizeParameters, wha
   }
 }
 
-/** Frames of one colour each, with a white square in the corner given. */
+/** Frames of one colour each, with a white square in the given corner. */
 async function marked(format: 'gif' | 'webp', corner: 'northwest' | 'southeast', width = 40, height = 30) {
   const input = await plain(10, 10, '#ffffff');
   const frames = ['#ff0000', '#00ff00', '#0000ff'].map(async (color) =>
@@ -90,7 +90,7 @@ describe('resize of an animation', () => {
         }
       });
 
-      it('crops each frame where attention crops the first one', async () => {
+      it('crops each frame at the place where attention crops the first one', async () => {
         const detail = await sharp({ create: { width: 10, height: 10, channels: 3, background: '#ff2200' } })
           .png()
           .toBuffer();

@@ -24,7 +24,7 @@ async function withDetail(width: number, height: number, left: number, top: numb
     .toBuffer();
 }
 
-/** sharp's own mirroring and turning, in that order, of a whole picture. */
+/** A whole picture, mirrored and then turned by sharp itself. */
 function turnedWhole(picture: Sharp, { rotate = 0, flip = false, flop = false }): Promise<Buffer> {
   return picture.flip(flip).flop(flop).rotate(rotate).png().toBuffer();
 }
@@ -37,7 +37,7 @@ describe('resize with gravity', function () {
   this.timeout(120_000);
 
   for (const gravity of COMPASS) {
-    it(`${gravity} keeps that part of a wide and of a high picture`, async () => {
+    it(`${gravity} keeps that part of a wide and of a tall picture`, async () => {
       const box = { width: 30, height: 30, fit: 'cover', gravity } as const;
       const column = gravity.endsWith('west') ? RED : gravity.endsWith('east') ? BLUE : GREEN;
       const row = gravity.startsWith('north') ? RED : gravity.startsWith('south') ? BLUE : GREEN;
@@ -55,7 +55,7 @@ describe('resize with gravity', function () {
     });
   }
 
-  it('keeps that part of the turned and mirrored picture', async () => {
+  it('keeps the right part of the turned and mirrored picture', async () => {
     for (const source of [quarters(90, 30), quarters(30, 90)]) {
       const body = await source.png().toBuffer();
       for (const rotate of ROTATIONS) {
@@ -74,7 +74,7 @@ describe('resize with gravity', function () {
     }
   });
 
-  it('keeps that part of a turned picture too long to be scaled', async () => {
+  it('keeps the right part of a turned picture that is too long to be scaled', async () => {
     const box = { width: 1200, height: 1200, fit: 'cover' } as const;
     const long = await stripes(3000, 2).png().toBuffer();
     expectNear(pixelAt(await pixelsOf(long, { ...box, gravity: 'west' }), 600, 600), RED);
@@ -84,7 +84,7 @@ describe('resize with gravity', function () {
   });
 
   for (const gravity of ['attention', 'entropy'] as const) {
-    it(`${gravity} keeps the part with colour and detail, wherever that is`, async () => {
+    it(`${gravity} keeps the part with colour and detail, at any place`, async () => {
       const box = { width: 40, height: 40, fit: 'cover', gravity } as const;
       for (const left of [5, 90, 175]) {
         const wide = await withDetail(200, 40, left, 10);
@@ -99,7 +99,7 @@ describe('resize with gravity', function () {
     });
   }
 
-  it('attention and entropy give the size that was asked for, in every shape, turned and mirrored', async () => {
+  it('attention and entropy give the requested size, in every shape, turned and mirrored', async () => {
     const side = fc.integer({ min: 1, max: 60 });
     const parameters = fc.record({
       gravity: fc.constantFrom('attention' as const, 'entropy' as const),
@@ -143,7 +143,7 @@ describe('resize with background', () => {
     }
   });
 
-  it('is behind transparency in a format without', async () => {
+  it('replaces transparency in a format without transparency', async () => {
     const half = { create: { width: 20, height: 20, channels: 4 as const, background: '#0000ff80' } };
     const body = await sharp(half).png().toBuffer();
     const flat = await pixelsOf(body, { scale_factor: 1, format: 'jpeg', background: '#ffa500' });
@@ -152,7 +152,7 @@ describe('resize with background', () => {
 });
 
 describe('resize with rotate, flip and flop', () => {
-  it('gives the picture turned first and then fitted, for every fit', async () => {
+  it('turns the picture first and then fits it, for every fit', async () => {
     const body = await waves(90, 60).png().toBuffer();
     for (const rotate of ROTATIONS) {
       const turned = await turnedWhole(sharp(body), { rotate });
@@ -170,7 +170,7 @@ describe('resize with rotate, flip and flop', () => {
     }
   });
 
-  it('turns a scaled picture, by the size that resizedSize computes', async () => {
+  it('turns a scaled picture to the size that resizedSize computes', async () => {
     const body = await waves(90, 61).jpeg({ quality: 95 }).toBuffer();
     for (const rotate of ROTATIONS) {
       const parameters = { scale_factor: 0.3, rotate };
@@ -178,7 +178,7 @@ describe('resize with rotate, flip and flop', () => {
     }
   });
 
-  it('turns and mirrors what EXIF has turned upright', async () => {
+  it('turns and mirrors after EXIF orientation has been applied', async () => {
     for (const orientation of [3, 5, 6, 8]) {
       const body = await waves(60, 40).withMetadata({ orientation }).jpeg({ quality: 95 }).toBuffer();
       const upright = await sharp(body).autoOrient().png().toBuffer();
@@ -212,7 +212,7 @@ describe('resize with blur and sharpen', () => {
     body = await waves(160, 120).png().toBuffer();
   });
 
-  it('blurs by sigma, and more by a larger one', async () => {
+  it('blurs by sigma, and more with a larger sigma', async () => {
     const [plainly, little, much] = await Promise.all(
       [{}, { blur: 3 }, { blur: 12 }].map(async (filter) =>
         sharpness(await pixelsOf(body, { ...parameters, ...filter })),
@@ -239,7 +239,7 @@ describe('resize with blur and sharpen', () => {
     expect(Buffer.compare(plainly.picture, off.picture)).to.equal(0);
   });
 
-  it('leaves a plain picture as it is, up to its edges', async () => {
+  it('does not change a picture of one colour, up to its edges', async () => {
     const one = await plain(40, 40, '#336699');
     for (const filter of [{ blur: 4 }, { sharpen: true }]) {
       const found = await pixelsOf(one, { ...parameters, ...filter });
@@ -255,7 +255,7 @@ describe('resize with blur and sharpen', () => {
 });
 
 describe('resize with lossless', () => {
-  it('keeps every pixel in webp, also transparent ones', async () => {
+  it('keeps every pixel in webp, even transparent ones', async () => {
     const body = await waves(60, 40).ensureAlpha(0.5).png().toBuffer();
     const expected = await pixelsOf(body, { scale_factor: 0.5 });
     const found = await pixelsOf(body, { scale_factor: 0.5, format: 'webp', lossless: true });

@@ -14,7 +14,7 @@ import { requireShared } from '../../support/shared.ts';
 const half: ResizeSpec = { name: 'resize', operation: 'resize', scale_factor: 0.5 };
 
 describe('resize', () => {
-  it('gives exactly the size that resizedSize computes, for every fit and odd sizes', async function () {
+  it('makes exactly the size that resizedSize computes, for every fit and odd sizes', async function () {
     this.timeout(60_000);
     const side = fc.integer({ min: 1, max: 90 });
     const box = fc.record({ width: side, height: side, fit: fc.constantFrom(...FITS) });
@@ -37,7 +37,7 @@ describe('resize', () => {
     );
   });
 
-  it('writes each format, in the input’s unless another is asked for', async () => {
+  it('writes each format, by default the format of the input', async () => {
     const body = await waves(40, 30).png().toBuffer();
     expect(await resized(body, { scale_factor: 0.5 })).to.include({ format: 'png', width: 20, height: 15 });
     for (const format of FORMATS) {
@@ -49,7 +49,7 @@ describe('resize', () => {
     }
   });
 
-  it('turns a picture upright for each EXIF orientation and drops the tag', async () => {
+  it('turns a picture upright for each EXIF orientation, and removes the tag', async () => {
     const upright = await decode(await quarters(32, 24).png().toBuffer());
     for (let orientation = 1; orientation <= 8; orientation += 1) {
       const turned = await sideways(orientation);
@@ -73,7 +73,7 @@ describe('resize', () => {
     }
   });
 
-  it('drops EXIF, GPS, XMP and the colour profile', async () => {
+  it('removes EXIF, GPS, XMP and the colour profile', async () => {
     const exif = { IFD0: { Copyright: 'secret' }, IFD3: { GPSLatitudeRef: 'N', GPSLatitude: '51/1 30/1 3230/100' } };
     const xmp = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><secret/></x:xmpmeta>';
     const body = await waves(40, 30).withExif(exif).withXmp(xmp).withIccProfile('p3').jpeg().toBuffer();
@@ -86,7 +86,7 @@ describe('resize', () => {
     }
   });
 
-  it('brings Display P3 pictures to sRGB, at 8 and at 16 bits', async () => {
+  it('converts Display P3 pictures to sRGB, with 8 and with 16 bits', async () => {
     // Display P3 (200, 100, 50) is sRGB (215, 93, 32) by both definitions' primaries and the common transfer curve.
     const values = new Uint16Array(16 * 16 * 3).map((_, index) => 257 * ([200, 100, 50][index % 3] ?? 0));
     const raw = sharp(values, { raw: { width: 16, height: 16, channels: 3 } });
@@ -134,7 +134,7 @@ describe('resize', () => {
     );
   });
 
-  it('keeps alpha where the format has it and flattens on white where not', async () => {
+  it('keeps alpha if the format has it, otherwise flattens on white', async () => {
     const clear = { create: { width: 20, height: 20, channels: 4 as const, background: '#ff000080' } };
     const body = await sharp(clear).png().toBuffer();
     for (const format of ['png', 'webp', 'avif', 'tiff'] as const) {
@@ -150,7 +150,7 @@ describe('resize', () => {
     expect(pixelAt(gif, 5, 5)[3]).to.equal(0);
   });
 
-  it('does not let the colour of transparent pixels bleed into the edge', async () => {
+  it('does not mix the colour of transparent pixels into the edge', async () => {
     const pixels = new Uint8Array(40 * 40 * 4).map((_, index) => {
       const inside = (index >> 2) % 40 < 20;
       return (inside ? [255, 0, 0, 255] : [0, 255, 0, 0])[index % 4] ?? 0;
@@ -166,7 +166,7 @@ describe('resize', () => {
     }
   });
 
-  it('crops the centre with cover and pads with contain: clear, or white in jpeg', async () => {
+  it('crops to the centre with cover, and pads with contain: transparent, or white in jpeg', async () => {
     const body = await quarters(60, 20).png().toBuffer();
     const cover = await decode((await resized(body, { width: 20, height: 20, fit: 'cover' })).picture);
     expectNear(pixelAt(cover, 2, 2), [255, 0, 0]);
@@ -186,7 +186,7 @@ describe('resize', () => {
     expectNear(pixelAt(await decode(picture), 200, 200), [51, 102, 153]);
   });
 
-  it('makes one grey channel of a picture when asked to', async () => {
+  it('writes one grey channel with grayscale', async () => {
     const body = await quarters(40, 40).png().toBuffer();
     for (const format of FORMATS) {
       const { picture } = await resized(body, { scale_factor: 0.5, format, grayscale: true });
@@ -198,7 +198,7 @@ describe('resize', () => {
     expect((await sharp(picture).metadata()).channels).to.equal(1);
   });
 
-  it('lets quality shrink the lossy formats and leaves png, gif and tiff as they are', async () => {
+  it('writes fewer bytes with a lower quality in lossy formats, and ignores quality in png, gif and tiff', async () => {
     const body = await waves(160, 120).png().toBuffer();
     for (const format of FORMATS) {
       const [low, high] = await Promise.all(
@@ -232,7 +232,7 @@ describe('resize', () => {
     }
   });
 
-  it('turns each frame of an animation that carries an EXIF orientation', async () => {
+  it('turns each frame of an animation with an EXIF orientation', async () => {
     const plainAnimation = await animation('webp');
     const body = await sharp(plainAnimation, { animated: true }).withMetadata({ orientation: 6 }).webp().toBuffer();
     expect((await sharp(body).metadata()).orientation).to.equal(6);
@@ -241,13 +241,13 @@ describe('resize', () => {
     expect((await sharp(picture).metadata()).delay).to.deep.equal([100, 150, 200]);
   });
 
-  it('takes the first frame of an animation into a still format', async () => {
+  it('uses the first frame of an animation for a still format', async () => {
     const { picture, ...facts } = await resized(await animation('gif'), { scale_factor: 0.5, format: 'png' });
     expect(facts).to.include({ format: 'png', width: 15, height: 10, frames: 1 });
     expectNear(pixelAt(await decode(picture), 5, 5).slice(0, 3), [255, 0, 0]);
   });
 
-  it('refuses a webp output beyond what WebP holds', async () => {
+  it('refuses a webp output above the longest side of WebP', async () => {
     const body = await plain(16_384, 1, '#336699');
     await resized(body, { scale_factor: 1, format: 'webp' }).then(
       () => expect.fail('Expected a refusal'),
@@ -255,7 +255,7 @@ describe('resize', () => {
     );
   });
 
-  it('reads the real photographs in their right size and close to their colours', async function () {
+  it('reads the real photographs with the right size and similar colours', async function () {
     this.timeout(60_000);
     const photos = join(requireShared(this), 'photos');
     const read = (file: string) => readFileSync(join(photos, file));
@@ -274,7 +274,7 @@ describe('resize', () => {
   });
 });
 
-/** The quarters as a camera with this orientation stores them (CIPA DC-008, tag 0x0112): turned the other way. */
+/** The quarters as a camera with this orientation stores them (CIPA DC-008, tag 0x0112): the inverse turn. */
 async function sideways(orientation: number): Promise<Sharp> {
   const upright = await decode(await quarters(32, 24).png().toBuffer());
   const { width, height } = upright;

@@ -12,14 +12,16 @@ import { decode, headerOf, LIMITS, own, waves } from '../../support/pictures.ts'
 import { peakSignalToNoise, sharpness } from '../../support/quality.ts';
 import { requireShared } from '../../support/shared.ts';
 
-/** An output beside others must look the same as alone: this similar and this sharp. */
+/** An output made together with others must look like one made alone. These are the limits for both measures. */
 const LEAST_DECIBELS = 45;
 const LEAST_SHARPNESS = 0.98;
-/** Primes, so that no scale divides them; the classifier's 256 pixels are less than the shorter one. */
+/** Primes, so that no scale divides them; the shorter one is longer than the classifier's 256 pixels. */
 const WIDTH = 281;
 const HEIGHT = 257;
 
-/** Scales at which decoders shrink on load and at which they do not; two in the input's own format, which may be slow. */
+/**
+ * Scales at which decoders shrink on load and at which they do not; two in the input's own format, which may be slow.
+ */
 const PICTURES = readOutputs([
   { name: 'same', scale_factor: 1 },
   { name: 'large', scale_factor: 0.8, format: 'jpeg', quality: 95 },
@@ -30,7 +32,7 @@ const PICTURES = readOutputs([
   { name: 'turned', width: 65, rotate: 90, flop: true, grayscale: true, format: 'tiff' },
   { name: 'avatar', operation: 'circle', size: 28 },
 ]);
-/** Data that may stand beside a picture: it needs more pixels than most of them, or fewer. */
+/** Data that a task may have in addition to a picture. It needs more pixels than most pictures, or fewer. */
 const DATA = readOutputs([
   { name: 'labels', operation: 'classify' },
   { name: 'placeholder', operation: 'placeholder' },
@@ -104,7 +106,7 @@ async function expectAsGood(what: string, together: Uint8Array | null, alone: Ui
 describe('outputs of one task', function () {
   this.timeout(120_000);
 
-  it('are the same bytes with and without data beside them, and as good as alone beside pictures', async () => {
+  it('have the same bytes with and without data in the task, and are as good as alone with other pictures', async () => {
     const queue = (await kinds()).entries();
     const takeTurns = async () => {
       for (const [number, [kind, body]] of queue) {
@@ -112,7 +114,7 @@ describe('outputs of one task', function () {
         const together = await outputsOf(input, [...PICTURES, ...DATA]);
         for (const [index, spec] of PICTURES.entries()) {
           const alone = await pictureOf(input, [spec]);
-          // Each picture meets one of the data in every second kind.
+          // Each picture is made together with each data operation for every second kind of input.
           const data = DATA.filter((_, position) => position === (number + index) % DATA.length);
           const beside = await pictureOf(input, [spec, ...data]);
           expect(Buffer.compare(beside, alone), `${kind}, ${spec.name}, ${data[0]?.name}`).to.equal(0);
@@ -123,7 +125,7 @@ describe('outputs of one task', function () {
     await Promise.all([takeTurns(), takeTurns()]);
   });
 
-  it('are as good as each picture made alone, of real photographs of every format', async function () {
+  it('are as good as each picture made alone, for real photographs of every format', async function () {
     const photos = join(requireShared(this), 'photos');
     for (const file of [
       'cat-sunglasses.jpg',

@@ -5,7 +5,7 @@ import { anchorBeforeTurn, turn } from '../../../server-b/operations/turn.ts';
 import { GRAVITIES } from '../../../shared/operations/bounds.ts';
 import type { ResizeParameters } from '../../../shared/operations/resize.ts';
 
-/** Three columns and two rows; each pixel has the value of its index. */
+/** Three columns and two rows. The value of each pixel is its index. */
 const WIDTH = 3;
 const HEIGHT = 2;
 const numbered = () =>
@@ -20,7 +20,7 @@ const TURNS: readonly ResizeParameters[] = ([0, 90, 180, 270] as const).flatMap(
   [false, true].flatMap((flip) => [false, true].map((flop) => ({ rotate, flip, flop }))),
 );
 
-/** Rows of the turned picture, each as its pixels' values. */
+/** The pixel values of the turned picture, row by row. */
 async function turned(parameters: ResizeParameters): Promise<number[][]> {
   const { pixels, width, height, channels } = await rasterize(turn(numbered(), parameters));
   const value = (x: number, y: number) => pixels[(y * width + x) * channels] ?? Number.NaN;
@@ -102,7 +102,7 @@ describe('turn', () => {
 });
 
 describe('anchorBeforeTurn', () => {
-  it('is, before the turn, the pixel that gravity keeps after it', async () => {
+  it('is the place, before the turn, of the pixel that gravity keeps after the turn', async () => {
     for (const parameters of TURNS) {
       const rows = await turned(parameters);
       for (const gravity of GRAVITIES.filter((one) => /north|south|east|west/.test(one))) {
