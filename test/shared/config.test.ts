@@ -24,7 +24,7 @@ const schema = z.object({
 const resolve = (flags: Record<string, unknown>, environment: Record<string, string | undefined> = {}) =>
   resolveSettings(schema, 'T_', flags, environment);
 
-/** The message of the BAD_REQUEST that the settings must give. */
+/** The message of the BAD_REQUEST that the settings must throw. */
 function refusal(flags: Record<string, unknown>, environment: Record<string, string> = {}): string {
   try {
     resolve(flags, environment);
@@ -45,17 +45,17 @@ describe('settings', () => {
       expect(resolve({}, { T_PORT: '80', T_MAX_UPLOAD_MB: '7' })).to.include({ port: 80, maxUploadMb: 7 });
     });
 
-    it('from the flag before the environment, even one that is wrong', () => {
+    it('from the flag before the environment, even if the variable is invalid', () => {
       expect(resolve({ port: '81' }, { T_PORT: '80' }).port).to.equal(81);
       expect(resolve({ port: '0' }, { T_PORT: 'eighty' }).port).to.equal(0);
       expect(resolve({ fetch: false }, { T_FETCH: 'yes' }).fetch).to.equal(false);
     });
 
-    it('with an empty variable counting as none', () => {
+    it('without empty variables', () => {
       expect(resolve({}, { T_PORT: '', T_TOKEN: '' })).to.deep.equal(resolve({}));
     });
 
-    it('with an empty flag that overrides the variable', () => {
+    it('from an empty flag, which overrides the variable', () => {
       expect(resolve({ token: '' }, { T_TOKEN: 'secret' }).token).to.equal(undefined);
     });
 
@@ -79,16 +79,16 @@ describe('settings', () => {
     }
   });
 
-  describe('that are wrong', () => {
-    it('name the flag, the expected and the received value', () => {
+  describe('that are invalid', () => {
+    it('are reported with the flag, the expected and the received value', () => {
       expect(refusal({ port: 'eighty' })).to.match(/^Expected a number for --port, received 'eighty'$/);
     });
 
-    it('name the variable', () => {
+    it('are reported with the variable', () => {
       expect(refusal({}, { T_MAX_UPLOAD_MB: '-1' })).to.match(/ for T_MAX_UPLOAD_MB, received '-1'$/);
     });
 
-    it('are all named at once', () => {
+    it('are all reported at once', () => {
       const message = refusal({ port: '70000' }, { T_FETCH: 'perhaps' });
       expect(message).to.match(/for --port, received '70000'; Expected .+ for T_FETCH, received 'perhaps'$/);
     });
@@ -109,7 +109,7 @@ describe('settings', () => {
     }
   });
 
-  it('are described with flag, variable, default and heading', () => {
+  it('have a description with flag, variable, default and heading', () => {
     const [first, second, third, fourth, fifth] = describeSettings(schema, 'T_');
     expect(first).to.deep.equal({
       key: 'port',
@@ -149,7 +149,7 @@ for (const { tier, settings, prefix, flags } of [
   },
 ]) {
   describe(`the settings of ${tier}`, () => {
-    it('are all described, and no two share a flag or a variable', () => {
+    it('all have a description, and no two have the same flag or variable', () => {
       const described = describeSettings(settings, prefix);
       for (const setting of described) expect(setting.description, setting.key).to.match(/\w/);
       expect(new Set(described.map((one) => one.flag)).size).to.equal(described.length);
@@ -171,7 +171,7 @@ for (const { tier, settings, prefix, flags } of [
 }
 
 describe('the variables of both servers', () => {
-  it('are never the same, except for the secret that both need', () => {
+  it('are different, except for the token that both need', () => {
     const ofA = describeSettings(serverASettings, SERVER_A_PREFIX).map((one) => one.variable);
     const ofB = describeSettings(serverBSettings, SERVER_B_PREFIX).map((one) => one.variable);
     expect(ofA.filter((variable) => ofB.includes(variable))).to.deep.equal(['DARKROOM_TOKEN']);

@@ -11,7 +11,7 @@ import {
   systemCode,
 } from '../../shared/errors.ts';
 
-/** The table as the design has it: code, HTTP status, gRPC status, may the client retry. */
+/** The table of the design: code, HTTP status, gRPC status, and if the client may retry. */
 const TABLE = `
   BAD_REQUEST             400  INVALID_ARGUMENT     no
   UNAUTHENTICATED         401  UNAUTHENTICATED      no
@@ -60,13 +60,13 @@ describe('errors', () => {
     expect(ERROR_CODES).to.deep.equal(rows.map(([code]) => code));
   });
 
-  it('say in one sentence each, fit for a table, when a client gets the code', () => {
+  it('each have one sentence, fit for a table, about when a client gets the code', () => {
     const sentences = Object.values(ERRORS).map(({ when }) => when);
     for (const when of sentences) expect(when).to.match(/^[A-Z][^|\n]{10,110}\.$/);
     expect(new Set(sentences).size).to.equal(sentences.length);
   });
 
-  it('tell a code from any other text, and from the names that every object has', () => {
+  it("accept a code only, not another text or the name of an object's own member", () => {
     expect(isErrorCode('TIMEOUT')).to.equal(true);
     for (const text of ['timeout', '', 'toString', '__proto__']) expect(isErrorCode(text)).to.equal(false);
   });
@@ -102,7 +102,7 @@ describe('errors', () => {
         });
     });
 
-    it('and truncate the value to 60 characters, never within a character', () => {
+    it('and truncate the value to 60 characters, but never split a character', () => {
       const shown = (received: unknown) =>
         expectedMessage('x', 'y', received).slice('Expected x for y, received '.length);
       expect(shown('a'.repeat(58))).to.equal(`'${'a'.repeat(58)}'`);
@@ -110,7 +110,7 @@ describe('errors', () => {
       expect(shown(`${'a'.repeat(57)}😀😀`)).to.equal(`'${'a'.repeat(57)}…`);
     });
 
-    it('of any value, also one that contains itself', () => {
+    it('for any value, even one that contains itself', () => {
       const circle: unknown[] = [];
       circle.push(circle);
       const anything = fc.anything({ withBigInt: true, withNullPrototype: true, withDate: true, withMap: true });
@@ -122,7 +122,7 @@ describe('errors', () => {
     });
   });
 
-  it('give a client the message of a DarkroomError, and of any other error only INTERNAL', () => {
+  it('show a client the message of a DarkroomError, and only INTERNAL for any other error', () => {
     expect(describeError(new DarkroomError('EXPIRED', 'gone'))).to.deep.equal({ code: 'EXPIRED', message: 'gone' });
     for (const thrown of [new Error('secret'), new TypeError('secret'), 'secret', undefined, { message: 'secret' }]) {
       const described = describeError(thrown);
@@ -136,7 +136,7 @@ describe('errors', () => {
     expect(new DarkroomError('INTERNAL', 'above', { cause }).cause).to.equal(cause);
   });
 
-  it("give the system's code of an error that has one", () => {
+  it("return the system's code of an error that has one", () => {
     expect(systemCode(Object.assign(new Error('no such file'), { code: 'ENOENT' }))).to.equal('ENOENT');
     for (const thrown of [
       new Error('plain'),

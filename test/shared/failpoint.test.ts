@@ -10,7 +10,7 @@ describe('failpoint', () => {
     expect(failpointAfter(step, 'input-written')).to.equal(step);
   });
 
-  it("calls the action after the step, and passes on the step's value", async () => {
+  it("calls the action after the step, and returns the step's value", async () => {
     const passed: FailpointName[] = [];
     setFailpoints((name) => {
       passed.push(name);
@@ -29,7 +29,7 @@ describe('failpoint', () => {
     expect(passed).to.deep.equal(['input-synced']);
   });
 
-  it('holds the caller until the promise of the action resolves', async () => {
+  it('blocks the caller until the promise of the action resolves', async () => {
     let release = () => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;

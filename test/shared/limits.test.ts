@@ -45,7 +45,7 @@ describe('limits', () => {
   });
 
   describe('of an input', () => {
-    it('allow the longest side, and no pixel more, for width and height', () => {
+    it('allow the longest side but no longer one, for width and height', () => {
       checkInputLimits(headerOf({ width: 4000, height: 1 }), LIMITS);
       checkInputLimits(headerOf({ width: 1, height: 4000 }), LIMITS);
       for (const changes of [{ width: 4001 }, { height: 4001 }]) {
@@ -54,7 +54,7 @@ describe('limits', () => {
       }
     });
 
-    it('allow the most pixels, and no row more', () => {
+    it('allow the most pixels but not one row more', () => {
       checkInputLimits(headerOf({ width: 1000, height: 1000 }), LIMITS);
       expect(refusal(() => checkInputLimits(headerOf({ width: 1000, height: 1001 }), LIMITS))).to.equal(
         'Expected at most 1000000 pixels for the picture, received 1000×1001 = 1001000',
@@ -68,7 +68,7 @@ describe('limits', () => {
       );
     });
 
-    it('allow the most decoded bytes, and no pixel more', () => {
+    it('allow the most decoded bytes but not one pixel more', () => {
       const deep = { channels: 4, depth: 16 } as const;
       checkInputLimits(headerOf({ width: 3 * 128, height: 1024, ...deep }), LIMITS);
       expect(refusal(() => checkInputLimits(headerOf({ width: 3 * 128 + 1, height: 1024, ...deep }), LIMITS))).to.equal(
@@ -76,7 +76,7 @@ describe('limits', () => {
       );
     });
 
-    it('stop the 41-byte PNG that claims 786464×32 pixels of 16-bit RGBA', () => {
+    it('refuse the 41-byte PNG that claims 786464×32 pixels of 16-bit RGBA', () => {
       const bomb = headerOf({ format: 'png', width: 786_464, height: 32, channels: 4, depth: 16 });
       const defaults = { maxSide: 16_384, maxPixels: 100_000_000, maxDecodedMb: 400 };
       expect(refusal(() => checkInputLimits(bomb, defaults))).to.contain('786464×32');
@@ -95,14 +95,14 @@ describe('limits', () => {
       );
     });
 
-    it('stop a side that is too long', () => {
+    it('refuse a side that is too long', () => {
       const message = refusal(() =>
         checkOutput(headerOf({}), { name: 'resize', operation: 'resize', width: 4001, height: 1, fit: 'fill' }),
       );
       expect(message).to.equal('Expected at most 4000 pixels a side for the resize output, received 4001×1');
     });
 
-    it('stop too many pixels, over all frames', () => {
+    it('refuse too many pixels, over all frames', () => {
       const resize = { name: 'resize', operation: 'resize', scale_factor: 2 } as const;
       checkOutput(headerOf({ format: 'gif', frames: 15 }), resize);
       const message = refusal(() => checkOutput(headerOf({ format: 'gif', frames: 26 }), resize));
@@ -111,7 +111,7 @@ describe('limits', () => {
       );
     });
 
-    it('stop more than the decoded bytes, at four a pixel', () => {
+    it('refuse too many decoded bytes, with four bytes for each pixel', () => {
       const most = Math.floor(Math.sqrt((3 * MEBIBYTE) / 4));
       checkOutput(headerOf({}), { name: 'circle', operation: 'circle', size: most });
       const message = refusal(() => checkOutput(headerOf({}), { name: 'circle', operation: 'circle', size: most + 1 }));
@@ -120,7 +120,7 @@ describe('limits', () => {
       );
     });
 
-    it('stop too many pixels of all outputs together, and name the output that is too much', () => {
+    it('refuse too many pixels of all outputs together, and name the output that exceeds the limit', () => {
       const circle = (name: string, size: number) => ({ name, operation: 'circle', size }) as const;
       const labels = { name: 'labels', operation: 'classify', top_k: 5 } as const;
       const limits = { ...LIMITS, maxDecodedMb: 400 };
@@ -131,7 +131,7 @@ describe('limits', () => {
       expect(message).to.equal('Expected at most 1000000 pixels for the outputs up to c together, received 1000001');
     });
 
-    it('stop too many bytes of all outputs together, over all frames', () => {
+    it('refuse too many bytes of all outputs together, over all frames', () => {
       const limits = { ...LIMITS, maxPixels: 100_000_000 };
       const half = { operation: 'resize', scale_factor: 0.5 } as const;
       const gif = headerOf({ format: 'gif', width: 400, height: 400, frames: 9 });

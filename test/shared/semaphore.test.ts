@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { Semaphore } from '../../shared/semaphore.ts';
 
-describe('a semaphore', () => {
-  it('gives as many permits as it has, then makes callers wait, first come first served', async () => {
+describe('semaphore', () => {
+  it('hands out its permits, then makes callers wait, first come first served', async () => {
     const semaphore = new Semaphore(2);
     const order: number[] = [];
     await semaphore.acquire();
@@ -18,7 +18,7 @@ describe('a semaphore', () => {
     expect(order).to.deep.equal([1, 2, 3]);
   });
 
-  it('lets a caller leave the queue by its signal, without a permit', async () => {
+  it('removes a caller from the queue, without a permit, when its signal aborts', async () => {
     const semaphore = new Semaphore(1);
     await semaphore.acquire();
     const leaving = new AbortController();

@@ -45,7 +45,7 @@ const values = fc.record({
   top_k: fc.integer({ min: 1, max: 100 }),
 });
 const names = fc.uniqueArray(fc.constantFrom(...flatFieldsSchema.keyof().options), { maxLength: 5 });
-/** A few fields of valid values, which may exclude each other. */
+/** A few fields with valid values, which may contradict each other. */
 const someFields = fc.tuple(values, names).map(([all, some]) => {
   return flatFieldsSchema.parse(
     Object.fromEntries(Object.entries(all).filter(([name]) => some.some((one) => one === name))),
@@ -53,7 +53,7 @@ const someFields = fc.tuple(values, names).map(([all, some]) => {
 });
 
 describe('readFlatFields', () => {
-  it('gives valid outputs for any fields, or BAD_REQUEST', () => {
+  it('returns valid outputs or throws BAD_REQUEST, for any fields', () => {
     fc.assert(
       fc.property(someFields, (fields) => {
         const refusal = refusalOf(fields);
@@ -69,7 +69,7 @@ describe('readFlatFields', () => {
     );
   });
 
-  it('gives an output for each of resize, circle and classify that is asked for, in this order', () => {
+  it('returns an output for each requested resize, circle and classify, in this order', () => {
     fc.assert(
       fc.property(someFields, (fields) => {
         fc.pre(refusalOf(fields) === null);
@@ -83,7 +83,7 @@ describe('readFlatFields', () => {
     );
   });
 
-  it('classifies unless classify is false, and names five classes', () => {
+  it('classifies unless classify is false, with five classes by default', () => {
     const labels = { name: 'classify', operation: 'classify', top_k: 5 };
     expect(readFlatFields({ classify: true })).to.deep.equal([labels]);
     expect(readFlatFields({ circle: 9 })).to.deep.include(labels);
@@ -91,7 +91,7 @@ describe('readFlatFields', () => {
     expect(readFlatFields({ circle: 9, classify: false })).not.to.deep.include(labels);
   });
 
-  it('gives the encoding to every picture, and a circle PNG where it cannot have the format', () => {
+  it('applies the encoding to every picture, with PNG for a circle in an unsuitable format', () => {
     const encoding = { quality: 70, grayscale: true } as const;
     const [resize, circle] = readFlatFields({ width: 9, circle: 8, classify: false, format: 'jpeg', ...encoding });
     expect(resize).to.include({ format: 'jpeg', ...encoding });

@@ -20,7 +20,7 @@ describe('output specs', () => {
     { name: 'classify', operation: 'classify', top_k: 100 },
   ];
   for (const spec of accepted) {
-    it(`take ${JSON.stringify(spec)}`, () => {
+    it(`accept ${JSON.stringify(spec)}`, () => {
       expect(outputSpecSchema.parse(spec)).to.deep.equal(spec);
     });
   }
@@ -46,7 +46,7 @@ describe('output specs', () => {
 });
 
 describe('planOf', () => {
-  it('knows what each operation draws', () => {
+  it('returns the drawing of each operation', () => {
     const colours = { channels: 3, depth: 8, alpha: false } as const;
     const header: ImageHeader = {
       format: 'gif',

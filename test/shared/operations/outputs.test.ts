@@ -45,7 +45,7 @@ const anyJson = fc.oneof(fc.array(entry, { maxLength: 20 }), fc.jsonValue());
 describe('outputSpecsSchema', () => {
   const isAccepted = (list: readonly object[]) => outputSpecsSchema.safeParse(list).success;
 
-  it('takes at least one output, and each name at most once', () => {
+  it('accepts one or more outputs, with different names', () => {
     const classify = { name: 'classify', operation: 'classify', top_k: 5 };
     expect(isAccepted([])).to.equal(false);
     expect(isAccepted([classify, classify])).to.equal(false);
@@ -55,7 +55,7 @@ describe('outputSpecsSchema', () => {
 });
 
 describe('readOutputs', () => {
-  it('reads each operation, and resize when none is given', () => {
+  it('reads each operation, with resize as the default', () => {
     const given = [
       { name: 'thumb', width: 200, height: 200, fit: 'cover' },
       { name: 'hero', operation: 'resize', width: 1600, format: 'webp', quality: 82 },
@@ -72,7 +72,7 @@ describe('readOutputs', () => {
     ]);
   });
 
-  it('gives valid outputs for any JSON, or BAD_REQUEST', () => {
+  it('returns valid outputs or throws BAD_REQUEST, for any JSON', () => {
     fc.assert(
       fc.property(anyJson, (json) => {
         let specs: ReturnType<typeof readOutputs> = [];
@@ -91,7 +91,7 @@ describe('readOutputs', () => {
     );
   });
 
-  it('names the output and the field of the first that is wrong, wherever it stands', () => {
+  it('names the output and the field of the first error, at any position', () => {
     const faults: readonly (readonly [Readonly<Record<string, unknown>>, string])[] = [
       [{ width: 0 }, 'width'],
       [{ width: '200' }, 'width'],
@@ -124,7 +124,7 @@ describe('readOutputs', () => {
     );
   });
 
-  it('names the position of an output whose name is wrong', () => {
+  it('names the position of an output with an invalid name', () => {
     const names = ['', '-a', 'A', 'ä', 'a b', 'original', 'x'.repeat(33), undefined, null, 5, {}];
     for (const name of names) {
       const message = refusalOf(() =>
@@ -138,7 +138,7 @@ describe('readOutputs', () => {
     expect(refusalOf(() => readOutputs([7]))).to.equal('Expected an object for output 1, received 7');
   });
 
-  it('refuses parameters that exclude each other or do nothing, and names the output', () => {
+  it('refuses parameters that exclude each other or have no effect, and names the output', () => {
     const cases: readonly (readonly [Readonly<Record<string, unknown>>, RegExp])[] = [
       [{}, /at least one parameter/],
       [{ operation: 'resize' }, /at least one parameter/],
@@ -156,7 +156,7 @@ describe('readOutputs', () => {
     }
   });
 
-  it('ends each name in the message with what the list is within', () => {
+  it('adds the place of the list after each name in the message', () => {
     const within = ' of the preset avatar';
     expect(refusalOf(() => readOutputs([{ name: 'a', width: 0 }], [], within))).to.contain(
       'for width of the output a of the preset avatar, received 0',
@@ -180,7 +180,7 @@ describe('checkOutputs', () => {
     }
   });
 
-  it('names the name that stands twice', () => {
+  it('reports a name that occurs twice', () => {
     expect(refusalOf(() => checkOutputs([...outputs(3), ...outputs(1)]))).to.equal(
       "Expected each output's name once, received 'o0' twice",
     );
@@ -188,7 +188,7 @@ describe('checkOutputs', () => {
 });
 
 describe('parseOutputs', () => {
-  it('reads the same as readOutputs, from JSON', () => {
+  it('reads JSON like readOutputs', () => {
     const list = [{ name: 'thumb', width: 200 }];
     expect(parseOutputs(JSON.stringify(list))).to.deep.equal(readOutputs(list));
   });
@@ -205,7 +205,7 @@ describe('parseOutputs', () => {
 });
 
 describe('readTextOutput', () => {
-  it('reads numbers, switches, words and colours from texts, without the space around them', () => {
+  it('reads numbers, switches, words and colours from texts, and ignores space around them', () => {
     const texts = {
       width: ' 200',
       height: '100',
@@ -228,7 +228,7 @@ describe('readTextOutput', () => {
     expect(readTextOutput('thumb', { width: '1', sharpen: 'true' })).to.deep.include({ sharpen: true });
   });
 
-  it('refuses a text that is no such value, as it was written', () => {
+  it('refuses any other text, and shows it as it was written', () => {
     for (const text of ['', '0x10', '-5', '1.5', '+1', 'Infinity', '12 34', '1000000000']) {
       const refusal = refusalOf(() => readTextOutput('thumb', { width: text }));
       expect(refusal, text).to.equal(

@@ -15,7 +15,7 @@ function keepsShape(input: Size, output: Size): boolean {
 }
 
 describe('resizedSize', () => {
-  it('gives max(1, round(side × factor)) for a factor', () => {
+  it('is max(1, round(side × factor)) for a factor', () => {
     const factor = fc.double({ min: Number.MIN_VALUE, max: 10, noNaN: true });
     fc.assert(
       fc.property(picture, factor, (input, scale_factor) => {
@@ -26,7 +26,7 @@ describe('resizedSize', () => {
     );
   });
 
-  it('rounds halves up and never gives 0', () => {
+  it('rounds halves up and is never 0', () => {
     expect(resizedSize({ width: 3361, height: 2521 }, { scale_factor: 0.5 })).to.deep.equal({
       width: 1681,
       height: 1261,
@@ -34,7 +34,7 @@ describe('resizedSize', () => {
     expect(resizedSize({ width: 1, height: 3 }, { scale_factor: 0.01 })).to.deep.equal({ width: 1, height: 1 });
   });
 
-  it('gives whole pixels of at least 1 whatever is asked', () => {
+  it('is a whole number of pixels, at least 1, for any parameters', () => {
     const parameters = fc.record({ width: side, height: side, fit: fc.constantFrom(...FITS) }, { requiredKeys: [] });
     fc.assert(
       fc.property(picture, parameters, (input, asked) => {
@@ -44,7 +44,7 @@ describe('resizedSize', () => {
     );
   });
 
-  it('keeps the picture inside the box, touching it, in its shape', () => {
+  it('is the largest size inside the box with the same aspect ratio, for inside', () => {
     fc.assert(
       fc.property(picture, picture, fc.constantFrom('inside' as const, undefined), (input, box, fit) => {
         const output = resizedSize(input, { ...box, ...(fit && { fit }) });
@@ -56,7 +56,7 @@ describe('resizedSize', () => {
     );
   });
 
-  it('covers the box from outside, touching it, in its shape', () => {
+  it('is the smallest size around the box with the same aspect ratio, for outside', () => {
     fc.assert(
       fc.property(picture, picture, (input, box) => {
         const output = resizedSize(input, { ...box, fit: 'outside' });
@@ -68,7 +68,7 @@ describe('resizedSize', () => {
     );
   });
 
-  it('gives the box itself for cover, contain and fill', () => {
+  it('is the box itself for cover, contain and fill', () => {
     fc.assert(
       fc.property(picture, picture, fc.constantFrom('cover', 'contain', 'fill'), (input, box, fit) => {
         expect(resizedSize(input, { ...box, fit })).to.deep.equal(box);
@@ -76,7 +76,7 @@ describe('resizedSize', () => {
     );
   });
 
-  it("lets the other side follow the picture's shape when one is given", () => {
+  it('keeps the aspect ratio when one side is given', () => {
     fc.assert(
       fc.property(picture, side, fc.constantFrom(...FITS), (input, length, fit) => {
         const wide = resizedSize(input, { width: length, fit });
@@ -89,7 +89,7 @@ describe('resizedSize', () => {
     );
   });
 
-  it('leaves the picture as it is when no size is asked for', () => {
+  it('is the size of the picture when no size is given', () => {
     expect(resizedSize({ width: 7, height: 9 }, { format: 'png' })).to.deep.equal({ width: 7, height: 9 });
   });
 });

@@ -11,7 +11,7 @@ import {
 } from '../../../shared/wire/frame.ts';
 import { type Frame, RecordedDecoder } from '../../support/recorded-frames.ts';
 
-/** What the decoder must do, written for one buffer that holds everything: the frames, and what stops them. */
+/** A reference decoder for one buffer with all bytes: the expected frames, and the error that ends them. */
 function decodeWhole(bytes: Buffer): { frames: Frame[]; refusal: string | null } {
   const frames: Frame[] = [];
   let offset = 0;
@@ -29,7 +29,7 @@ function decodeWhole(bytes: Buffer): { frames: Frame[]; refusal: string | null }
   return { frames, refusal: null };
 }
 
-/** Pushes the bytes in pieces of the sizes given, in turn, up to the first error; that error's message, or null. */
+/** Pushes the bytes in pieces of the given sizes, in turn, until the first error. Returns its message, or null. */
 function pushInPieces(decoder: RecordedDecoder, bytes: Buffer, sizes: readonly number[]): string | null {
   let offset = 0;
   for (let turn = 0; offset < bytes.length; turn += 1) {
@@ -63,7 +63,7 @@ function encode({ kind, payload }: Frame): Buffer {
 }
 
 describe('decoder', () => {
-  it('gives the frames that were sent, for every split of the stream', () => {
+  it('returns the sent frames, for every split of the stream', () => {
     fc.assert(
       fc.property(frames, sizes, (sent, pieces) => {
         const decoder = new RecordedDecoder();
@@ -75,7 +75,7 @@ describe('decoder', () => {
     );
   });
 
-  it('gives the same frames byte by byte', () => {
+  it('returns the same frames byte by byte', () => {
     const sent = [
       { kind: 'HELLO', payload: Buffer.from('{}') },
       { kind: 'DATA', payload: Buffer.from([1, 2, 3]) },
@@ -101,7 +101,7 @@ describe('decoder', () => {
     expect(decoder.frames.every(({ payload }, index) => sent[index]?.payload.equals(payload))).to.equal(true);
   });
 
-  it('gives of arbitrary bytes the frames before the first invalid header, then one BAD_REQUEST', () => {
+  it('returns the frames before the first invalid header in any bytes, then throws one BAD_REQUEST', () => {
     const noise = fc.uint8Array({ minLength: HEADER_BYTES, maxLength: 600 }).map((bytes) => Buffer.from(bytes));
     const spoiled = fc.tuple(frames, noise).map(([sent, rest]) => Buffer.concat([...sent.map(encode), rest]));
     let refusals = 0;
@@ -155,7 +155,7 @@ describe('decoder', () => {
     expect(grown).to.be.lessThan(10 * MAX_CONTROL_BYTES);
   });
 
-  it('throws from push what a handler throws', () => {
+  it('throws the error of a handler from push', () => {
     const decoder = new RecordedDecoder(() => {
       throw new RangeError('not now');
     });

@@ -10,7 +10,7 @@ import {
 } from '../../../shared/wire/frame.ts';
 
 describe('frame', () => {
-  it('takes a message of exactly 65,536 bytes and no more', () => {
+  it('accepts a message of 65,536 bytes, but no longer one', () => {
     const overhead = JSON.stringify({ text: '' }).length;
     const longest = { text: 'x'.repeat(MAX_CONTROL_BYTES - overhead) };
     expect(encodeMessage('FAIL', longest)).to.have.length(HEADER_BYTES + MAX_CONTROL_BYTES);
@@ -30,7 +30,7 @@ describe('frame', () => {
     }
   });
 
-  it('refuses every number that is no kind, and names it', () => {
+  it('refuses every number that is not a kind, and names it', () => {
     for (const number of [0, ...Array.from({ length: 244 }, (_, index) => index + 12)]) {
       expect(() => decodeHeader(Buffer.from([number, 0, 0, 0, 2])))
         .to.throw(DarkroomError, `Expected a frame kind from 1 to 11 for kind, received ${number}`)

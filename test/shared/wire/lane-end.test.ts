@@ -16,7 +16,7 @@ import {
 
 const hello = encodeMessage('HELLO', HELLO);
 
-/** A control frame around a payload that need not be JSON. */
+/** A control frame with any payload, which need not be JSON. */
 function framed(kind: 'HELLO' | 'JOB', payload: string): Buffer {
   return Buffer.concat([encodeHeader(kind, Buffer.byteLength(payload)), Buffer.from(payload)]);
 }
@@ -26,7 +26,7 @@ describe('the end of a lane', () => {
 
   beforeEach(async () => {
     sockets = await openSocketPair();
-    sockets.client.on('error', () => {}); // The lane may be gone while this end still writes: that is what is tested.
+    sockets.client.on('error', () => {}); // The lane may be closed while this end still writes; the tests want that.
   });
 
   afterEach(() => {
@@ -34,7 +34,7 @@ describe('the end of a lane', () => {
     sockets.server.destroy();
   });
 
-  /** Does `cause` to a lane, waits until both sockets are closed, and gives the argument of each call of `closed`. */
+  /** Applies `cause` to a lane and waits until both sockets are closed. Resolves with the argument of each `closed`. */
   async function closings(cause: (b: RecordingLane) => void, extra: ExtraHandlers = {}): Promise<unknown[]> {
     const b = new RecordingLane(sockets.server, 'b', extra);
     const gone = Promise.all([goneFrom(sockets.server), goneFrom(sockets.client)]);
@@ -74,13 +74,13 @@ describe('the end of a lane', () => {
     });
 
     for (const [what, bytes] of [
-      ['a frame of no known kind', Buffer.from([99, 0, 0, 0, 0])],
+      ['a frame of an unknown kind', Buffer.from([99, 0, 0, 0, 0])],
       ['a frame that is too long', Buffer.from([1, 0xff, 0xff, 0xff, 0xff])],
-      ['a frame that is not its turn', encodeHeader('CANCEL', 0)],
+      ['a frame that the state does not allow', encodeHeader('CANCEL', 0)],
       ['a frame that only the other side sends', encodeMessage('WELCOME', WELCOME)],
-      ['a message that is no JSON', framed('HELLO', 'hello')],
-      ['a message that is not of its schema', framed('HELLO', '{"protocol":1}')],
-      ['good bytes and then bad ones', Buffer.concat([hello, Buffer.alloc(5)])],
+      ['a message that is not JSON', framed('HELLO', 'hello')],
+      ['a message that does not match its schema', framed('HELLO', '{"protocol":1}')],
+      ['valid bytes and then invalid ones', Buffer.concat([hello, Buffer.alloc(5)])],
     ] as const) {
       it(`when ${what} arrives`, async () => {
         const calls = await closings(() => sockets.client.write(bytes));
@@ -97,7 +97,7 @@ describe('the end of a lane', () => {
       expect(await closings(() => sockets.client.write(hello), { HELLO })).to.deep.equal([fault]);
     });
 
-    it('when a handler throws something that is no Error', async () => {
+    it('when a handler throws something that is not an Error', async () => {
       const HELLO = () => {
         throw 'a text';
       };
@@ -107,7 +107,7 @@ describe('the end of a lane', () => {
     });
   });
 
-  it('flushes what was sent before, also to a slow reader', async () => {
+  it('flushes the bytes sent before, even to a slow reader', async () => {
     const pair = await LanePair.open();
     try {
       await pair.greet();
@@ -131,7 +131,7 @@ describe('the end of a lane', () => {
     }
   });
 
-  it('flushes a REFUSE although the other side sends more', async () => {
+  it('flushes a REFUSE even if the other side sends more', async () => {
     const a = new RecordingLane(sockets.client, 'a');
     const b = new RecordingLane(sockets.server, 'b', {
       HELLO: () => {
@@ -146,7 +146,7 @@ describe('the end of a lane', () => {
     expect(b.last('closed')).to.equal(null);
   });
 
-  it('cuts off a peer that does not read what was sent', async () => {
+  it('destroys the connection to a peer that does not read', async () => {
     const a = new RecordingLane(sockets.client, 'a', {}, { beatMs: 200, deadMs: 600 });
     a.lane.send('HELLO', HELLO);
     sockets.server.write(encodeMessage('WELCOME', WELCOME));
@@ -163,7 +163,7 @@ describe('the end of a lane', () => {
     expect(a.heard.slice(-1)).to.deep.equal([{ kind: 'closed', value: null }]);
   });
 
-  it('is the last call of a handler, also in the middle of a chunk', async () => {
+  it('is the last call of a handler, even in the middle of a chunk', async () => {
     const a = new RecordingLane(sockets.client, 'a', { DATA: () => a.lane.close(null) });
     a.lane.send('HELLO', HELLO);
     sockets.server.write(encodeMessage('WELCOME', WELCOME));
@@ -180,7 +180,7 @@ describe('the end of a lane', () => {
     expect(a.kinds.slice(-2)).to.deep.equal(['OUTPUT', 'closed']);
   });
 
-  it('makes every send do nothing', async () => {
+  it('turns every later send into a no-op', async () => {
     const b = new RecordingLane(sockets.server, 'b');
     b.lane.close(null);
     b.lane.send('WELCOME', WELCOME);

@@ -16,7 +16,7 @@ describe("a lane's flow control", () => {
 
   afterEach(() => pair.close());
 
-  /** Sends the whole body to a side that does not read, and waits until nothing moves. */
+  /** Sends the whole body to a side that does not read, and waits until no more bytes are accepted. */
   async function sendUntilStuck(): Promise<{ outcome: () => string; sending: Promise<void> }> {
     let outcome = 'under way';
     pair.b.lane.pause();
@@ -69,7 +69,7 @@ describe("a lane's flow control", () => {
     expect(pair.a.lane.closed).to.equal(false);
   });
 
-  it('leaves no listener behind', async () => {
+  it('leaves no listener', async () => {
     const count = () => ['drain', 'close', 'error'].map((name) => pair.client.listenerCount(name));
     const before = count();
     const sending = pair.a.lane.sendData(BODY);

@@ -22,7 +22,7 @@ describe('a job on a lane', () => {
 
     afterEach(() => pair.close());
 
-    it('brings the body to B, and a picture, labels, a failure and the timings back', async () => {
+    it('sends the body to B, and a picture, labels, a failure and the timings back', async () => {
       const { a, b } = pair;
       await pair.begin(BODY.length);
       await Promise.all([a.lane.sendData(BODY), b.until(() => b.lane.state === 'working')]);
@@ -52,7 +52,7 @@ describe('a job on a lane', () => {
       expect([a.lane.state, b.lane.state]).to.deep.equal(['idle', 'idle']);
     });
 
-    it('leaves the lane ready for the next one', async () => {
+    it('leaves the lane ready for the next job', async () => {
       const { a, b } = pair;
       for (const nth of [1, 2, 3]) {
         await pair.begin(10, nth);
@@ -63,7 +63,7 @@ describe('a job on a lane', () => {
       expect(b.data).to.have.length(30);
     });
 
-    it('counts the bytes of the body that are still to come', async () => {
+    it('counts the remaining bytes of the body', async () => {
       await pair.begin(10);
       await Promise.all([pair.a.lane.sendData(BODY.subarray(0, 4)), pair.b.until(() => pair.b.data.length === 4)]);
       expect([pair.a.lane.left, pair.b.lane.left]).to.deep.equal([6, 6]);
@@ -77,7 +77,7 @@ describe('a job on a lane', () => {
       expect([pair.a.lane.state, pair.b.lane.state]).to.deep.equal(['idle', 'idle']);
     });
 
-    it('that fails while its body is received drops the rest of the body', async () => {
+    it('that fails while its body arrives drops the rest of the body', async () => {
       const { a, b } = pair;
       await pair.begin(BODY.length);
       const sending = a.lane.sendData(BODY, () => a.lane.state === 'receiving');
@@ -139,7 +139,7 @@ describe('a job on a lane', () => {
       sockets.server.destroy();
     });
 
-    /** The frames that the bare socket gets until the lane has ended. */
+    /** The frames that the bare socket receives until the lane has ended. */
     async function framesUntilEnd() {
       const gone = goneFrom(sockets.server);
       lane.end();
@@ -147,7 +147,7 @@ describe('a job on a lane', () => {
       return decoder.frames.slice(2);
     }
 
-    it('goes in DATA frames of at most 1 MiB', async () => {
+    it('is sent in DATA frames of at most 1 MiB', async () => {
       await lane.sendData(BODY);
       const frames = await framesUntilEnd();
       const lengths = frames.map(({ kind, payload }) => `${kind} ${payload.length}`);

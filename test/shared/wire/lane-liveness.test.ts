@@ -35,7 +35,7 @@ describe("a lane's heartbeat", () => {
       }
     }
 
-    it('is BEAT when it has nothing else to send, and only BEAT', async () => {
+    it('is one BEAT at a time, sent only when there is nothing else to send', async () => {
       await atEachBeat(2, () => sockets.client.write(Buffer.from([11, 0, 0, 0, 0])));
       expect(new Set(peer.frames.map((frame) => frame.kind))).to.deep.equal(new Set(['BEAT']));
     });
@@ -49,7 +49,7 @@ describe("a lane's heartbeat", () => {
       expect(b.kinds).to.deep.equal(['closed']);
     });
 
-    it('is any byte, also of an incomplete frame', async () => {
+    it('is any byte, even of an incomplete frame', async () => {
       const slow = encodeMessage('HELLO', HELLO);
       const beats = HEADER_BYTES + 7;
       await atEachBeat(beats, (beat) => sockets.client.write(slow.subarray(beat, beat + 1)));
@@ -78,7 +78,7 @@ describe("a lane's heartbeat", () => {
     });
   });
 
-  it('keeps two idle lanes open for longer than either would wait', async () => {
+  it('keeps two idle lanes open for longer than the limit of silence', async () => {
     const pair = await LanePair.open({}, TIMING);
     try {
       await pair.greet();

@@ -8,7 +8,7 @@ import { goneFrom, openSocketPair } from '../../support/socket-pair.ts';
 
 const BODY = 20;
 
-/** Good frames in any order, good frames in the right order, and noise: so that noise meets every state. */
+/** Valid frames in any order, valid frames in the right order, and noise, so that every state receives noise. */
 const bytes = fc
   .record({
     opening: fc.nat({ max: 3 }),
@@ -31,7 +31,7 @@ const bytes = fc
     return Buffer.concat([...start, ...frames, noise]);
   });
 
-/** A lane of side b that answers everything, so that it gets as far as the bytes allow. */
+/** A lane of side b that answers every frame, so that it reaches as many states as the bytes allow. */
 function answeringLane(socket: ConstructorParameters<typeof RecordingLane>[0]): RecordingLane {
   const b: RecordingLane = new RecordingLane(socket, 'b', {
     HELLO: () => b.lane.send('WELCOME', WELCOME),
@@ -60,7 +60,7 @@ describe('noise on a lane', () => {
     process.off('unhandledRejection', note);
   });
 
-  it('ends in a closed lane and nothing else', async () => {
+  it('only closes the lane', async () => {
     const reached = new Set<string>();
     await fc.assert(
       fc.asyncProperty(bytes, async (sent) => {

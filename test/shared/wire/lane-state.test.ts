@@ -7,7 +7,9 @@ import { JoinedMachines } from '../../support/joined-machines.ts';
 
 type Step = readonly [kind: FrameKind, bytes?: number];
 
-/** The table of docs/protocol.md, "States": how to get there, what each side may send, what else may have crossed. */
+/**
+ * The table in docs/protocol.md, "States": the steps to a state, the frames each side may send, the crossing frames.
+ */
 const ROWS = [
   {
     row: 'greeting, before HELLO',
@@ -91,7 +93,7 @@ function machineAfter(side: LaneSide, steps: readonly Step[]): LaneStateMachine 
   return machine;
 }
 
-/** The kinds that the check lets pass, each with a payload of one byte; anything but BAD_REQUEST comes out. */
+/** The kinds that the check accepts, each with a payload of one byte. Throws any error other than BAD_REQUEST. */
 function passing(check: (kind: FrameKind, length: number) => void): FrameKind[] {
   return KINDS.filter((kind) => {
     try {
@@ -125,7 +127,7 @@ describe('lane-state', () => {
     }
   }
 
-  it('accepts a body up to its last byte, and no byte more', () => {
+  it('accepts a body up to its last byte, but not one more', () => {
     const machine = machineAfter('b', [['HELLO'], ['WELCOME'], ['JOB', 100], ['GO'], ['DATA', 40]]);
     expect(machine.left).to.equal(60);
     expect(() => machine.checkReceive('DATA', 61)).to.throw(
@@ -146,7 +148,7 @@ describe('lane-state', () => {
     machine.checkReceive('DONE', 0);
   });
 
-  it('drops the rest of a failed body, and no byte more', () => {
+  it('drops the rest of a failed body, but not one byte more', () => {
     const machine = machineAfter('b', [['HELLO'], ['WELCOME'], ['JOB', 100], ['GO'], ['DATA', 40], ['FAIL']]);
     machine.checkReceive('DATA', 60);
     expect(machine.data(25)).to.equal(false);
@@ -155,14 +157,14 @@ describe('lane-state', () => {
     expect(() => machine.checkReceive('DATA', 1)).to.throw(DarkroomError);
   });
 
-  it('forgets a failed body when the next job is offered', () => {
+  it('expects no more of a failed body after the next job is offered', () => {
     const steps: Step[] = [['HELLO'], ['WELCOME'], ['JOB', 100], ['GO'], ['FAIL'], ['JOB', 5]];
     expect(() => machineAfter('b', steps).checkReceive('DATA', 1)).to.throw(DarkroomError, 'while offered');
     const next = machineAfter('b', [...steps, ['REFUSE']]);
     expect(() => next.checkReceive('DATA', 1)).to.throw(DarkroomError, 'while idle');
   });
 
-  it('lets FAIL end an output early, and starts the next job anew', () => {
+  it('accepts FAIL in the middle of an output, and starts the next job from the beginning', () => {
     const steps: Step[] = [
       ['HELLO'],
       ['WELCOME'],
@@ -240,7 +242,7 @@ describe('lane-state', () => {
     });
   });
 
-  it('accepts what the other side may legally send, ends every job once, and both sides count the same', () => {
+  it('accepts every legal frame of the other side, ends every job once, and counts the same on both sides', () => {
     let finished = 0;
     const choice = fc.record({
       turn: fc.nat({ max: 9 }),

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { tracedLines } from '../../support/traced-lines.ts';
 
-/** One job between two lanes, as side a traces it. */
+/** The trace of one job between two lanes, on side a. */
 const JOB = [
   'greeting: sent HELLO',
   'greeting: received WELCOME k3Jd -> idle',
@@ -12,7 +12,7 @@ const JOB = [
   'idle: closed',
 ];
 
-/** The same frames, seen from the other side. */
+/** The trace of the same frames on side b. */
 function mirrored(line: string): string {
   return line.replace(/sent|received/, (way) => (way === 'sent' ? 'received' : 'sent'));
 }

@@ -18,11 +18,11 @@ function refusal(payload: string | Buffer): Error {
 }
 
 describe('messages', () => {
-  it('ignores members it does not know', () => {
+  it('ignores unknown members', () => {
     expect(parseHello('{"protocol":1,"token":"t","colour":"red"}')).to.deep.equal({ protocol: 1, token: 't' });
   });
 
-  it('reads a JOB without "alone" as one that may run beside others', () => {
+  it('reads a JOB without "alone" as one that may run with others', () => {
     const job = {
       id: 'V1StGXR8_Z5jdHi6B-myT',
       attempt: 1,
@@ -46,7 +46,7 @@ describe('messages', () => {
   });
 
   for (const [what, payload] of [
-    ['text that is no JSON', 'hello'],
+    ['text that is not JSON', 'hello'],
     ['half an object', '{"protocol":1'],
     ['an array', '[]'],
     ['null', 'null'],

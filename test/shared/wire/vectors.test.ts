@@ -15,7 +15,7 @@ import { RecordedDecoder } from '../../support/recorded-frames.ts';
 const page = readFileSync(new URL('../../../../docs/protocol.md', import.meta.url), 'utf8');
 
 interface Block {
-  /** What stands behind the block's first word. */
+  /** The text after the block's first word. */
   readonly title: string;
   readonly bytes: Buffer;
 }
@@ -40,7 +40,7 @@ function isMessageKind(kind: FrameKind): kind is MessageKind {
   return Object.hasOwn(MESSAGE_SCHEMAS, kind);
 }
 
-/** A vector's title taken apart: the kind, then what the encoder is given. */
+/** The parts of a vector's title: the kind, then the argument of the encoder. */
 function readTitle(title: string): { kind: FrameKind; given: string } {
   const [kind = '', ...rest] = title.split(' ');
   if (!isKind(kind)) throw new Error(`Expected a frame kind at the head of a vector, received ${title}`);
