@@ -23,12 +23,12 @@ describe('darkroom', function () {
     }
   });
 
-  it('--version is that of the package', async () => {
+  it('--version prints the version of the package', async () => {
     const { version } = JSON.parse(await readFile(repositoryPath('package.json'), 'utf8'));
     expect((await runDarkroom(['--version'])).stdout).to.equal(`${version}\n`);
   });
 
-  it('reports a wrong flag, value or address in one line, with the exit code 1', async () => {
+  it('reports a wrong flag, value or address with one line and the exit code 1', async () => {
     const lines: Readonly<Record<string, RegExp>> = {
       '--bogus': /unknown option '--bogus'/,
       srve: /^darkroom: Expected a command, .* for the first word, received 'srve'$/,

@@ -22,13 +22,13 @@ describe('darkroom model', function () {
     return runDarkroom(['model', ...words], { folder, environment: { DARKROOM_DATA_DIR: 'data' } });
   }
 
-  it('prints where it looks for a model when there is none, with the exit code 1', async () => {
+  it('prints where it looked when there is no model, with the exit code 1', async () => {
     const { code, stdout } = await run();
     expect(code).to.equal(1);
     expect(stdout).to.match(/^Place {2}.*data\/model\nModel {2}unavailable: .*\n$/);
   });
 
-  it('install puts a usable model into the data folder', async function () {
+  it('install copies a usable model to the data folder', async function () {
     const models = join(requireShared(this), 'models');
     const installed = await run('install', join(models, 'mobilenetv2-12-qdq.onnx'));
     expect(installed).to.include({ code: 0, stderr: '' });
@@ -38,7 +38,7 @@ describe('darkroom model', function () {
     expect(shown.stdout).to.match(/\nModel {2}mobilenetv2-12-qdq \(official\), whole\n$/);
   });
 
-  it('install takes --data-dir before and after its name', async function () {
+  it('install accepts --data-dir before and after "install"', async function () {
     const file = join(requireShared(this), 'models', 'mobilenetv2-12-qdq.onnx');
     expect((await run('--data-dir', 'before', 'install', file)).code).to.equal(0);
     expect((await run('install', '--data-dir', 'after', file)).code).to.equal(0);
@@ -55,7 +55,7 @@ describe('darkroom model', function () {
     expect(stdout).to.match(/\nModel {2}unavailable: .*sha256.*\n$/);
   });
 
-  it('install refuses a file that is no model in one line, and leaves no file', async () => {
+  it('install refuses a file that is not a model with one line, and leaves no file', async () => {
     await writeFile(join(folder, 'cat.onnx'), 'meow');
     for (const file of ['missing.onnx', 'cat.onnx']) {
       const { code, stderr } = await run('install', file);

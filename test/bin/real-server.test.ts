@@ -30,7 +30,7 @@ describe('client commands and the real Server A', function () {
     return runDarkroom(words, { folder, environment });
   }
 
-  it('upload, save and show pictures, also more than the queue holds at once', async () => {
+  it('upload, save and show more pictures than the queue holds at once', async () => {
     workOn(fixture.tasks);
     const picture = await jpeg(40, 30);
     for (const name of ['a.jpg', 'b.jpg', 'c.jpeg', 'd.jpg', 'e.jpg', 'f.jpg'])
@@ -66,7 +66,7 @@ describe('client commands and the real Server A', function () {
     expect((await run('status', id)).stderr).to.match(/^darkroom: [^\n]*\n$/);
   });
 
-  it("print the server's own message for a wrong key, a wrong field and no picture", async () => {
+  it("print the server's own message for a wrong key, a wrong field and a file that is not a picture", async () => {
     await writeFile(join(folder, 'a.jpg'), await jpeg());
     await writeFile(join(folder, 'text.jpg'), 'no picture');
     const lines = [
@@ -82,7 +82,7 @@ describe('client commands and the real Server A', function () {
   });
 });
 
-/** Does each task's resize by a half, as a dispatcher with a Server B behind it would. */
+/** Completes each task with a resize by a half, like the dispatcher with a Server B. */
 function workOn(tasks: Tasks<TestDispatcher>): void {
   const work = async (id: string): Promise<void> => {
     const job = await tasks.records.begin(id);

@@ -14,23 +14,23 @@ const schema = z.object({
   verbose: toggle.default(false).describe('say more'),
 });
 
-describe('settings of the command line', () => {
-  it('come as flags in kebab case, with their short form', () => {
+describe('settings on the command line', () => {
+  it('are flags in kebab case, with their short forms', () => {
     expect(parse('--port', '1', '--data-dir', '/a')).to.deep.equal({ port: '1', dataDir: '/a' });
     expect(parse('-p', '2')).to.deep.equal({ port: '2' });
   });
 
-  it('have no value without a flag, so that the environment is used', () => {
+  it('have no value without a flag, so that the environment applies', () => {
     expect(parse()).to.deep.equal({});
   });
 
-  it('have switches in both directions', () => {
+  it('have two flags for a switch, on and off', () => {
     expect(parse('--no-model-fetch')).to.deep.equal({ modelFetch: false });
     expect(parse('--model-fetch', '--verbose')).to.deep.equal({ modelFetch: true, verbose: true });
     expect(parse('--no-verbose')).to.deep.equal({ verbose: false });
   });
 
-  it('are in the help under their headings, with defaults', () => {
+  it('are listed in the help under their headings, with defaults', () => {
     const help = command().helpInformation();
     expect(help).to.match(/Addresses:\n {2}-p, --port <value> +a port \(default: 5454\)/);
     expect(help).to.match(/Storage:\n {2}--data-dir <value>/);
@@ -66,14 +66,14 @@ describe('settings of the command line', () => {
       expect(resolved('--port', '3333')).to.equal(3333);
     });
 
-    it('an unreadable .env is an error, a missing one is not', async () => {
+    it('reports an unreadable .env as an error, and ignores a missing one', async () => {
       expect(() => readEnvironment(folder)).not.to.throw();
       expect(() => readEnvironment(join(folder, 'missing'))).not.to.throw();
       await mkdir(join(folder, '.env'));
       expect(() => readEnvironment(folder)).to.throw('EISDIR');
     });
 
-    it('an invalid value is reported with its flag or variable', async () => {
+    it('names the flag or variable of an invalid value', async () => {
       const resolve =
         (...flags: string[]) =>
         () =>

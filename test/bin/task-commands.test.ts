@@ -36,7 +36,7 @@ describe('commands for one task', function () {
     return taskSchema.parse(await answer.json()).task_id;
   }
 
-  it('take an id that begins like a flag', async () => {
+  it('accept an id that begins with a hyphen', async () => {
     server.idPrefix = '--wait-';
     const id = await task();
     expect((await run('status', '--wait', id)).stdout).to.match(new RegExp(`^${id} {2}completed `));
@@ -45,7 +45,7 @@ describe('commands for one task', function () {
   });
 
   describe('darkroom status', () => {
-    it('shows a task as it is, and with --wait as it ended', async () => {
+    it('shows a task as it is, and with --wait after its end', async () => {
       server.taskMs = Number.POSITIVE_INFINITY;
       const id = await task();
       expect(await run('status', id)).to.deep.equal({ code: 0, stdout: `${id}  processing\n`, stderr: '' });
@@ -57,14 +57,14 @@ describe('commands for one task', function () {
       expect(await ended).to.deep.equal({ code: 0, stdout: line, stderr: '' });
     });
 
-    it('shows the record as one JSON line', async () => {
+    it('prints the record as one JSON line', async () => {
       const id = await task();
       const { stdout } = await run('status', id, '--json');
       expect(stdout).to.match(/^[^\n]+\n$/);
       expect(JSON.parse(stdout)).to.include({ task_id: id, status: 'completed', attempts: 1 });
     });
 
-    it('ends with 1 for a failed task and for an unknown one', async () => {
+    it('exits with 1 for a failed and for an unknown task', async () => {
       const error = { code: 'IMAGE_CORRUPT', message: 'The picture breaks off' } as const;
       server.failures = { resize: error, circle: error };
       const failed = await run('status', await task());
@@ -79,7 +79,7 @@ describe('commands for one task', function () {
   });
 
   describe('darkroom result', () => {
-    it('saves the first picture, or the one that is named', async () => {
+    it('saves the first picture, or the named one', async () => {
       const id = await task();
       expect((await run('result', id, '-o', 'first.jpg')).code).to.equal(0);
       expect((await run('result', id, 'circle', '-o', 'circle.png')).code).to.equal(0);
@@ -87,7 +87,7 @@ describe('commands for one task', function () {
       expect(await readFile(join(folder, 'circle.png'), 'utf8')).to.equal('meow');
     });
 
-    it('leaves nothing behind when there is no such output, or no such folder', async () => {
+    it('leaves no file when the output or the folder does not exist', async () => {
       const id = await task();
       expect(await run('result', id, 'classify', '-o', 'labels')).to.include({
         code: 1,
@@ -99,7 +99,7 @@ describe('commands for one task', function () {
   });
 
   describe('darkroom cancel', () => {
-    it('cancels a running task and removes one that has ended', async () => {
+    it('cancels a running task, and removes an ended one', async () => {
       server.taskMs = Number.POSITIVE_INFINITY;
       const id = await task();
       expect((await run('cancel', id)).stdout).to.equal(`${id}  canceled\n`);

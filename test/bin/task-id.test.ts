@@ -7,7 +7,7 @@ const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const FLAG_LIKE = ['', '-', '--', '-h', '-o', '--wait', '--wait-', '--json', '--json_', '--help'];
 
 describe('task id on the command line', () => {
-  /** The id, flags and options that `status` understands of these words. */
+  /** The id, flags and options that `status` parses from these words. */
   function parse(words: readonly string[]): { id: string; options: Record<string, unknown> } {
     const command = new Command('status').addArgument(taskIdArgument()).option('--wait').option('-o, --output <path>');
     const program = new Command().exitOverride().addCommand(command.exitOverride());
@@ -19,7 +19,7 @@ describe('task id on the command line', () => {
     return { id, options: command.opts() };
   }
 
-  it('is read whole, like whichever flag it begins, in every position', () => {
+  it('is parsed completely in every position, even if it begins like a flag', () => {
     const anyId = fc
       .tuple(
         fc.constantFrom(...FLAG_LIKE),
@@ -35,7 +35,7 @@ describe('task id on the command line', () => {
     );
   });
 
-  it('does not change flags and the words of other commands', () => {
+  it('does not change flags, or the words of other commands', () => {
     expect(shieldTaskIds(['status', '--wait', '-o', 'a.jpg'])).to.deep.equal(['status', '--wait', '-o', 'a.jpg']);
     const words = ['upload', '-AAAAAAAAAAAAAAAAAAAA'];
     expect(shieldTaskIds(words)).to.deep.equal(words);

@@ -22,7 +22,7 @@ const PRESETS = {
   ],
 };
 
-describe('darkroom upload with named outputs, to a real service', function () {
+describe('darkroom upload with named outputs and a real service', function () {
   this.timeout(60_000);
   let service: Service;
   let folder: string;
@@ -53,7 +53,7 @@ describe('darkroom upload with named outputs, to a real service', function () {
     return runDarkroom(['upload', '--server', service.address, ...words], { folder });
   }
 
-  /** What is reported of one file with --json, and its task's outputs as `name operation`. */
+  /** The --json report on one file, with the task's outputs as `name operation`. */
   async function report(...words: string[]) {
     const { stdout, stderr } = await upload('cat.jpg', '--json', ...words);
     expect(stderr).to.equal('');
@@ -66,7 +66,7 @@ describe('darkroom upload with named outputs, to a real service', function () {
     return `${format} ${width}×${height}`;
   }
 
-  it('--output asks for an output each time, and for no labels', async () => {
+  it('--output adds an output each time, and no labels are made', async () => {
     const thumb = ['--output', 'thumb:width=20,height=20,fit=cover,gravity=north'];
     const { outputs, task } = await report('--wait', ...thumb, '--output', 'round:operation=circle,size=16');
     expect(outputs).to.deep.equal(['thumb resize', 'round circle']);
@@ -76,7 +76,7 @@ describe('darkroom upload with named outputs, to a real service', function () {
     ]);
   });
 
-  it('--output takes a value with commas in brackets', async () => {
+  it('--output accepts a value with commas in brackets', async () => {
     const padded = 'padded:width=30,height=30,fit=contain,background=rgb(255, 165, 0),format=png';
     await report('-o', padded, '-o', 'padded.png');
     const { data } = await sharp(await readFile(join(folder, 'padded.png')))
@@ -85,7 +85,7 @@ describe('darkroom upload with named outputs, to a real service', function () {
     expect([...data.subarray(0, 3)]).to.deep.equal([255, 165, 0]);
   });
 
-  it('-o with a path beside outputs saves the pictures, each by its name', async () => {
+  it('-o with a path saves the pictures of all outputs, each under its name', async () => {
     const { saved } = await report('-o', 'thumb:width=20', '-o', 'small.jpg', '-o', 'round:operation=circle,size=16');
     expect(saved).to.deep.equal(['small.jpg', 'small-round.png']);
     expect(await sizeOf('small.jpg')).to.equal('jpeg 20×15');
@@ -106,7 +106,7 @@ describe('darkroom upload with named outputs, to a real service', function () {
     expect(names.some((name) => name.endsWith('.webp'))).to.equal(true);
   });
 
-  it('--preset asks for the outputs of presets, also beside others', async () => {
+  it('--preset requests the outputs of presets, alone and together with others', async () => {
     expect((await report('--wait', '--preset', 'avatar')).outputs).to.deep.equal(['avatar circle']);
     const { outputs, saved } = await report('--preset', 'shop,avatar', '-o', 'thumb:width=20', '-o', 'out.png');
     expect(outputs).to.deep.equal(['card resize', 'hint placeholder', 'avatar circle', 'thumb resize']);
@@ -135,7 +135,7 @@ describe('darkroom upload with named outputs, to a real service', function () {
     ['a list that is no JSON', ['--outputs', 'cat.jpg'], /Expected a file with a JSON list of outputs for --outputs/],
   ];
   for (const [what, words, message] of refused) {
-    it(`refuses ${what} before it uploads, and names it`, async () => {
+    it(`refuses ${what} before the upload, and names it`, async () => {
       const { code, stdout, stderr } = await upload('cat.jpg', ...words);
       expect([code, stdout]).to.deep.equal([1, '']);
       expect(stderr)
@@ -144,7 +144,7 @@ describe('darkroom upload with named outputs, to a real service', function () {
     });
   }
 
-  it("prints the server's refusal of an unknown preset, of a name that clashes and of flat flags", async () => {
+  it("prints the server's refusal of an unknown preset, of a duplicate name and of flat flags", async () => {
     const cases: readonly (readonly [readonly string[], RegExp])[] = [
       [['--preset', 'none'], /Expected one of avatar, shop for preset, received 'none' \(BAD_REQUEST\)/],
       [['--preset', 'avatar', '-o', 'avatar:width=9'], /each output's name once, received 'avatar' twice/],

@@ -38,8 +38,8 @@ describe('darkroom upload', function () {
     return readFile(join(folder, path), 'utf8');
   }
 
-  describe('what is sent', () => {
-    it('is the file as the raw body, with its length and media type', async () => {
+  describe('sends', () => {
+    it('the file as the raw body, with its length and media type', async () => {
       await files({ 'cat.jpg': 'meow'.repeat(50_000) });
       expect((await upload('cat.jpg', '--scale', '.5')).code).to.equal(0);
       const [sent] = server.uploads;
@@ -48,7 +48,7 @@ describe('darkroom upload', function () {
       expect(sent?.query).to.deep.equal({ scale_factor: '.5' });
     });
 
-    it('has a field for each flag', async () => {
+    it('a field for each flag', async () => {
       await files({ 'cat.png': 'x' });
       const box = ['--width', '300', '--height', '200', '--fit', 'cover', '--format', 'webp', '--quality', '80'];
       const rest = ['--grayscale', '--circle', '64', '--classify', '--top-k', '3'];
@@ -66,7 +66,7 @@ describe('darkroom upload', function () {
       });
     });
 
-    it('asks for the classification when no other output is asked for', async () => {
+    it('classify=true when no other output is requested', async () => {
       await files({ 'cat.jpg': 'x' });
       await upload('cat.jpg');
       await upload('cat.jpg', '--scale', '1', '--no-classify');
@@ -76,7 +76,7 @@ describe('darkroom upload', function () {
       ]);
     });
 
-    it('is octet-stream for a name without a known extension, and may be empty', async () => {
+    it('application/octet-stream for an unknown extension, and even an empty file', async () => {
       await files({ scan: '' });
       await upload('scan');
       expect(server.uploads[0]?.headers).to.include({
@@ -85,7 +85,7 @@ describe('darkroom upload', function () {
       });
     });
 
-    it('carries the key, from the flag or the environment', async () => {
+    it('the key from the flag or the environment', async () => {
       await files({ 'cat.jpg': 'x' });
       await upload('cat.jpg', '--api-key', 'flag');
       const environment = { DARKROOM_SERVER: server.url, DARKROOM_API_KEY: 'variable' };
@@ -96,7 +96,7 @@ describe('darkroom upload', function () {
       expect(keys).to.deep.equal(['Bearer flag', 'Bearer variable', 'Bearer file']);
     });
 
-    it('of a folder is all pictures in it and below, by extension and in order, without hidden ones', async () => {
+    it('all pictures of a folder and its folders, by extension and in order, without hidden ones', async () => {
       const names = ['b.JPG', 'a.png', 'sub/c.tiff', 'sub/deep/d.webp'];
       await files(Object.fromEntries([...names, 'notes.txt', '.hidden.jpg', '.git/e.jpg'].map((name) => [name, name])));
       const { code } = await upload('.', '--jobs', '1');
@@ -105,7 +105,7 @@ describe('darkroom upload', function () {
       expect(sent).to.deep.equal(['a.png', 'b.JPG', 'sub/c.tiff', 'sub/deep/d.webp']);
     });
 
-    it('is at most --jobs at once', async () => {
+    it('at most --jobs files at once', async () => {
       await files(Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`${index}.jpg`, 'x'])));
       await upload('.', '--jobs', '3');
       expect(server.uploads).to.have.length(12);
@@ -113,8 +113,8 @@ describe('darkroom upload', function () {
     });
   });
 
-  describe('what is printed', () => {
-    it('is a line for each file: its task, or with --wait how it ended', async () => {
+  describe('prints', () => {
+    it('a line for each file: its task, or with --wait its result', async () => {
       await files({ 'cat.jpg': 'x' });
       const id = '[\\w-]{21}';
       expect((await upload('cat.jpg')).stdout).to.match(new RegExp(`^cat\\.jpg {2}${id} {2}pending\n$`));
@@ -122,7 +122,7 @@ describe('darkroom upload', function () {
       expect(stdout).to.match(new RegExp(`^cat\\.jpg {2}${id} {2}completed {2}resize 4×3 {2}tabby 76 %\n$`));
     });
 
-    it('is a JSON line for each file with --json', async () => {
+    it('a JSON line for each file with --json', async () => {
       await files({ 'cat.jpg': 'x' });
       const { stdout } = await upload('cat.jpg', 'cat.jpg', '--json', '--wait');
       const reports = stdout
@@ -134,7 +134,7 @@ describe('darkroom upload', function () {
       expect(reports[0].task).to.include({ status: 'completed' });
     });
 
-    it('is the detail of a refusal on one line, the exit code is 1, and the other files go on', async () => {
+    it('the detail of a refusal on one line, exits with 1, and uploads the other files', async () => {
       await files({ 'a.jpg': 'x', 'b.jpg': 'x' });
       server.refusals.push({ code: 'UNSUPPORTED_IMAGE', detail: 'Expected a picture, received text' });
       const { code, stdout, stderr } = await upload('a.jpg', 'b.jpg', '--jobs', '1');
@@ -143,7 +143,7 @@ describe('darkroom upload', function () {
       expect(stdout).to.match(/^b\.jpg {2}/);
     });
 
-    it('is why a task failed, with the exit code 1', async () => {
+    it('the error of a failed task, and exits with 1', async () => {
       await files({ 'a.jpg': 'x' });
       server.failures = { classify: { code: 'IMAGE_CORRUPT', message: 'The picture breaks off' } };
       const { code, stderr } = await upload('a.jpg', '--wait');
@@ -151,7 +151,7 @@ describe('darkroom upload', function () {
       expect(stderr).to.match(/failed .*The picture breaks off \(IMAGE_CORRUPT\)/);
     });
 
-    it('counts a failed classification as a failure only when a flag asks for it', async () => {
+    it('a failed classification as a failure only when a flag requested it', async () => {
       await files({ 'a.jpg': 'x' });
       server.failures = { classify: { code: 'MODEL_UNAVAILABLE', message: 'No model' } };
       const unasked = await upload('a.jpg', '--wait', '--scale', '1');
@@ -160,7 +160,7 @@ describe('darkroom upload', function () {
       expect((await upload('a.jpg', '--wait', '--scale', '1', '--classify')).code).to.equal(1);
     });
 
-    it('is one line when there is no server, no such file, or nothing in a folder', async () => {
+    it('one line for a missing server, a missing file and an empty folder', async () => {
       await files({ 'a.jpg': 'x', 'empty/notes.txt': 'x' });
       const refused = await runDarkroom(['upload', '--server', '127.0.0.1:1', 'a.jpg'], { folder });
       expect(refused).to.deep.equal({
@@ -174,7 +174,7 @@ describe('darkroom upload', function () {
       expect((await upload('empty')).stderr).to.match(/^darkroom: Expected a folder with pictures .*'empty'\n$/);
     });
 
-    it('names the answer of a server that is not Darkroom', async () => {
+    it('the answer of a server that is not Darkroom', async () => {
       await files({ 'a.jpg': 'x' });
       const other = createServer((request, response) => {
         response.statusCode = request.url?.startsWith('/broken') === true ? 502 : 200;
@@ -195,7 +195,7 @@ describe('darkroom upload', function () {
   });
 
   describe('-o', () => {
-    it('saves one file under this name, and its extension asks for the format', async () => {
+    it('saves one file under this name, and requests the format of its extension', async () => {
       await files({ 'cat.jpg': 'meow' });
       const { stdout } = await upload('cat.jpg', '--scale', '1', '-o', 'out/small.webp');
       expect(stdout).to.match(/ {2}out\/small\.webp\n$/);
@@ -203,7 +203,7 @@ describe('darkroom upload', function () {
       expect(server.uploads[0]?.query['format']).to.equal('webp');
     });
 
-    it('saves several under their names in a folder, with the extension of their format', async () => {
+    it('saves several files under their names in a folder, with the extension of their format', async () => {
       await files({ 'in/a.jpeg': 'a', 'in/sub/b.png': 'b' });
       await upload('in', '--scale', '1', '-o', 'kept');
       expect(await tree('kept')).to.deep.equal({ 'a.jpeg': 'a', 'sub/b.png': 'b' });
@@ -211,7 +211,7 @@ describe('darkroom upload', function () {
       expect(await tree('changed')).to.deep.equal({ 'a.webp': 'a', 'sub/b.webp': 'b' });
     });
 
-    it('gives no two pictures the same name', async () => {
+    it('never saves two pictures under the same name', async () => {
       await files({ 'x/cat.jpg': '1', 'y/cat.jpg': '2', 'y/CAT.png': '3' });
       await upload('x/cat.jpg', 'y/cat.jpg', 'y/CAT.png', '--scale', '1', '--circle', '8', '-o', 'out');
       expect(await tree('out')).to.deep.equal({
@@ -224,13 +224,13 @@ describe('darkroom upload', function () {
       });
     });
 
-    it('never overwrites a picture that is uploaded', async () => {
+    it('never overwrites an uploaded picture', async () => {
       await files({ 'in/cat.jpg': 'original' });
       await upload('in', '--scale', '1', '-o', 'in');
       expect(await tree('in')).to.deep.equal({ 'cat.jpg': 'original', 'cat-2.jpg': 'original' });
     });
 
-    it('is a folder for one file, too, when it exists or ends in a slash', async () => {
+    it('is a folder even for one file, if it exists as a folder or ends with a slash', async () => {
       await files({ 'cat.jpg': 'meow', 'there/other.txt': '' });
       await upload('cat.jpg', '--circle', '8', '-o', 'there');
       await upload('cat.jpg', '--circle', '8', '-o', 'new/');
@@ -238,7 +238,7 @@ describe('darkroom upload', function () {
       expect(await tree('new')).to.deep.equal({ 'cat.png': 'meow' });
     });
 
-    it('refuses a file for several, and operations that make no picture', async () => {
+    it('must not be a file for several inputs, and needs an operation that makes a picture', async () => {
       await files({ 'a.jpg': 'x', 'b.jpg': 'x', 'file.txt': 'x' });
       const several = await upload('a.jpg', 'b.jpg', '--scale', '1', '-o', 'file.txt');
       expect(several.stderr).to.equal("darkroom: Expected a folder for --output, received 'file.txt'\n");
@@ -250,8 +250,8 @@ describe('darkroom upload', function () {
     });
   });
 
-  describe('when Server A says "not now"', () => {
-    it('with Retry-After, for every such code, it is tried again', async () => {
+  describe('when Server A answers "not now"', () => {
+    it('tries again for every such code with Retry-After', async () => {
       await files({ 'a.jpg': 'meow' });
       for (const code of ['QUEUE_FULL', 'DRAINING', 'STORAGE_FULL'] as const) {
         server.refusals.push({ code, detail: 'later', retryAfter: '0' });
@@ -261,13 +261,13 @@ describe('darkroom upload', function () {
       expect(server.uploads.map(({ body }) => body.toString())).to.deep.equal(['meow']);
     });
 
-    it('without Retry-After it is not', async () => {
+    it('does not try again without Retry-After', async () => {
       await files({ 'a.jpg': 'x' });
       server.refusals.push({ code: 'QUEUE_FULL', detail: 'full' });
       expect(await upload('a.jpg')).to.include({ code: 1, stderr: 'a.jpg  full (QUEUE_FULL)\n' });
     });
 
-    it('ends at once when Retry-After exceeds its patience', async () => {
+    it('fails at once when Retry-After exceeds --patience', async () => {
       await files({ 'a.jpg': 'x' });
       server.refusals.push({ code: 'QUEUE_FULL', detail: 'full', retryAfter: '3600' });
       expect(await upload('a.jpg')).to.include({ code: 1, stderr: 'a.jpg  full (QUEUE_FULL)\n' });
@@ -275,13 +275,13 @@ describe('darkroom upload', function () {
       expect((await upload('a.jpg', '--patience', '0')).code).to.equal(1);
     });
 
-    it('sends a status request again when its connection is cut', async () => {
+    it('repeats a status request whose connection was cut', async () => {
       await files({ 'a.jpg': 'x' });
       server.cuts = 2;
       expect(await upload('a.jpg', '--wait')).to.include({ code: 0, stderr: '' });
     });
 
-    it('never sends an upload again after its connection is cut, because it may have become a task', async () => {
+    it('never repeats an upload whose connection was cut, because it may have become a task', async () => {
       await files({ 'a.jpg': 'x' });
       server.refusals.push('cut');
       const { code, stderr } = await upload('a.jpg');
@@ -292,7 +292,7 @@ describe('darkroom upload', function () {
     });
   });
 
-  it('ends at SIGINT with one line and leaves no half-written file', async () => {
+  it('ends at SIGINT with one line, and leaves no incomplete file', async () => {
     await files({ 'a.jpg': 'x' });
     server.taskMs = Number.POSITIVE_INFINITY;
     const waits = server.waits();
@@ -304,7 +304,7 @@ describe('darkroom upload', function () {
     expect(await tree('out')).to.deep.equal({});
   });
 
-  /** The files below a folder: the text of each by its path. */
+  /** The files below a folder: their contents by path. */
   async function tree(root: string): Promise<Record<string, string>> {
     const entries = await readdir(join(folder, root), { recursive: true, withFileTypes: true });
     const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));

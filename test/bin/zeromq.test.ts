@@ -58,7 +58,7 @@ describe('ZeroMQ client commands', function () {
       expect(stdout.trimEnd().split('\n')).to.have.members([`${red}  red`, `${blue}  blue`, `${blue}  blue`]);
     });
 
-    it('reads a file without a header, prints a failure on standard error, and exits with 1', async () => {
+    it('reads a file without a header, prints a failure to standard error, and exits with 1', async () => {
       await file('urls.csv', `${pictures.url}/missing\n${pictures.url}/green`);
       const { code, stdout, stderr } = await run('classify', 'urls.csv');
       expect([code, stdout]).to.deep.equal([1, `${pictures.url}/green  green\n`]);
@@ -78,7 +78,7 @@ describe('ZeroMQ client commands', function () {
       expect(lines).to.have.length(2);
     });
 
-    it('reports a bad file on one line', async () => {
+    it('reports an invalid file with one line', async () => {
       await file('empty.csv', 'url\n');
       await file('broken.csv', '"http://a');
       for (const name of ['empty.csv', 'broken.csv', 'missing.csv']) {
@@ -88,7 +88,7 @@ describe('ZeroMQ client commands', function () {
       }
     });
 
-    it("reports the server's refusal, and a server that does not answer", async () => {
+    it('reports a refusal of the server, and a server that does not answer', async () => {
       await file('urls.csv', pictures.url);
       const refused = await run('classify', 'urls.csv', '--api-key', 'wrong');
       expect(refused).to.deep.include({ code: 1, stdout: '' });
@@ -101,7 +101,7 @@ describe('ZeroMQ client commands', function () {
   });
 
   describe('image', () => {
-    it('keeps a picture, gives it back, and resizes it', async () => {
+    it('uploads, retrieves and resizes a picture', async () => {
       const picture = await sharp({ create: { width: 30, height: 20, channels: 3, background: '#f00' } })
         .jpeg()
         .toBuffer();
@@ -131,7 +131,7 @@ describe('ZeroMQ client commands', function () {
       expect(JSON.parse(stdout)).to.include({ file: 'text.jpg', image_id: null });
     });
 
-    it('takes an id that begins with a hyphen, and says that it is unknown', async () => {
+    it('accepts an id that begins with a hyphen, and reports that it is unknown', async () => {
       const id = '-1StGXR8_Z5jdHi6B-myT';
       const { code, stderr } = await run('image', 'retrieve', id, '-o', 'x.png');
       expect([code, stderr]).to.deep.equal([

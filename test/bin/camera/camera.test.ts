@@ -16,7 +16,7 @@ import { plain } from '../../support/pictures.ts';
 
 const log = createLogger('test', 'silent');
 
-/** A request to /snippets as it came. */
+/** A request to /snippets, as received. */
 interface Put {
   readonly request: string;
   readonly filename: string;
@@ -32,7 +32,7 @@ describe('darkroom camera and darkroom snap', function () {
   let relay: Protocol | null;
   let snippets: Server;
   let puts: Put[];
-  /** Statuses of the next answers to a PUT, 200 when there is none. */
+  /** Statuses of the next answers to PUT requests; 200 when the list is empty. */
   let refusals: number[];
   let running: Running[];
 
@@ -91,14 +91,14 @@ describe('darkroom camera and darkroom snap', function () {
     return runDarkroom(['snap', ...words], { folder, environment: environment() });
   }
 
-  /** Sends what `darkroom snap` does. */
+  /** Sends the same text as `darkroom snap`. */
   async function press(): Promise<void> {
     const operator = await WebSocketClient.open(`ws://127.0.0.1:${port}/`);
     operator.send('snap');
     await operator.close();
   }
 
-  it('sends that it is ready, and on snap takes a frame, saves it and sends it to /snippets/1/', async () => {
+  it('sends "Ready for capture", and on snap takes a frame, saves it and sends it to /snippets/1/', async () => {
     const picture = await plain(20, 10, '#336699');
     await writeFile(join(folder, 'cat.png'), picture);
     const operator = await WebSocketClient.open(`ws://127.0.0.1:${port}/`);
@@ -115,7 +115,7 @@ describe('darkroom camera and darkroom snap', function () {
     expect(await operator.rest()).to.deep.equal([]);
   });
 
-  it('snap makes every camera take a picture, snap --stop sends stop', async () => {
+  it('snap tells every camera to take a picture, snap --stop sends stop', async () => {
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
     const [one, two] = [start(['--source', 'cat.png']), start(['--source', 'cat.png', '--json'])];
     await Promise.all([one.printed(/^ready /m), two.printed(/"event":"ready"/)]);
@@ -130,7 +130,7 @@ describe('darkroom camera and darkroom snap', function () {
     expect(puts).to.have.length(2);
   });
 
-  it('snap fails in one line when there is no relay', async () => {
+  it('snap fails with one line when there is no relay', async () => {
     await relay?.close(0);
     relay = null;
     const { code, stdout, stderr } = await snap();
@@ -139,7 +139,7 @@ describe('darkroom camera and darkroom snap', function () {
     expect(stderr).to.match(line);
   });
 
-  it('ends at SIGTERM by itself, with the exit code 0', async () => {
+  it('ends at SIGTERM with the exit code 0', async () => {
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
     const camera = start(['--source', 'cat.png']);
     await camera.printed(/^ready /m);
@@ -147,7 +147,7 @@ describe('darkroom camera and darkroom snap', function () {
     expect(await camera.ended).to.include({ code: 0, stderr: '' });
   });
 
-  it('waits for a relay, and connects again after the relay was away', async () => {
+  it('waits for a relay, and connects again after a restart of the relay', async () => {
     await relay?.close(0);
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
     const camera = start(['--source', 'cat.png', '--json']);
@@ -171,7 +171,7 @@ describe('darkroom camera and darkroom snap', function () {
     expect((await snap('--api-key', 'secret')).code).to.equal(0);
   });
 
-  it('sends a frame again to a server that says "not now"', async () => {
+  it('sends a frame again to a server that answers "not now"', async () => {
     refusals = [503, 429];
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
     const camera = start(['--source', 'cat.png']);
@@ -181,7 +181,7 @@ describe('darkroom camera and darkroom snap', function () {
     expect(puts).to.have.length(1);
   });
 
-  it('prints what failed and takes the next frame', async () => {
+  it('prints a failure and takes the next frame', async () => {
     await writeFile(join(folder, 'cat.jpg'), 'no picture');
     const camera = start(['--source', 'cat.jpg', '--json']);
     await camera.printed(/"event":"ready"/);
@@ -206,7 +206,7 @@ describe('darkroom camera and darkroom snap', function () {
       expect({ format, width, height }).to.deep.equal({ format: 'png', width: 20, height: 10 });
     });
 
-    it('a folder, its pictures in turn', async () => {
+    it('a folder, one picture after another', async () => {
       await mkdir(join(folder, 'cats'));
       const pictures = [await plain(1, 1, '#000'), await plain(2, 2, '#000')];
       await writeFile(join(folder, 'cats/a.png'), pictures[0] ?? '');
@@ -242,7 +242,7 @@ describe('darkroom camera and darkroom snap', function () {
     });
 
     it('a device, by ffmpeg', async () => {
-      // In place of ffmpeg and a camera, which test machines lack: it keeps its arguments and gives a PNG.
+      // Replaces ffmpeg and a camera, which test machines lack. It saves its arguments and prints a PNG.
       await mkdir(join(folder, 'bin'));
       const picture = await plain(20, 10, '#336699');
       await writeFile(join(folder, 'frame.png'), picture);
@@ -271,7 +271,7 @@ describe('darkroom camera and darkroom snap', function () {
       );
     });
 
-    it('no path that does not exist, and not from two sources', async () => {
+    it('neither a missing path nor two sources at once', async () => {
       for (const [words, reason] of [
         [['--source', 'missing.png'], /^darkroom: Expected a file, folder or URL \(ENOENT\) for --source, received/],
         [['--source', '.', '--device', '/dev/video0'], /^darkroom: Expected no --source beside --device/],

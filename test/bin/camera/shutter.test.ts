@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { Shutter } from '../../../bin/camera/run-camera.ts';
 
 describe('shutter', () => {
-  it('takes one picture after another, and one more for all presses during a snap', async () => {
+  it('takes one picture after another, and one more however many presses arrive during a snap', async () => {
     let atOnce = 0;
     let taken = 0;
     const shutter = new Shutter(async () => {

@@ -11,16 +11,16 @@ describe('retry', () => {
     expect(parseRetryAfter('Wed, 31 Dec 2025 00:00:00 GMT', NOW)).to.equal(0);
   });
 
-  it('treats an unreadable header like none', () => {
+  it('ignores an invalid header', () => {
     for (const header of [undefined, '', 'soon', '-1x', '1.5.']) expect(parseRetryAfter(header, NOW)).to.equal(null);
   });
 
-  it('ends when the patience is used up, without a useless sleep', async () => {
+  it('stops when the patience would be exceeded, without another sleep', async () => {
     const { signal } = new AbortController();
     const backoff = new Backoff(1000);
     let attempts = 0;
     while (await backoff.wait(0, signal)) attempts += 1;
-    // 250 and 500 ms, each a quarter more at most, fit into a second; another 1000 do not.
+    // 250 and 500 ms, plus at most a quarter each, fit into a second; another 1000 ms do not.
     expect(attempts).to.equal(2);
     expect(await new Backoff(1000).wait(60_000, signal)).to.equal(false);
   });

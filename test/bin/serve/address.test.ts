@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { formatAddress, isLoopback, parseAddress } from '../../../bin/serve/address.ts';
 
 describe('address', () => {
-  it('reads names, IPv4 and bracketed IPv6, and writes them back', () => {
+  it('parses and formats names, IPv4 and bracketed IPv6', () => {
     const texts = ['127.0.0.1:5460', 'darkroom.example:1', '[::1]:5460', '[2001:db8::1]:65535'];
     for (const text of texts) expect(formatAddress(parseAddress(text, '--server-b'))).to.equal(text);
     expect(parseAddress('[::1]:5460', '--server-b')).to.deep.equal({ host: '::1', port: 5460 });
@@ -27,7 +27,7 @@ describe('address', () => {
     }
   });
 
-  it('knows the addresses that only this machine can reach', () => {
+  it('recognizes the addresses that only this machine can reach', () => {
     for (const ip of ['127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1']) expect(isLoopback(ip), ip).to.equal(true);
     for (const ip of ['0.0.0.0', '::', '10.0.0.1', '128.0.0.1', '::2', 'localhost']) {
       expect(isLoopback(ip), ip).to.equal(false);

@@ -27,8 +27,8 @@ describe('failure', () => {
     }
   });
 
-  it('names --ip for an address that is not of this machine', async () => {
-    // 192.0.2.0/24 is for documentation only (RFC 5737), so nobody has it.
+  it('names --ip for an address that this machine does not have', async () => {
+    // 192.0.2.0/24 is for documentation only (RFC 5737), so no machine has such an address.
     const failed = await listenError({ port: 0, host: '192.0.2.1' });
     const told = explainListenFailure(failed, serverASettings, { ip: '192.0.2.1' });
     expect(describeFailure(told)).to.equal(
@@ -41,7 +41,7 @@ describe('failure', () => {
     expect(explainListenFailure(other, serverASettings, {})).to.equal(other);
   });
 
-  it('is one line when it was expected, and has its stack when it was not', () => {
+  it('prints one line for an expected error, and the stack for any other', () => {
     expect(describeFailure(new DarkroomError('BAD_REQUEST', 'so it is'))).to.equal('darkroom: so it is');
     expect(describeFailure(new TypeError('a bug'))).to.match(/^darkroom: TypeError: a bug\n +at /);
   });

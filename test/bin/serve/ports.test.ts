@@ -7,7 +7,7 @@ describe('ports', () => {
     listeningSettings(serverASettings, serverASettings.parse(settings)).map(({ flag }) => flag);
   const check = (settings: object) => () => checkPorts(serverASettings, serverASettings.parse(settings));
 
-  it('are those of the listeners that are on', () => {
+  it('are the ports of the listeners that are on', () => {
     expect(flags({})).to.deep.equal([
       '--port',
       '--zeromq-port',
@@ -21,7 +21,7 @@ describe('ports', () => {
     ]);
   });
 
-  it('may be the same for HTTP and the relay, and for a listener that is off', () => {
+  it('may be equal for HTTP and the relay, and for a listener that is off', () => {
     for (const settings of [
       {},
       { port: 8080 },
@@ -40,7 +40,7 @@ describe('ports', () => {
     [{ port: 8080, grpcPort: 8080 }, '--grpc-port', '--port'],
     [{ serverBPort: 5454 }, '--server-b-port', '--port'],
   ] as const) {
-    it(`may not be the same for ${flag} and ${earlier}`, () => {
+    it(`must differ for ${flag} and ${earlier}`, () => {
       const text = new RegExp(
         `^Expected a port of its own for ${flag}, received \\d+, which is also that of ${earlier}$`,
       );
