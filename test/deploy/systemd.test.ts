@@ -19,7 +19,7 @@ describe('systemd units', function () {
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'darkroom-units-'));
-    // verify wants programs that exist: Node and Darkroom as they lie here, in place of where they will be installed.
+    // `verify` needs programs that exist, so the paths of Node and Darkroom here replace the installed ones.
     for (const unit of UNITS) {
       const text = await readFile(repositoryPath(`deploy/systemd/${unit}`), 'utf8');
       const here = text
@@ -31,7 +31,7 @@ describe('systemd units', function () {
 
   after(() => rm(folder, { recursive: true, force: true }));
 
-  it('are those of both tiers, of each tier, and of the camera', () => {
+  it('exist for both tiers, for each tier, and for the camera', () => {
     expect(UNITS).to.have.members([
       'darkroom.service',
       'darkroom-server-a.service',
@@ -48,7 +48,7 @@ describe('systemd units', function () {
         expect([stdout, stderr]).to.deep.equal(['', '']);
       });
 
-      it('is exposed to at most 2.5 by systemd-analyze security', async function () {
+      it('has an exposure of at most 2.5 by systemd-analyze security', async function () {
         requireTool(this, ['systemd-analyze', '--version'], 'DARKROOM_REQUIRE_SYSTEMD');
         const { stdout } = await run('systemd-analyze', [
           'security',
@@ -60,7 +60,7 @@ describe('systemd units', function () {
         expect(Number(level)).to.be.at.most(2.5);
       });
 
-      it('is restarted without a limit', async () => {
+      it('restarts without a limit', async () => {
         const text = await readFile(repositoryPath(`deploy/systemd/${unit}`), 'utf8');
         expect(text)
           .to.match(/^Restart=always$/m)

@@ -6,14 +6,14 @@ import { expect } from 'chai';
 import { ERROR_CODES } from '../../shared/errors.ts';
 import { repositoryPath } from '../support/repository.ts';
 
-/** How `node dist/docs/generate.js` ended. */
+/** The result of `node dist/docs/generate.js`. */
 interface Ended {
   readonly code: number;
   readonly stderr: string;
 }
 
 describe('generated docs', () => {
-  it('are fresh in the repository', async () => {
+  it('are up to date in the repository', async () => {
     expect(await generate(repositoryPath('.'), '--check')).to.deep.equal({ code: 0, stderr: '' });
   });
 
@@ -38,7 +38,7 @@ describe('generated docs', () => {
 
     after(() => rm(copy, { recursive: true, force: true }));
 
-    it('the check names each file that is stale or missing, and changes nothing', async () => {
+    it('--check names each stale or missing file, and changes nothing', async () => {
       await writeFile(join(copy, '.env.example'), 'stale');
       await rm(join(copy, 'docs/configuration.md'));
       const { code, stderr } = await generate(copy, '--check');
@@ -52,7 +52,7 @@ describe('generated docs', () => {
     });
 
     for (const page of ['docs/http.md', 'docs/grpc.md']) {
-      it(`${page} has the table of errors again after one of its rows was changed, and the rest as it was`, async () => {
+      it(`${page} gets a changed row of its error table back, and the rest stays unchanged`, async () => {
         const written = await readFile(join(copy, page), 'utf8');
         await writeFile(join(copy, page), written.replace(/^\|.*`BAD_REQUEST`.*\n/m, ''));
         expect(await generate(copy, '--check')).to.deep.equal({
@@ -63,7 +63,7 @@ describe('generated docs', () => {
         expect(await readFile(join(copy, page), 'utf8')).to.equal(written);
       });
 
-      it(`${page} is refused when the comments around its table are gone`, async () => {
+      it(`${page} without the comments around its table is refused`, async () => {
         const written = await readFile(join(copy, page), 'utf8');
         await writeFile(join(copy, page), written.replace('<!-- end of the generated table -->', ''));
         const { code, stderr } = await generate(copy);
@@ -72,7 +72,7 @@ describe('generated docs', () => {
       });
     }
 
-    it('every code has one row of the table of HTTP, and a place in that of gRPC', async () => {
+    it('each code has one row in the HTTP table, and is in the gRPC table', async () => {
       const rows = (await readFile(join(copy, 'docs/http.md'), 'utf8')).match(/^\| \d{3} +\| `[A-Z_]+`/gm) ?? [];
       expect(rows.map((row) => /`(.*)`/.exec(row)?.[1])).to.include.members(ERROR_CODES);
       const grpc = await readFile(join(copy, 'docs/grpc.md'), 'utf8');

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { z } from 'zod';
 import { repositoryPath } from '../support/repository.ts';
 
-/** A line planted in a file of a tree of its own, and the rule that must or must not object to it. */
+/** A line in a file of a separate tree, and the rule that must or must not report it. */
 interface Plant {
   readonly file: string;
   readonly line: string;
@@ -46,7 +46,7 @@ const FORBIDDEN: Readonly<Record<string, readonly Plant[]>> = {
     importing('server-b/model/bad-a.ts', '../../server-a/config.ts'),
     importing('server-b/bad-bin.ts', '../bin/settings.ts'),
   ],
-  'no protocol imports another, whatever they are called': [
+  'no protocol imports another, with any names': [
     importing('server-a/protocols/http/bad-zeromq.ts', '../zeromq/sockets.ts'),
     importing('server-a/protocols/http/routes/bad-grpc.ts', '../../grpc/calls.ts'),
     importing('server-a/protocols/zeromq/bad-http.ts', '../http/app.ts'),
@@ -72,7 +72,7 @@ const FORBIDDEN: Readonly<Record<string, readonly Plant[]>> = {
     importing('server-a/probe/formats/bad-tasks.ts', '../../tasks/tasks.ts'),
     importing('server-a/a-new-folder/bad-tasks.ts', '../tasks/tasks.ts'),
   ],
-  'Server A never loads sharp, ONNX Runtime or Piscina, also not by dynamic import': [
+  'Server A never loads sharp, ONNX Runtime or Piscina, even by dynamic import': [
     importing('server-a/bad-sharp.ts', 'sharp'),
     importing('server-a/protocols/http/bad-sharp.ts', 'sharp'),
     importing('server-a/protocols/mqtt/topics/bad-sharp.ts', 'sharp'),
@@ -166,7 +166,7 @@ describe('lint rules', function () {
     });
   }
 
-  describe('what the design allows passes', () => {
+  describe('accept what the design allows', () => {
     for (const { file, line } of ALLOWED) {
       it(`${file}: ${line}`, () => {
         expect(objections).not.to.include(`${RESTRICTED} ${file}`);
@@ -174,16 +174,16 @@ describe('lint rules', function () {
     }
   });
 
-  it('keeps the environment out of everything but the command line and the entry of Server B', () => {
+  it("allow process.env only in the command line and Server B's entry point", () => {
     for (const file of ENVIRONMENT_FORBIDDEN) expect(objections).to.include(`${PROCESS_ENV} ${file}`);
     for (const file of ENVIRONMENT_ALLOWED) expect(objections).not.to.include(`${PROCESS_ENV} ${file}`);
   });
 
-  it('finds a promise that nobody waits for', () => {
+  it('report a promise that is not awaited', () => {
     expect(objections).to.include(`${FLOATING} ${FLOATS.file}`);
   });
 
-  it('finds a cycle of imports in each file of it', () => {
+  it('report an import cycle in each of its files', () => {
     for (const { file } of CYCLE) expect(objections).to.include(`${CYCLES} ${file}`);
   });
 });
@@ -193,7 +193,7 @@ async function lint(folder: string): Promise<ReadonlySet<string>> {
   const biome = repositoryPath('node_modules/@biomejs/biome/bin/biome');
   const options = ['lint', '--reporter=json', '--max-diagnostics=none', '--diagnostic-level=error', '.'];
   const text = await new Promise<string>((resolve) => {
-    // Biome ends with 1 when it finds errors, which is what is wanted here.
+    // Biome exits with 1 when it finds errors, which this test expects.
     execFile(process.execPath, [biome, ...options], { cwd: folder }, (_error, stdout) => resolve(stdout));
   });
   const { diagnostics } = diagnosticsSchema.parse(JSON.parse(text));

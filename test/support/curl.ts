@@ -3,7 +3,9 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Skips the test, with the reason in its title, when curl is not installed; with DARKROOM_REQUIRE_SHARED=1 it throws. */
+/**
+ * Skips the test, with the reason in its title, when curl is not installed; with DARKROOM_REQUIRE_SHARED=1 it throws.
+ */
 export async function requireCurl(context: Mocha.Context): Promise<void> {
   try {
     await run('curl', ['--version']);
@@ -14,7 +16,7 @@ export async function requireCurl(context: Mocha.Context): Promise<void> {
   }
 }
 
-/** Runs a shell line in a folder and gives its output as JSON. Rejects with standard error when it fails. */
+/** Runs a shell line in a folder. Resolves with its output, parsed as JSON; rejects with its standard error. */
 export async function runLine(line: string, folder: string): Promise<unknown> {
   const { stdout } = await run('sh', ['-c', line], { cwd: folder });
   return JSON.parse(stdout);

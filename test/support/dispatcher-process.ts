@@ -1,4 +1,4 @@
-/** The program of trace.test.ts: one task crashes beside others, then completes alone. */
+/** The program of trace.test.ts: one task crashes in the mode shared, then completes in the mode alone. */
 import { EventEmitter, once } from 'node:events';
 import type { TaskRecords } from '../../server-a/dispatch/contract.ts';
 import { Dispatcher } from '../../server-a/dispatch/dispatcher.ts';

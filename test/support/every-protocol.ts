@@ -21,7 +21,7 @@ export interface EveryProtocol {
   stop(): Promise<void>;
 }
 
-/** Starts it, with the real classifier where that is available. */
+/** Starts it, with the real classifier if that is available. */
 export async function startEveryProtocol(): Promise<EveryProtocol> {
   const folder = await mkdtemp(join(tmpdir(), 'darkroom-service-'));
   const pathRoot = join(folder, 'pictures');

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { DarkroomError, type ErrorCode } from '../../shared/errors.ts';
 
-/** Asserts that a promise rejects with a DarkroomError of this code, and gives its message. */
+/** Asserts that a promise rejects with a DarkroomError of this code. Resolves with its message. */
 export async function expectCode(code: ErrorCode, promise: Promise<unknown>): Promise<string> {
   const error = await promise.then(
     () => new Error(`Expected ${code}, received a value`),

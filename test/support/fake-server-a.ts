@@ -8,14 +8,14 @@ import { ERRORS, type ErrorCode } from '../../shared/errors.ts';
 import { MEDIA_TYPES } from '../../shared/operations/format.ts';
 import { hasEnded, type Task, type TaskOutput } from '../../shared/task.ts';
 
-/** A refusal that the next upload gets. */
+/** A refusal for the next upload. */
 export interface Refusal {
   readonly code: ErrorCode;
   readonly detail: string;
   readonly retryAfter?: string;
 }
 
-/** An upload as it was received. */
+/** A received upload. */
 export interface ReceivedUpload {
   readonly query: Readonly<Record<string, string>>;
   readonly headers: IncomingMessage['headers'];
@@ -23,8 +23,8 @@ export interface ReceivedUpload {
 }
 
 /**
- * A fake Server A for tests of HTTP clients: it stores each upload, returns the same bytes as every output, and ends each
- * task `taskMs` after its upload. It can refuse, be slow, cut connections and fail tasks. It never decodes.
+ * A fake Server A for tests of HTTP clients: it stores each upload, returns the same bytes as every output, and ends
+ * each task `taskMs` after its upload. It can refuse, be slow, cut connections and fail tasks. It never decodes.
  */
 export class FakeServerA {
   readonly uploads: ReceivedUpload[] = [];

@@ -8,7 +8,7 @@ import type { Message } from '../../shared/wire/messages.ts';
 /** The handlers of one lane of the fake; they may hang, cut the connection and send wrong frames. */
 export type Behaviour = (lane: FakeLane) => Omit<LaneHandlers, 'closed'>;
 
-/** A lane of the fake, with what tests need to misbehave. */
+/** A lane of the fake, with the parts that a test needs to misbehave. */
 export interface FakeLane {
   readonly wire: Lane;
   readonly socket: Socket;
@@ -66,7 +66,7 @@ export class FakeServerB {
     this.#listeners.add(listener);
   }
 
-  /** Resets every connection, like the end of a killed process. */
+  /** Resets every connection, as when the process is killed. */
   cut(): void {
     for (const { socket } of this.#lanes) socket.resetAndDestroy();
   }

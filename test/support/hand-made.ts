@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 
-/** The numbers as bytes, the texts as Latin-1, the buffers as they are, one after another. */
+/** Joins numbers (one byte each), texts (Latin-1) and buffers. */
 export function bytes(...parts: readonly (number | string | Uint8Array)[]): Buffer {
   return Buffer.concat(
     parts.map((part) => {
@@ -10,14 +10,14 @@ export function bytes(...parts: readonly (number | string | Uint8Array)[]): Buff
   );
 }
 
-/** A whole number in so many bytes. */
+/** A whole number in so many bytes, big-endian. */
 export function big(value: number, length: 1 | 2 | 3 | 4): Buffer {
   const buffer = Buffer.alloc(length);
   buffer.writeUIntBE(value, 0, length);
   return buffer;
 }
 
-/** A whole number in so many bytes, the least significant first. */
+/** A whole number in so many bytes, little-endian. */
 export function little(value: number, length: 1 | 2 | 3 | 4): Buffer {
   return big(value, length).reverse();
 }
@@ -46,7 +46,7 @@ export function tiff(fields: readonly Field[], order: 'II' | 'MM' = 'II', sample
   return bytes(order, number(42, 2), number(8, 4), directory, ...outside, Buffer.alloc(samples));
 }
 
-/** A TIFF picture of 40 × 20 pixels in one uncompressed strip; `fields` are added, or take the place of the usual. */
+/** A TIFF picture of 40 × 20 pixels in one uncompressed strip; `fields` are added to the usual ones or replace them. */
 export function tiffPicture(fields: readonly Field[], order: 'II' | 'MM' = 'II'): Buffer {
   const usual: readonly Field[] = [
     [256, 3, 40],
@@ -79,7 +79,7 @@ export function frameHeader(width: number, height: number, code = 0xc0, precisio
   return segment(code, bytes(precision, big(height, 2), big(width, 2), 1, 1, 0x11, 0));
 }
 
-/** The picture with segments put in right after its SOI. */
+/** The picture with segments inserted right after its SOI. */
 export function withSegments(jpeg: Uint8Array, ...segments: readonly Uint8Array[]): Buffer {
   return bytes(jpeg.subarray(0, 2), ...segments, jpeg.subarray(2));
 }

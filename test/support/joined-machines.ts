@@ -9,11 +9,11 @@ interface SentFrame {
 }
 
 const KINDS = Object.keys(FRAME_NUMBERS).filter((text): text is FrameKind => Object.hasOwn(FRAME_NUMBERS, text));
-/** `sendAny` chooses these more often, so that many jobs end with DONE. */
+/** Kinds that `sendAny` chooses more often, so that many jobs end with DONE. */
 const FORWARD: readonly FrameKind[] = ['JOB', 'GO', 'DATA', 'DONE'];
 const ENDS: readonly FrameKind[] = ['REFUSE', 'FAIL', 'DONE'];
 
-/** The two sides of a lane, joined by two queues in place of the wire, so that frames can cross. */
+/** The two sides of a lane, joined by two queues instead of a connection, so that frames can cross. */
 export class JoinedMachines {
   readonly #machines = { a: new LaneStateMachine('a'), b: new LaneStateMachine('b') };
   /** Frames on the wire, by the side that sent them. */
@@ -22,7 +22,7 @@ export class JoinedMachines {
   jobs = 0;
   ends = 0;
   done = 0;
-  /** Bytes of DATA that were sent, that were received, and that were received for a failed job and dropped. */
+  /** Bytes of DATA: sent, received, and received for a failed job and dropped. */
   sent = 0;
   received = 0;
   thrownAway = 0;
@@ -55,7 +55,7 @@ export class JoinedMachines {
     return [this.#machines.a.state, this.#machines.b.state];
   }
 
-  /** Bytes still to come of the current body or output, as `a` and `b` count them. */
+  /** Remaining bytes of the current body or output, as `a` and `b` count them. */
   get lefts(): readonly [number, number] {
     return [this.#machines.a.left, this.#machines.b.left];
   }

@@ -20,7 +20,7 @@ function misbehaving({ perform }: Operation): Operation {
   };
 }
 
-/** Acts like faulty native code, for pictures of certain sizes. */
+/** Behaves like faulty native code for pictures of certain sizes. */
 function misbehave({ width, height }: Picture): void {
   if (width !== height) return;
   // A thread has no process.abort(), so this sends the signal that it would raise.

@@ -70,7 +70,7 @@ export class LanePair {
     return new LanePair(client, server, a, b);
   }
 
-  /** HELLO and WELCOME: both idle. */
+  /** Sends HELLO and WELCOME: both sides are idle. */
   async greet(): Promise<void> {
     this.a.lane.send('HELLO', HELLO);
     await this.b.hears('HELLO');
@@ -78,7 +78,7 @@ export class LanePair {
     await this.a.hears('WELCOME');
   }
 
-  /** JOB and GO, from idle: both receiving. `nth` counts the jobs of this lane from 1. */
+  /** Sends JOB and GO: both sides go from idle to receiving. `nth` counts the jobs of this lane from 1. */
   async begin(bytes: number, nth = 1): Promise<void> {
     this.a.lane.send('JOB', jobOf(bytes));
     await this.b.hears('JOB', nth);

@@ -27,7 +27,7 @@ class ManualTimer implements Timer {
   }
 }
 
-/** A clock that stands still until a test moves it, so that nothing depends on how fast the machine is. */
+/** A clock that stands still until a test moves it, so that no test depends on the speed of the machine. */
 export class ManualClock implements Clock {
   readonly #timers = new Set<ManualTimer>();
   readonly #changes = new EventEmitter();
@@ -60,12 +60,12 @@ export class ManualClock implements Clock {
     return [...this.#timers].some((timer) => timer.milliseconds === milliseconds);
   }
 
-  /** Resolves when a timer of so many milliseconds runs; mocha's own time bounds the waiting. */
+  /** Resolves when a timer of so many milliseconds runs; mocha's timeout limits the waiting. */
   async untilSet(milliseconds: number): Promise<void> {
     while (!this.has(milliseconds)) await once(this.#changes, 'start');
   }
 
-  /** Lets so many milliseconds pass: what falls due in them is called, in order. */
+  /** Moves the clock by so many milliseconds, and calls the timers that fall due, in order. */
   advance(milliseconds: number): void {
     const end = this.#now + milliseconds;
     for (let timer = this.#next(end); timer !== undefined; timer = this.#next(end)) {

@@ -14,7 +14,7 @@ export function own(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }
 
-/** The header Server A would announce for a picture. */
+/** The header that Server A announces for a picture. */
 export async function headerOf(body: Uint8Array): Promise<ImageHeader> {
   const metadata = await sharp(body).metadata();
   const format = FORMATS.find((one) => one === (metadata.format === 'heif' ? 'avif' : metadata.format)) ?? 'jpeg';
@@ -31,12 +31,12 @@ export async function headerOf(body: Uint8Array): Promise<ImageHeader> {
   };
 }
 
-/** A picture as operations get it. */
+/** Opens a picture like a worker does for operations. */
 export async function openPicture(body: Uint8Array, seconds = 30): Promise<Picture> {
   return Picture.open(own(body), await headerOf(body), LIMITS, new Deadline(seconds * 1000));
 }
 
-/** An operation's result, which must be a picture. */
+/** Asserts that the result of an operation is a picture, and returns it. */
 export function drawn(product: Product): Extract<Product, { kind: 'picture' }> {
   if (product.kind !== 'picture') throw new Error('Expected a picture, received data');
   return product;
@@ -71,7 +71,7 @@ export async function plain(width: number, height: number, color: string, format
     .toBuffer();
 }
 
-/** A picture whose quarters are red and green above, blue and white below, so that turning and mirroring show. */
+/** A picture with red and green quarters above, blue and white below, so that turning and mirroring are visible. */
 export function quarters(width: number, height: number): Sharp {
   const [right, bottom] = [Math.floor(width / 2), Math.floor(height / 2)];
   const pixels = new Uint8Array(width * height * 3);
@@ -89,7 +89,7 @@ export function quarters(width: number, height: number): Sharp {
   return sharp(pixels, { raw: { width, height, channels: 3 } });
 }
 
-/** A picture of three stripes, red, green and blue: side by side when it is wider than high, else one below the other. */
+/** A picture of a red, a green and a blue stripe: side by side if it is wider than high, else one below the other. */
 export function stripes(width: number, height: number): Sharp {
   const colors = [
     [255, 0, 0],

@@ -23,7 +23,7 @@ export async function isRunning(pid: number): Promise<boolean> {
   }
 }
 
-/** Calls `look` until it gives a value. Rejects with `what` in the message after `seconds`. */
+/** Calls `look` until it returns a value. Rejects after `seconds`, with `what` in the message. */
 export async function eventually<Found>(
   what: string,
   look: () => Found | undefined | Promise<Found | undefined>,

@@ -12,12 +12,12 @@ const HANDLE_CALLS: ReadonlyMap<unknown, string> = new Map([
 ]);
 
 /**
- * The real file system below `root` that records a line for each call that changes the disk, in the order of their
- * starts. The line of a call names every call that is still running, because their order on disk is then undefined.
+ * The real file system below `root`. It records a line for each call that changes the disk, in the order in which calls
+ * start. The line also names the calls that are still running, because their order on disk is undefined.
  */
 export class RecordingFiles implements FileSystem {
   readonly calls: string[] = [];
-  /** The line of the call that must fail with EIO. */
+  /** The call with this line fails with EIO. */
   failing: string | null = null;
   readonly #root: string;
   readonly #running = new Set<string>();
@@ -32,7 +32,7 @@ export class RecordingFiles implements FileSystem {
     this.calls.push([line, ...open].join(', '));
   }
 
-  /** Gives the lines so far and removes them. */
+  /** Returns the lines so far, and removes them. */
   take(): string[] {
     return this.calls.splice(0);
   }

@@ -5,7 +5,7 @@ import { resize } from '../../server-b/operations/resize.ts';
 import type { ResizeParameters } from '../../shared/operations/resize.ts';
 import { drawn, openPicture, plain } from './pictures.ts';
 
-/** Resizes an encoded picture: the facts of the output, and its bytes as `picture`. */
+/** Resizes an encoded picture. Resolves with the facts of the output, and its bytes as `picture`. */
 export async function resized(body: Uint8Array, parameters: ResizeParameters) {
   return drawn(await resize(await openPicture(body), { name: 'resize', operation: 'resize', ...parameters }));
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 
-/** How a program ended. */
+/** The result of a program. */
 export interface Ended {
   /** Its exit code, or the signal that ended it. */
   readonly code: number | NodeJS.Signals;
@@ -17,7 +17,7 @@ export interface RunningProgram {
   printed(pattern: RegExp): Promise<RegExpExecArray>;
 }
 
-/** How a program is started. */
+/** The options for starting a program. */
 export interface ProgramOptions {
   readonly folder: string;
   /** Its whole environment. */

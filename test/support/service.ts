@@ -19,11 +19,11 @@ export interface ServiceOptions {
   /** An existing data folder; without it a new one is made, and removed with the service. */
   readonly dataDir?: string;
   readonly leadsGroup?: boolean;
-  /** `serve`, unless Server B runs elsewhere. */
+  /** The command; default `serve`. */
   readonly command?: 'serve' | 'server-a';
 }
 
-/** `darkroom serve` as a process, seen from outside: its HTTP address, its two processes, its data folder. */
+/** A process of `darkroom serve`, with its HTTP address, its two process ids and its data folder. */
 export class Service {
   readonly running: Running;
   readonly dataDir: string;
@@ -86,13 +86,13 @@ export class Service {
     return ask(this, { method: 'DELETE', path });
   }
 
-  /** Posts a picture as a form and gives the answer, with any status. */
+  /** Posts a picture as a form. Resolves with the answer, with any status. */
   post(picture: Uint8Array, fields: Readonly<Record<string, string>>): Promise<Answer> {
     const parts = Object.entries(fields).map(([name, value]): Part => [name, value]);
     return postForm(this, [['image', picture, 'picture.bin'], ...parts]);
   }
 
-  /** Posts a picture, which must be accepted, and gives its task's id. */
+  /** Posts a picture, which must be accepted. Resolves with the task's id. */
   async submit(picture: Uint8Array, fields: Readonly<Record<string, string>>): Promise<string> {
     const answer = await this.post(picture, fields);
     if (answer.status !== 202) throw new Error(`Expected 202, received ${answer.status}: ${answer.body}`);
@@ -103,26 +103,26 @@ export class Service {
     return taskOf(await this.get(`/status/${id}`));
   }
 
-  /** The task once it has ended. */
+  /** Resolves with the task when it has ended. */
   async end(id: string): Promise<Task> {
     const task = taskOf(await this.get(`/status/${id}?wait=60`));
     if (!hasEnded(task.status)) throw new Error(`Expected the end of a task, received ${JSON.stringify(task)}`);
     return task;
   }
 
-  /** Posts a picture and gives its task when that has ended. */
+  /** Posts a picture. Resolves with its task when the task has ended. */
   async run(picture: Uint8Array, fields: Readonly<Record<string, string>>): Promise<Task> {
     return this.end(await this.submit(picture, fields));
   }
 
-  /** The bytes of an output that is a picture; without a name the first. */
+  /** The bytes of a picture output; without a name, of the first one. */
   async picture(id: string, name?: string): Promise<Buffer> {
     const answer = await this.get(name === undefined ? `/result/${id}` : `/result/${id}/${name}`);
     if (answer.status !== 200) throw new Error(`Expected a picture, received ${answer.status}: ${answer.body}`);
     return answer.body;
   }
 
-  /** The answer of /readyz, as soon as it has this status. */
+  /** Resolves with the answer of /readyz as soon as it has this status. */
   ready(status: 200 | 503 = 200): Promise<Record<string, unknown>> {
     return eventually(`${status} from /readyz`, async () => {
       const answer = await this.get('/readyz');
@@ -141,7 +141,7 @@ export class Service {
     return this.running.ended;
   }
 
-  /** Kills it, and removes the data folder that was made for it. */
+  /** Kills the service, and removes the data folder that was made for it. */
   async stop(): Promise<void> {
     await this.signal('SIGKILL');
     if (this.#ownsDataDir) await rm(this.dataDir, { recursive: true, force: true });

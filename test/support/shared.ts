@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 
 /** The folder with the real photographs and weights, `photos` and `models`, or null when it is missing. */
 export function sharedFolder(): string | null {
-  // From dist/test/support: the repository's root is three up, the shared folder beside it.
+  // This file runs in dist/test/support, three folders below the repository. The shared folder is next to the
+  // repository.
   const beside = fileURLToPath(new URL('../../../../shared', import.meta.url));
   const folder = process.env['DARKROOM_SHARED'] ?? beside;
   return ['photos', 'models'].every((name) => existsSync(join(folder, name))) ? folder : null;

@@ -38,7 +38,7 @@ export class SlowFiles implements JobFiles {
     this.goOnReading();
   }
 
-  /** From now on, every write fails, also a waiting one. */
+  /** From now on, every write fails, including one that waits. */
   failWrites(problem: Error): void {
     this.#problem = problem;
     this.release();

@@ -29,7 +29,7 @@ export function goneFrom(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once('close', () => resolve()));
 }
 
-/** Resolves when the kernel takes no more bytes from a full socket: ten checks in a row without a change. */
+/** Resolves when the kernel accepts no more bytes from a socket: ten checks in a row show no change. */
 export async function untilStuck(socket: Socket): Promise<void> {
   let accepted = -1;
   for (let looks = 0; looks < 10; ) {

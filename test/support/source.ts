@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 
-/** A server from which pictures are fetched; the test chooses every byte of its answers. */
+/** A server to fetch pictures from. The test chooses every byte of its answers. */
 export interface Source {
-  /** `http://127.0.0.1:<port>`, or with the host it was opened on. */
+  /** Such as `http://127.0.0.1:<port>`, with the host it was opened on. */
   readonly origin: string;
   readonly port: number;
   /** Heads of the requests so far. */

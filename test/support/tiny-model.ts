@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Indexes of the tiny model's classes with a meaning: the channel that is brightest after normalization. */
+/** Indexes of the tiny model's three real classes: the channel that is brightest after normalization. */
 export const TINY_CLASSES = { red: 0, green: 1, blue: 2 } as const;
 const CLASSES = 1000;
 const WEIGHT = 4;

@@ -9,7 +9,7 @@ import type { Service } from './service.ts';
 const UPLOADERS = 3;
 const PAUSE_MS = 30;
 
-/** A task that was answered 202, and its expected result. */
+/** A task that was accepted with 202, and its expected result. */
 interface Accepted {
   readonly id: string;
   readonly width: number;
@@ -44,7 +44,7 @@ export class UploadLoad {
     while (!this.#isStopped) {
       const number = this.#count;
       this.#count += 1;
-      // Every fifth is large, so that there is always one that takes a while.
+      // Every fifth picture is large, so that some task always takes a while.
       const width = (number % 5 === 0 ? 900 : 20) + (number % 100);
       const height = 10 + (number % 70);
       const color = [number % 256, (number * 7) % 256, (number * 31) % 256] as const;

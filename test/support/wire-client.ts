@@ -15,7 +15,7 @@ export type Seen =
   | { kind: 'FAIL'; message: Message<'FAIL'> }
   | { kind: 'closed'; error: Error | null };
 
-/** A Server A that a test drives, with the real codec: it sends what the test says and records what it receives. */
+/** A Server A that a test controls, with the real codec. It records every frame that it receives. */
 export class WireClient {
   readonly lane: Lane;
   readonly seen: Seen[] = [];
@@ -51,7 +51,7 @@ export class WireClient {
     return client;
   }
 
-  /** Resolves with the next entry of this kind, received before or later, and removes it and all entries before it. */
+  /** Resolves with the next frame of this kind, and removes it and all frames before it from the record. */
   next<Kind extends Seen['kind']>(kind: Kind): Promise<Extract<Seen, { kind: Kind }>> {
     return new Promise((resolve) => {
       const look = () => {

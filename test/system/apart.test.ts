@@ -9,7 +9,7 @@ import { expectOwnedSpool, UploadLoad } from '../support/upload-load.ts';
 const HALF = { scale_factor: '0.5', classify: 'false' };
 const TOKEN = 'between us';
 
-describe('Server A and Server B apart', function () {
+describe('separate Server A and Server B', function () {
   this.timeout(60_000);
   let folder: string;
   let serverBs: Running[];
@@ -31,7 +31,7 @@ describe('Server A and Server B apart', function () {
     await Promise.all(serverBs.map(({ ended }) => ended));
   });
 
-  /** A Server B of its own; resolves with it and its address. */
+  /** Starts a separate Server B; resolves with it and its address. */
   async function startServerB(ip: string, token: string, port = '0') {
     const flags = ['-i', ip, '-p', port, '--token', token, '--data-dir', folder, '--no-model-fetch'];
     const running = startDarkroom(['server-b', ...flags, '--threads', '1', '--log-level', 'silent']);
@@ -49,14 +49,14 @@ describe('Server A and Server B apart', function () {
     ['127.0.0.1', '::1'],
     ['::1', '127.0.0.1'],
   ] as const) {
-    it(`on ${a} and ${b} do a task together`, async () => {
+    it(`on ${a} and ${b} complete a task`, async () => {
       const { address } = await startServerB(b, TOKEN);
       await startServerA(a, address);
       expect((await service.run(await plain(20, 20, 'red'), HALF)).status).to.equal('completed');
     });
   }
 
-  it('with different tokens do no task, give the reason, and go on once the tokens are equal', async () => {
+  it('with different tokens run no task, report the reason, and continue once the tokens are equal', async () => {
     const wrong = await startServerB('::1', 'not between us');
     await startServerA('127.0.0.1', wrong.address);
     const id = await service.submit(await plain(20, 20, 'red'), HALF);
@@ -70,7 +70,7 @@ describe('Server A and Server B apart', function () {
     await service.ready();
   });
 
-  it('find each other when Server B starts later', async () => {
+  it('connect when Server B starts later', async () => {
     const earlier = await startServerB('::1', TOKEN);
     earlier.running.process.kill('SIGTERM');
     await earlier.running.ended;
@@ -81,7 +81,7 @@ describe('Server A and Server B apart', function () {
     expect((await service.end(id)).status).to.equal('completed');
   });
 
-  it('lose nothing when Server B is stopped and started again under load', async () => {
+  it('lose no task when Server B is stopped and started again under load', async () => {
     let serverB = await startServerB('::1', TOKEN);
     await startServerA('127.0.0.1', serverB.address);
     const load = new UploadLoad(() => service);

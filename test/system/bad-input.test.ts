@@ -30,7 +30,7 @@ describe('bad input to the running service', function () {
 
   after(() => service.stop());
 
-  // Whatever came, nothing of it is left, and the next one is served.
+  // After any bad input, no file is left and the next request is served.
   afterEach(async () => {
     await eventually('an empty spool', async () => ((await service.spool()).length === 0 ? true : undefined));
     expect(await service.ready()).to.include({ status: 'ready', store: 'open', backend: 'up' });
@@ -69,13 +69,13 @@ describe('bad input to the running service', function () {
     ['a file over the limit', () => form(file(Buffer.alloc(3_000_000)), HALF), 413, 'PAYLOAD_TOO_LARGE'],
     ['an unknown id', () => service.get('/status/V1StGXR8_Z5jdHi6B-myT'), 404, 'TASK_NOT_FOUND'],
     ["an unknown id's result", () => service.get('/result/V1StGXR8_Z5jdHi6B-myT'), 404, 'TASK_NOT_FOUND'],
-    ['an id that is none', () => service.get('/status/..%2F..%2Fetc%2Fpasswd'), 404, 'TASK_NOT_FOUND'],
+    ['an invalid id', () => service.get('/status/..%2F..%2Fetc%2Fpasswd'), 404, 'TASK_NOT_FOUND'],
     ['an id of a zero byte', () => service.get('/status/%00'), 404, 'TASK_NOT_FOUND'],
     ['an id that cannot be decoded', () => service.get('/status/%E0%A4%A'), 404, 'TASK_NOT_FOUND'],
     ['an unknown route', () => service.get('/uploads'), 404, 'NOT_FOUND'],
     ['a wrong method', () => request('PUT', '/upload'), 405, 'METHOD_NOT_ALLOWED'],
     ['a wrong boundary', () => postWithType('multipart/form-data; boundary=other'), 400, 'BAD_REQUEST'],
-    ['a body that is no form', () => postWithType('application/json'), 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    ['a body that is not a form', () => postWithType('application/json'), 415, 'UNSUPPORTED_MEDIA_TYPE'],
   ];
   for (const [what, send, status, code] of refusals) {
     it(`${what} gets ${status} ${code}`, async () => {
@@ -96,7 +96,7 @@ describe('bad input to the running service', function () {
     expect([answer.status, problemOf(answer).code]).to.deep.equal([422, 'IMAGE_CORRUPT']);
   });
 
-  it('a connection that is cut at any point leaves nothing behind', async () => {
+  it('a connection that is cut at any point leaves no file', async () => {
     const body = formBytes([file(picture), HALF]);
     const head = `POST /upload HTTP/1.1\r\nHost: a\r\nContent-Type: ${FORM_TYPE}\r\nContent-Length: ${body.length}\r\n\r\n`;
     for (const share of [0, 0.1, 0.5, 0.99]) {
@@ -107,7 +107,7 @@ describe('bad input to the running service', function () {
     }
   });
 
-  it('a good picture is processed after all that', async () => {
+  it('a valid picture is processed afterwards', async () => {
     const task = await service.run(picture, { scale_factor: '0.5' });
     expect(task.status).to.equal('completed');
     await service.delete(`/status/${task.task_id}`);

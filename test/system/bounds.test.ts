@@ -9,7 +9,7 @@ const HALF = { scale_factor: '0.5' };
 /** A port of loopback without a listener: tasks wait. */
 const NO_SERVER_B = '127.0.0.1:9';
 
-describe('a service that is full', function () {
+describe('a full service', function () {
   this.timeout(60_000);
   let service: Service;
 
@@ -24,7 +24,7 @@ describe('a service that is full', function () {
     expect(Number(answer.headers['retry-after'])).to.be.above(0);
   }
 
-  it('of tasks answers 429 with Retry-After, and accepts the next when one is removed', async () => {
+  it('answers 429 with Retry-After for too many tasks, and accepts the next when one is removed', async () => {
     await startWithoutServerB('--max-queued', '2');
     const picture = await plain(20, 20, 'red');
     const first = await service.submit(picture, HALF);
@@ -36,7 +36,7 @@ describe('a service that is full', function () {
     expectFull(await service.post(picture, HALF), 429, 'QUEUE_FULL');
   });
 
-  it('of bytes answers 507 with Retry-After, and accepts the next when some are freed', async () => {
+  it('answers 507 with Retry-After for too many bytes, and accepts the next when some are freed', async () => {
     await startWithoutServerB('--max-spool-mb', '1');
     const picture = await waves(500, 500).png({ compressionLevel: 0 }).toBuffer();
     const first = await service.submit(picture, HALF);
@@ -46,7 +46,7 @@ describe('a service that is full', function () {
     await service.submit(await plain(20, 20, 'red'), HALF);
   });
 
-  it('refuses a second service on its data folder in one line that names the owner', async () => {
+  it('refuses a second service on its data folder with one line that names the owner', async () => {
     await startWithoutServerB();
     for (const command of ['serve', 'server-a']) {
       const words = [command, '-p', '0', '--data-dir', service.dataDir, '--no-model-fetch', '--server-b', NO_SERVER_B];

@@ -13,7 +13,7 @@ import { freePort } from '../support/free-port.ts';
 import { repositoryPath } from '../support/repository.ts';
 
 const run = promisify(execFile);
-/** Not wanted here; other programs may have their usual ports. */
+/** Turns off the listeners that these tests do not need, because other programs may use their usual ports. */
 const LISTENERS_OFF = { ZEROMQ_PORT: '0', ZEROMQ_PUB_PORT: '0', GRPC_PORT: '0', WEBSOCKET_PORT: '0' };
 const CURL = /^curl .*$/m;
 
@@ -51,7 +51,7 @@ describe('servers on the command line', function () {
     ['::1', tmpdir()],
     ['0.0.0.0', repositoryPath('test')],
   ] as const) {
-    it(`serve -i ${ip} prints a curl line that can be run unchanged, also from ${folder}`, async () => {
+    it(`serve -i ${ip} prints a curl line that works unchanged, even from ${folder}`, async () => {
       const serve = start(['-i', ip, '-p', '0'], folder);
       const [line] = await serve.printed(CURL);
       const { stdout } = await run('sh', ['-c', line], { cwd: folder });
@@ -91,7 +91,7 @@ describe('servers on the command line', function () {
     }
   });
 
-  it("-p with the relay's port serves both on it", async () => {
+  it("-p with the relay's port serves both on that port", async () => {
     const port = await freePort();
     const serve = start(['-p', `${port}`, '--websocket-port', `${port}`]);
     await serve.printed(CURL);
@@ -120,7 +120,7 @@ describe('servers on the command line', function () {
     }
   });
 
-  it('server-b and server-a run apart and find each other by the token', async () => {
+  it('server-b and server-a run separately with the same token', async () => {
     const serverB = start(['server-b', '-p', '0', '--token', 'between us']);
     const [, address = ''] = await serverB.printed(/^Server B {2}(\S+)$/m);
     const serverA = start(['server-a', '-p', '0', '--server-b', address, '--token', 'between us']);

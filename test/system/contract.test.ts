@@ -10,14 +10,14 @@ import { eventually } from '../support/processes.ts';
 import { Service, temporaryFolder } from '../support/service.ts';
 import { writeTinyModel } from '../support/tiny-model.ts';
 
-describe('upload and poll, as existing clients do it', function () {
+describe('upload and poll, as existing clients do', function () {
   this.timeout(60_000);
   let folder: string;
 
   before(async () => {
     folder = await temporaryFolder();
     await writeTinyModel(folder);
-    // Stored lying on its side, as a camera does: upright it is 80 × 120.
+    // Stored on its side, as cameras do; upright it is 80 × 120.
     await writeFile(
       join(folder, 'cat.jpg'),
       await quarters(120, 80).jpeg().withMetadata({ orientation: 6 }).toBuffer(),
@@ -46,11 +46,11 @@ describe('upload and poll, as existing clients do it', function () {
       const lines = {
         'the picture first': (address: string) =>
           `curl -s -X POST ${address}/upload -F "image=@cat.jpg" -F "scale_factor=0.5"`,
-        'the number first': (address: string) =>
+        'the field first': (address: string) =>
           `curl -s -X POST ${address}/upload -F "scale_factor=0.5" -F "image=@cat.jpg"`,
       };
       for (const [order, line] of Object.entries(lines)) {
-        it(`curl with ${order} gets a task that completes with the picture, upright, and its labels`, async function () {
+        it(`curl with ${order} gets a task that completes with the upright picture and its labels`, async function () {
           await requireCurl(this);
           const accepted = taskSchema.parse(await runLine(line(service.address), folder));
           expect(accepted.status).to.equal('pending');
@@ -65,30 +65,30 @@ describe('upload and poll, as existing clients do it', function () {
           expect(answer.headers['content-type']).to.equal('image/jpeg');
           const raster = await decode(answer.body);
           expect([raster.width, raster.height]).to.deep.equal([40, 60]);
-          // Turned a quarter clockwise: what was the lower left, blue, is the upper left.
+          // Turned a quarter clockwise: the lower left quarter, blue, is now the upper left one.
           const [red = 0, green = 0, blue = 0] = pixelAt(raster, 8, 8);
           expect([red < 40, green < 40, blue > 200]).to.deep.equal([true, true, true]);
         });
       }
 
-      it('gives the picture another format when asked to', async () => {
+      it('converts the picture to the requested format', async () => {
         const task = await service.run(await plain(20, 10, 'red'), { scale_factor: '2', format: 'webp' });
         const { format, width, height } = await sharp(await service.picture(task.task_id)).metadata();
         expect({ format, width, height }).to.deep.equal({ format: 'webp', width: 40, height: 20 });
       });
 
-      it('gives the labels, most probable first', async () => {
+      it('returns the labels, most probable first', async () => {
         const task = await service.run(await plain(64, 64, '#00ff00'), { classify: 'true', top_k: '3' });
         const [best, ...others] = readClassification(task.outputs[0] ?? {})?.labels ?? [];
         expect(best).to.include({ index: 1, label: 'green', wnid: 'n00000001' });
         expect(others).to.have.length(2);
       });
 
-      it('answers 404 for an id that was never given out', async () => {
+      it('answers 404 for an id that was never issued', async () => {
         expect((await service.get('/status/V1StGXR8_Z5jdHi6B-myT')).status).to.equal(404);
       });
 
-      it('is ready and names its classifier', async () => {
+      it('reports that it is ready, and the name of its classifier', async () => {
         expect(await service.ready()).to.include({
           status: 'ready',
           store: 'open',

@@ -5,10 +5,10 @@ import { Service, temporaryFolder } from '../support/service.ts';
 import { expectOwnedSpool, UploadLoad } from '../support/upload-load.ts';
 
 const ROUNDS = 3;
-/** The longest a round goes on before the kill, in milliseconds. */
+/** The longest time of a round before the kill, in milliseconds. */
 const LONGEST_ROUND = 400;
 
-describe('a task that was answered 202 ends exactly once, with the right picture, when uploads go on and', function () {
+describe('an accepted task ends exactly once, with the right picture, during uploads, when', function () {
   this.timeout(60_000);
   let dataDir: string;
   let service: Service;
@@ -23,7 +23,7 @@ describe('a task that was answered 202 ends exactly once, with the right picture
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  /** Uploads go on while `kill` does its work a few times, at moments that differ each time. */
+  /** Runs `kill` a few times during uploads, each time at another moment. */
   async function surviving(kill: () => Promise<void>): Promise<void> {
     const load = new UploadLoad(() => service);
     for (let round = 0; round < ROUNDS; round += 1) {
@@ -43,9 +43,9 @@ describe('a task that was answered 202 ends exactly once, with the right picture
     service = await Service.start({ dataDir });
   }
 
-  it('Server A is killed', () => surviving(restart));
+  it('only Server A is killed', () => surviving(restart));
 
-  it('Server B is killed, and Server A stays', async () => {
+  it('only Server B is killed', async () => {
     const { pid } = service;
     await surviving(async () => {
       process.kill(await service.serverB(), 'SIGKILL');

@@ -10,10 +10,10 @@ import { repositoryPath } from '../support/repository.ts';
 import type { RunningProgram } from '../support/run-program.ts';
 import { sharedFolder } from '../support/shared.ts';
 
-/** What is needed to try an example out. */
+/** The things that an example needs to run. */
 export interface Trial {
   readonly service: EveryProtocol;
-  /** A folder of its own, in which the example runs. */
+  /** An empty folder, in which the example runs. */
   readonly folder: string;
   /** Starts the example with these arguments. */
   start(...words: string[]): RunningProgram;
@@ -21,7 +21,7 @@ export interface Trial {
 
 const SAMPLE = repositoryPath('examples/sample.jpg');
 
-/** How each example is tried out, whichever language it is written in; by the file's name without its extension. */
+/** The test of each example, for both languages, by the file's name without its extension. */
 export const EXAMPLE_CASES: Readonly<Record<string, (trial: Trial) => Promise<void>>> = {
   'upload-and-poll': async ({ folder, start }) => {
     const { code, stdout, stderr } = await start(SAMPLE, 'small.jpg').ended;

@@ -16,9 +16,9 @@ interface Language {
   readonly name: string;
   readonly folder: string;
   readonly extension: string;
-  /** The words that run an example. */
+  /** The command line that runs an example. */
   command(name: string): readonly [program: string, ...words: string[]];
-  /** Skips a test where the language is not at hand. */
+  /** Skips a test if the language is not installed. */
   require(context: Mocha.Context): void;
 }
 
@@ -84,7 +84,7 @@ describe('examples against a real service', function () {
   }
 });
 
-/** Where the service is, under the names that `darkroom`'s own client commands read. */
+/** The addresses of the service, in the environment variables that `darkroom`'s own client commands read. */
 function environmentOf(service: EveryProtocol): Record<string, string | undefined> {
   return {
     PATH: process.env['PATH'],

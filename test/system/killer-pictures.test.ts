@@ -8,7 +8,7 @@ import { Service } from '../support/service.ts';
 const environment = { DARKROOM_B_OPERATIONS_MODULE: repositoryPath('dist/test/support/killer-operations.js') };
 const HALF = { scale_factor: '0.5', classify: 'false' };
 
-describe('a picture that its worker cannot survive', function () {
+describe('a picture whose operation', function () {
   this.timeout(60_000);
   let service: Service;
 

@@ -97,7 +97,7 @@ describe('a service and its classifier', function () {
     });
   });
 
-  it('serves with a damaged --model, and reports it', async () => {
+  it('starts with a damaged --model, and reports it', async () => {
     const damaged = join(folder, 'damaged.onnx');
     await writeFile(damaged, 'no model');
     service = await Service.start({ flags: ['--model', damaged] });

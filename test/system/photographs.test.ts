@@ -44,7 +44,7 @@ describe('real photographs and the real classifier', function () {
     expect(wrong).to.deep.equal([]);
   });
 
-  it('are the same, upright, with turned pixels and with an EXIF orientation', async () => {
+  it('have the same upright result with turned pixels and with an EXIF orientation', async () => {
     const turned = await half('coffee-mug.jpg');
     const told = await half('coffee-mug-exif6.jpg');
     const pictures = await Promise.all([turned, told].map(({ task_id: id }) => service.picture(id)));

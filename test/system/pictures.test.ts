@@ -23,7 +23,9 @@ describe('outputs of the running service', function () {
     return service.picture(id);
   }
 
-  /** No file of these tasks stays in the spool; those of an attempt that was cut short may go a moment later. */
+  /**
+   * Resolves when no file of these tasks is in the spool. Files of a canceled attempt may be removed a moment later.
+   */
   async function expectNoFiles(ids: readonly string[]): Promise<void> {
     await eventually(`no file of ${ids}`, async () => {
       const names = await service.spool();
@@ -43,7 +45,7 @@ describe('outputs of the running service', function () {
       }
     });
 
-    it('does not contain the place and the camera of the input', async () => {
+    it('does not contain the location and the camera of the input', async () => {
       const exif = { IFD0: { Make: 'SecretCamera' }, IFD3: { GPSLatitude: '51/1 30/1 0/1', GPSLatitudeRef: 'N' } };
       const source = await waves(60, 40).jpeg().withExif(exif).withXmp('<x>SecretPlace</x>').toBuffer();
       expect(source.includes('SecretCamera')).to.equal(true);
@@ -72,7 +74,7 @@ describe('outputs of the running service', function () {
       });
     }
 
-    it('keeps its alpha where the format has one, else is flattened on white', async () => {
+    it('keeps its alpha if the format has one, otherwise is flattened on white', async () => {
       const clear = sharp({
         create: { width: 20, height: 20, channels: 4, background: { r: 0, g: 0, b: 255, alpha: 0 } },
       });
@@ -108,7 +110,7 @@ describe('outputs of the running service', function () {
   });
 
   describe('a task', () => {
-    it('has a result for each output, and the first picture as its own', async () => {
+    it('has a result for each output, and the first picture as its own result', async () => {
       const picture = await waves(200, 100).png().toBuffer();
       const task = await service.run(picture, { width: '50', circle: '30', classify: 'true' });
       expect(task.outputs.map(({ name, status }) => `${name} ${status}`)).to.deep.equal([
@@ -130,7 +132,7 @@ describe('outputs of the running service', function () {
       expect([labels.status, problemOf(labels).code]).to.deep.equal([503, 'MODEL_UNAVAILABLE']);
     });
 
-    it('is answered when it has ended, for a client that waits', async () => {
+    it('is returned after its end to a client that waits', async () => {
       const picture = await plain(20, 20, 'red');
       const headers = { 'Content-Type': 'image/png', Prefer: 'wait=20' };
       const response = await fetch(`${service.address}/upload?scale_factor=0.5&classify=false`, {
@@ -143,7 +145,7 @@ describe('outputs of the running service', function () {
       expect(task).to.include({ status: 'completed' });
     });
 
-    it('that is canceled while it waits or runs ends as canceled, and can then be removed', async () => {
+    it('ends as canceled when it is canceled while it waits or runs, and can then be removed', async () => {
       const picture = await waves(500, 400).png().toBuffer();
       const fields = { ...WHOLE, format: 'avif' };
       const ids = await Promise.all(Array.from({ length: 5 }, () => service.submit(picture, fields)));
@@ -159,7 +161,7 @@ describe('outputs of the running service', function () {
       expect((await service.run(picture, WHOLE)).status).to.equal('completed');
     });
 
-    it('that is removed leaves no picture behind', async () => {
+    it('leaves no picture when it is removed', async () => {
       const { task_id: id } = await service.run(await plain(20, 20, 'red'), WHOLE);
       expect(await service.spool()).to.include(`${id}.1.resize`);
       await service.delete(`/status/${id}`);

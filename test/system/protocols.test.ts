@@ -43,14 +43,14 @@ describe('one task over several protocols', function () {
     }
   }
 
-  it('a picture sent by ZeroMQ is seen over HTTP, watched by gRPC and /events, and fetched by HTTP', async () => {
+  it('a picture sent over ZeroMQ is shown over HTTP, watched over gRPC and /events, and fetched over HTTP', async () => {
     const sent = await sendByZeromq({ operation: 'upload', image_data: picture.toString('base64') });
     const { image_id: id } = uploadedSchema.parse(sent);
     const grpc = new GrpcClient(service.grpc, await loadProtos(), DARKROOM);
     const [watched, task] = await Promise.all([collect(grpc.serverStream('Watch', { task_id: id })), status(id)]);
     grpc.close();
     expect(watched.at(-1)).to.include({ task_id: id });
-    // Without a classifier the task fails, and the picture is kept all the same.
+    // Without a classifier the task fails, but the picture is kept.
     expect(task).to.include({ task_id: id, status: sharedFolder() === null ? 'failed' : 'completed' });
     expect(task.input.original).to.equal(`/result/${id}/original`);
     const events = await WebSocketClient.open(`${service.http.replace('http', 'ws')}/events`);
@@ -61,7 +61,7 @@ describe('one task over several protocols', function () {
     expect(Buffer.from(await fetched.arrayBuffer()).equals(picture)).to.equal(true);
   });
 
-  it('URLs listed over HTTP are fetched from this very server and classified', async () => {
+  it('URLs listed over HTTP are fetched from this server itself and classified', async () => {
     const uploaded = await fetch(`${service.http}/upload?scale_factor=0.5&wait=20`, {
       method: 'POST',
       headers: { 'content-type': 'image/png' },
@@ -82,7 +82,7 @@ describe('one task over several protocols', function () {
     expect(others.map(({ error }) => error?.code)).to.deep.equal(['SOURCE_ERROR', 'BAD_REQUEST']);
   });
 
-  it('a circle by path is the same by gRPC and by HTTP', async () => {
+  it('a circle by path is the same over gRPC and over HTTP', async () => {
     const path = join(service.pathRoot, 'cat.png');
     const output = join(service.pathRoot, 'cat_processed.png');
     await writeFile(path, picture);
@@ -103,7 +103,7 @@ describe('one task over several protocols', function () {
     expect({ format, width, height, hasAlpha }).to.deep.equal({ format: 'png', width: 32, height: 32, hasAlpha: true });
   });
 
-  it('a snippet put by a camera is seen with its task', async () => {
+  it('a snippet that a camera sends is shown with its task', async () => {
     const form = new FormData();
     form.append('image', new Blob([picture]), 'opencv_frame_0.png');
     form.append('Boxes', '[{"X":1,"Y":2,"W":3,"H":4}]');

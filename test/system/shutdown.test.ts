@@ -15,7 +15,7 @@ const killers = { DARKROOM_B_OPERATIONS_MODULE: repositoryPath('dist/test/suppor
 const SLOW = { scale_factor: '1', format: 'avif', classify: 'false' };
 const TASKS = 6;
 
-describe('the end of a service', function () {
+describe('shutdown of a service', function () {
   this.timeout(60_000);
   let dataDir: string;
   let service: Service;
@@ -29,7 +29,7 @@ describe('the end of a service', function () {
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  /** Ids of tasks that take a while, more than can run at once, some of them under way. */
+  /** Ids of slow tasks, more than can run at once; some of them are running. */
   async function submitSlow(): Promise<string[]> {
     const picture = await waves(500, 400).png().toBuffer();
     const ids = await Promise.all(Array.from({ length: TASKS }, () => service.submit(picture, SLOW)));
@@ -50,7 +50,7 @@ describe('the end of a service', function () {
     return id;
   }
 
-  /** Starts again on the same folder: some tasks had ended, the others wait, and no task is run twice. */
+  /** Starts again on the same folder. Some tasks had ended, the others are pending, and no task runs twice. */
   async function expectAllRunOnce(ids: readonly string[]): Promise<void> {
     const restarted = new Date().toISOString();
     service = await Service.start({ dataDir });
@@ -61,14 +61,14 @@ describe('the end of a service', function () {
     expect(late.length).to.be.within(1, TASKS - 1);
   }
 
-  it('by SIGTERM lets running tasks finish and leaves the others for the next start', async () => {
+  it('by SIGTERM lets running tasks finish, and leaves the others for the next start', async () => {
     service = await Service.start({ dataDir });
     const ids = await submitSlow();
     expect(await service.signal('SIGTERM')).to.include({ code: 0, stderr: '' });
     await expectAllRunOnce(ids);
   });
 
-  it("by the terminal's Ctrl-C, which reaches both processes, is the same", async () => {
+  it('by Ctrl-C, which reaches both processes, does the same', async () => {
     service = await Service.start({ dataDir, leadsGroup: true });
     const ids = await submitSlow();
     process.kill(-service.pid, 'SIGINT');
@@ -77,7 +77,7 @@ describe('the end of a service', function () {
   });
 
   for (const command of ['serve', 'server-b']) {
-    it(`by Ctrl-C before ${command} has started has the exit code 0`, async () => {
+    it(`by Ctrl-C during the start of ${command} has the exit code 0`, async () => {
       const words = [command, '-p', '0', '--data-dir', dataDir, '--no-model-fetch', '--threads', '1'];
       const starting = startDarkroom(words, { leadsGroup: true });
       const pid = starting.process.pid ?? 0;
@@ -87,7 +87,7 @@ describe('the end of a service', function () {
     });
   }
 
-  it('by SIGTERM while Server B takes long to start does not wait for it', async () => {
+  it('by SIGTERM does not wait for a Server B that takes long to start', async () => {
     const endless = join(dataDir, 'endless.mjs');
     await writeFile(endless, 'await new Promise((resolve) => setTimeout(resolve, 3_600_000));');
     const port = await freePort();
@@ -108,7 +108,7 @@ describe('the end of a service', function () {
     expect(await starting.ended).to.include({ code: 0, stdout: '' });
   });
 
-  it('answers while the last task runs, and accepts no other', async () => {
+  it('answers requests while the last task runs, and accepts no new task', async () => {
     service = await Service.start({ dataDir, environment: killers, flags: ['--job-seconds', '2'] });
     const id = await submitHanging();
     service.running.process.kill('SIGTERM');
@@ -120,7 +120,7 @@ describe('the end of a service', function () {
     expect((await service.running.ended).code).to.equal(0);
   });
 
-  it('by a second SIGTERM comes at once, and ends Server B, too', async () => {
+  it('by a second SIGTERM is immediate, and ends Server B, too', async () => {
     service = await Service.start({ dataDir, environment: killers });
     const serverB = await service.serverB();
     await submitHanging();
@@ -130,7 +130,7 @@ describe('the end of a service', function () {
     await hasGone(serverB);
   });
 
-  it('by SIGKILL ends Server B, too, also when it is busy', async () => {
+  it('by SIGKILL ends Server B, too, even when it is busy', async () => {
     service = await Service.start({ dataDir, environment: killers });
     const serverB = await service.serverB();
     await submitHanging();
