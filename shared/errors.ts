@@ -34,7 +34,7 @@ export const ERRORS = {
     http: 403,
     grpc: 'PERMISSION_DENIED',
     retry: 'no',
-    when: 'The URL leads to an address that the server does not fetch from.',
+    when: 'The server does not fetch the URL, because of its scheme, credentials or address.',
   },
   ORIGIN_NOT_ALLOWED: {
     http: 403,
@@ -62,7 +62,7 @@ export const ERRORS = {
     when: 'The request did not arrive completely in time.',
   },
   NOT_READY: { http: 409, grpc: 'FAILED_PRECONDITION', retry: 'later', when: 'The task has not ended yet.' },
-  EXPIRED: { http: 410, grpc: 'NOT_FOUND', retry: 'no', when: 'The result was kept until its time and is deleted.' },
+  EXPIRED: { http: 410, grpc: 'NOT_FOUND', retry: 'no', when: 'The result has expired and is deleted.' },
   PAYLOAD_TOO_LARGE: {
     http: 413,
     grpc: 'RESOURCE_EXHAUSTED',
@@ -79,13 +79,13 @@ export const ERRORS = {
     http: 415,
     grpc: 'INVALID_ARGUMENT',
     retry: 'no',
-    when: 'The first bytes are of no format that Darkroom reads.',
+    when: 'Darkroom does not read this format, or this variant of it.',
   },
   UNSUPPORTED_MEDIA_TYPE: {
     http: 415,
     grpc: 'INVALID_ARGUMENT',
     retry: 'no',
-    when: 'The body is neither a form nor a picture, or it is compressed.',
+    when: 'The route does not accept this type of body, or the body is compressed.',
   },
   RANGE_NOT_SATISFIABLE: {
     http: 416,
@@ -104,7 +104,7 @@ export const ERRORS = {
     http: 426,
     grpc: 'UNIMPLEMENTED',
     retry: 'no',
-    when: 'An ordinary request came where only a WebSocket is served.',
+    when: 'The path serves only WebSockets, but the request does not open one.',
   },
   QUEUE_FULL: { http: 429, grpc: 'RESOURCE_EXHAUSTED', retry: 'later', when: 'Too many tasks or listed URLs wait.' },
   RATE_LIMITED: {
@@ -115,11 +115,16 @@ export const ERRORS = {
   },
   CANCELED: { http: 499, grpc: 'CANCELLED', retry: 'no', when: 'The task was canceled.' },
   INTERNAL: { http: 500, grpc: 'INTERNAL', retry: 'no', when: 'Darkroom failed; its log has the reason.' },
-  WORKER_CRASHED: { http: 500, grpc: 'INTERNAL', retry: 'no', when: 'The picture ended its worker three times.' },
+  WORKER_CRASHED: { http: 500, grpc: 'INTERNAL', retry: 'no', when: 'The picture crashed its worker three times.' },
   SPOOL_CORRUPT: { http: 500, grpc: 'INTERNAL', retry: 'no', when: 'A stored file is missing or damaged.' },
   SOURCE_ERROR: { http: 502, grpc: 'UNAVAILABLE', retry: 'yes', when: 'The URL could not be fetched.' },
   DRAINING: { http: 503, grpc: 'UNAVAILABLE', retry: 'later', when: 'The server is shutting down.' },
-  MODEL_UNAVAILABLE: { http: 503, grpc: 'UNAVAILABLE', retry: 'later', when: 'The classifier is not installed.' },
+  MODEL_UNAVAILABLE: {
+    http: 503,
+    grpc: 'UNAVAILABLE',
+    retry: 'later',
+    when: 'The classifier is missing or cannot be used.',
+  },
   BACKEND_UNAVAILABLE: { http: 503, grpc: 'UNAVAILABLE', retry: 'later', when: 'Server B cannot be reached.' },
   TIMEOUT: {
     http: 504,
