@@ -10,9 +10,9 @@ export function cameraCommand(): Command {
     .description('take a picture for each `darkroom snap`, and send it to /snippets/1/')
     .optionsGroup('Pictures:')
     .option('--device <path>', 'camera that ffmpeg reads (default: /dev/video0)')
-    .option('--source <path-or-url>', 'in place of a camera: a file, a folder whose pictures come in turn, or a URL')
+    .option('--source <path-or-url>', 'instead of a camera: a file, a folder (one picture after another), or a URL')
     .option('-o, --output <folder>', 'where opencv_frame_0.png is saved', '.')
-    .option('--json', 'one JSON line an event: { event, … }');
+    .option('--json', 'print one JSON line for each event: { event, … }');
   return addSettings(command, cameraSettings, CLIENT_PREFIX).action(
     async (flags: CameraFlags & Record<string, unknown>) => {
       const settings = resolveCameraSettings(flags);

@@ -7,9 +7,12 @@ import { addSettings, readEnvironment } from '../settings.ts';
 export function circleCommand(): Command {
   const command = new Command('circle')
     .description("cut the centred circle out of pictures on the server's disk, over gRPC")
-    .argument('<paths...>', "files below the server's --path-root; each output is <name>_processed.png beside it")
-    .option('--size <pixels>', 'side of the outputs', '256')
-    .option('--json', 'one JSON line a file: { file, status, path, size, error }')
+    .argument(
+      '<paths...>',
+      "files below the server's --path-root; each output is <name>_processed.png in the same folder",
+    )
+    .option('--size <pixels>', 'side of the outputs, in pixels', '256')
+    .option('--json', 'print one JSON line for each file: { file, status, path, size, error }')
     .addHelpText('after', '\nThe exit code is 1 when any file failed.');
   return addSettings(command, grpcClientSettings, CLIENT_PREFIX).action(
     async (paths: string[], flags: { size: string; json?: boolean } & Record<string, unknown>) => {

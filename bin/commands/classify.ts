@@ -7,9 +7,9 @@ import { listSettings } from '../zeromq/config.ts';
 /** `darkroom classify <file>`. */
 export function classifyCommand(): Command {
   const command = new Command('classify')
-    .description('name what is in the pictures at URLs, over ZeroMQ')
-    .argument('<file>', 'a CSV file, one URL a line, header optional')
-    .option('--json', 'one JSON line a URL: { url, class } or { url, error }')
+    .description('label the pictures at the URLs in a file, over ZeroMQ')
+    .argument('<file>', 'a CSV file with one URL on each line; a header is optional')
+    .option('--json', 'print one JSON line for each URL: { url, class } or { url, error }')
     .addHelpText('after', '\nThe exit code is 1 when any URL failed.');
   return addSettings(command, listSettings, CLIENT_PREFIX).action(
     async (file: string, flags: Record<string, unknown>) => {

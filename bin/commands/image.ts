@@ -27,9 +27,9 @@ export function imageCommand(): Command {
 
 function uploadCommand(): Command {
   const command = new Command('upload')
-    .description('send pictures that the server keeps; prints the id of each')
+    .description('upload pictures that the server keeps, and print the id of each')
     .argument('<files...>')
-    .option('--json', 'one JSON line a file: { file, image_id, error }')
+    .option('--json', 'print one JSON line for each file: { file, image_id, error }')
     .addHelpText('after', '\nThe exit code is 1 when any file failed.');
   return withSettings(command).action(async (files: string[], flags: Record<string, unknown>) => {
     const { runImageUpload } = await import('../zeromq/image.ts');
@@ -46,7 +46,7 @@ function retrieveCommand(): Command {
 }
 
 function resizeCommand(): Command {
-  const command = saving(new Command('resize').description('save a PNG of a kept picture, of exactly the size given'))
+  const command = saving(new Command('resize').description('save a kept picture as a PNG of exactly this size'))
     .requiredOption('--width <pixels>', 'its width', parseSide)
     .requiredOption('--height <pixels>', 'its height', parseSide);
   return withSettings(command).action(async (id: string, flags: ResizeFlags) => {
@@ -58,8 +58,8 @@ function resizeCommand(): Command {
 function saving(command: Command): Command {
   return command
     .addArgument(taskIdArgument())
-    .requiredOption('-o, --output <file>', 'where to')
-    .option('--json', 'one JSON line: { image_id, saved, bytes }');
+    .requiredOption('-o, --output <file>', 'the file to write')
+    .option('--json', 'print one JSON line: { image_id, saved, bytes }');
 }
 
 function withSettings(command: Command): Command {

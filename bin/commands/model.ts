@@ -18,8 +18,11 @@ export function modelCommand(): Command {
 
 function installCommand(): Command {
   const command = new Command('install')
-    .description('put a classifier into the data folder; a running Server B uses it without a restart')
-    .argument('[file]', 'an .onnx file with synset.txt beside it; the official one is fetched when left out');
+    .description('copy a classifier to the data folder; a running Server B uses it without a restart')
+    .argument(
+      '[file]',
+      'an .onnx file, with synset.txt in the same folder (default: download the official classifier)',
+    );
   return addSettings(command, installSettings, SERVER_A_PREFIX).action(installModel);
 }
 
@@ -38,7 +41,7 @@ async function showModel(flags: Record<string, unknown>): Promise<void> {
 }
 
 async function installModel(file: string | undefined, _flags: unknown, command: Command): Promise<void> {
-  // --data-dir may also stand before `install`; commander then counts it to `model`.
+  // --data-dir may also come before `install`; commander then treats it as a flag of `model`.
   const settings = resolveSettings(installSettings, SERVER_A_PREFIX, command.optsWithGlobals(), readEnvironment());
   const installed = file === undefined ? await fetchOfficial(settings.dataDir) : await copy(file, settings.dataDir);
   process.stdout.write(`Model  ${installed.name} installed at ${installed.onnx}\n`);

@@ -7,8 +7,8 @@ export function resultCommand(): Command {
   const command = new Command('result')
     .description('save an output of a task')
     .addArgument(taskIdArgument())
-    .argument('[name]', 'the name of an output; the first picture when left out')
-    .requiredOption('-o, --output <file>', 'where to');
+    .argument('[name]', 'the name of an output (default: the first picture)')
+    .requiredOption('-o, --output <file>', 'the file to write');
   return addClientSettings(command).action(
     async (id: string, name: string | undefined, flags: Record<string, unknown> & { output: string }) => {
       const { withClient } = await import('../http/with-client.ts');

@@ -58,7 +58,7 @@ async function serveTogether(settings: ServerASettings, environment: Environment
   }
 }
 
-/** Throws BAD_REQUEST for a --model that does not exist. Without --model a missing classifier is no error. */
+/** Throws BAD_REQUEST for a --model that does not exist. Without --model a missing classifier is not an error. */
 async function checkModel(model: string | undefined): Promise<void> {
   if (model === undefined) return;
   await access(model).catch(() => {

@@ -10,7 +10,9 @@ import { abortOnSignal } from '../signals.ts';
 
 /** `darkroom server-a`: Server A alone, with a Server B that runs elsewhere. */
 export function serverACommand(): Command {
-  const command = new Command('server-a').description('run Server A alone, with a Server B that runs elsewhere');
+  const command = new Command('server-a').description(
+    'run Server A alone, with a Server B that was started separately',
+  );
   return addSettings(command, serverASettings, SERVER_A_PREFIX).action(async (flags: Record<string, unknown>) => {
     const settings = resolveSettings(serverASettings, SERVER_A_PREFIX, flags, readEnvironment());
     if (settings.serverB === undefined) throw invalid('host:port of a Server B', '--server-b', undefined);

@@ -9,7 +9,7 @@ export function snapCommand(): Command {
   const command = new Command('snap')
     .description('tell every camera to take a picture')
     .option('--stop', 'send "stop" instead: the scan is complete')
-    .option('--json', 'one JSON line: { sent, relay }');
+    .option('--json', 'print one JSON line: { sent, relay }');
   return addSettings(command, cameraSettings, CLIENT_PREFIX).action(async (flags: Record<string, unknown>) => {
     const settings = resolveCameraSettings(flags);
     const { sendOnce } = await import('../camera/relay.ts');

@@ -9,7 +9,7 @@ const MOST_JOBS = 256;
 /** `darkroom upload <paths...>`. */
 export function uploadCommand(): Command {
   const command = new Command('upload')
-    .description('upload pictures; of a folder all pictures in it and below, by extension')
+    .description('upload pictures; a folder stands for all pictures in it and in its folders, by extension')
     .argument('<paths...>', 'files and folders')
     .optionsGroup('Operations:')
     .option('--scale <factor>', 'resize by a factor in (0, 10]')
@@ -17,10 +17,12 @@ export function uploadCommand(): Command {
     .option('--height <pixels>', 'resize to this height')
     .addOption(new Option('--fit <how>', 'how the picture fits width × height').choices(FITS))
     .addOption(
-      new Option('--format <format>', 'format of the new pictures; else that of -o or of the input').choices(FORMATS),
+      new Option('--format <format>', 'format of the new pictures (default: that of -o, else of the input)').choices(
+        FORMATS,
+      ),
     )
     .addOption(new Option('--gravity <where>', 'the part that --fit cover keeps').choices(GRAVITIES))
-    .option('--background <colour>', 'colour of the padding, and behind transparency where the format has none')
+    .option('--background <colour>', 'colour of the padding, and behind transparency if the format has none')
     .option('--rotate <degrees>', 'turn clockwise by 90, 180 or 270')
     .option('--flip', 'mirror top to bottom')
     .option('--flop', 'mirror left to right')
@@ -30,9 +32,9 @@ export function uploadCommand(): Command {
     .option('--quality <1-100>', 'quality of the new pictures')
     .option('--grayscale', 'remove the colours')
     .option('--circle <pixels>', 'cut the centred circle and scale it to this diameter')
-    .option('--classify', 'name what is in the picture (without this flag, too, but then it may fail)')
-    .option('--no-classify', 'do not name what is in the picture')
-    .option('--top-k <1-100>', 'how many names')
+    .option('--classify', 'label the picture; this is the default, but only with the flag is a failure an error')
+    .option('--no-classify', 'do not label the picture')
+    .option('--top-k <1-100>', 'number of labels')
     .optionsGroup('Named outputs, in place of the above:')
     .option('--outputs <file>', 'a JSON file with a list of outputs')
     .option('--preset <names>', "outputs that the server's operator has defined, comma-separated")
@@ -40,11 +42,11 @@ export function uploadCommand(): Command {
     .option('--wait', 'wait for the end of each task')
     .option(
       '-o, --output <path-or-output>',
-      'save the pictures: to this file, or to this folder when there are several; name:parameter=value,… asks for an output instead, and may be repeated',
+      'save the pictures to this file, or to this folder if there are several; name:parameter=value,… adds a named output instead, and may be repeated',
       (value: string, earlier: string[]) => [...earlier, value],
       [],
     )
-    .option('--json', 'one JSON line a file: { file, task, saved, error }')
+    .option('--json', 'print one JSON line for each file: { file, task, saved, error }')
     .option('--jobs <number>', 'how many uploads run at once', parseJobs, 4)
     .addHelpText('after', '\nThe exit code is 1 when any file failed.');
   return addClientSettings(command).action(async (paths: string[], flags: UploadFlags & Record<string, unknown>) => {

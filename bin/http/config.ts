@@ -15,7 +15,7 @@ export const clientSettings = z.object({
     .pipe(z.url({ protocol: /^https?$/ }))
     .meta({ group: 'Server' })
     .describe('address of Server A'),
-  apiKey: optionalText.meta({ group: 'Server' }).describe('key to send when Server A requires one'),
+  apiKey: optionalText.meta({ group: 'Server' }).describe('API key, if Server A requires one'),
   patience: z.coerce
     .number()
     .nonnegative()
@@ -32,7 +32,7 @@ export const grpcClientSettings = z.object({
     .string()
     .default('127.0.0.1:50051')
     .meta({ group: 'Server', variable: 'DARKROOM_GRPC' })
-    .describe("host:port of Server A's gRPC"),
+    .describe('host:port of Server A for gRPC'),
   apiKey: clientSettings.shape.apiKey,
 });
 

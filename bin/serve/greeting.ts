@@ -5,7 +5,9 @@ import type { ServerA } from '../../server-a/index.ts';
 
 const SAMPLE = fileURLToPath(new URL('../../../examples/sample.jpg', import.meta.url));
 
-/** The text that `darkroom serve` prints when it is ready: all addresses, and a curl line that can be copied and run. */
+/**
+ * The text that `darkroom serve` prints when it is ready: all addresses, and a curl line that can be copied and run.
+ */
 export function greeting(
   { http, lines }: Pick<ServerA, 'http' | 'lines'>,
   backend: string,
@@ -27,7 +29,9 @@ function curlLine(http: string, needsKey: boolean): string {
   return `curl ${key}-F ${fileField(SAMPLE)} -F scale_factor=0.5 '${reachable(http)}/upload?wait=10'`;
 }
 
-/** curl's form field for the file, with a relative path when the file is below this folder; quoted for shell and curl. */
+/**
+ * curl's form field for the file, with a relative path when the file is below this folder; quoted for shell and curl.
+ */
 function fileField(path: string): string {
   const fromHere = relative(process.cwd(), path);
   const shown = fromHere.startsWith('..') ? path : fromHere;
@@ -36,7 +40,7 @@ function fileField(path: string): string {
   return `'${`image=@"${forCurl}"`.replaceAll("'", "'\\''")}'`;
 }
 
-/** An address to connect to. On some systems 0.0.0.0 and :: are no valid destinations. */
+/** An address to connect to. On some systems 0.0.0.0 and :: are not valid destinations. */
 function reachable(http: string): string {
   return http.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
 }

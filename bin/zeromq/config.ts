@@ -24,7 +24,7 @@ const patience = z.coerce
   .positive()
   .default(120)
   .meta({ group: 'Server' })
-  .describe('seconds to wait for the next message of Server A');
+  .describe('seconds to wait for the next message from Server A');
 
 /** Settings of a client that sends requests. */
 export const requestSettings = z.object({ zeromq: zeromqAddresses.shape.zeromq, apiKey, patience });
