@@ -1,4 +1,4 @@
-"""Names what is in the pictures at the URLs of a CSV file: python3 classify_urls.py urls.csv"""
+"""Labels the pictures at the URLs of a CSV file: python3 classify_urls.py urls.csv"""
 import csv
 import os
 import sys

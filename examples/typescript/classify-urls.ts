@@ -1,4 +1,4 @@
-// Names what is in the pictures at the URLs of a file, one a line: node classify-urls.js urls.csv
+// Labels the pictures at the URLs in a file, one URL on each line: node classify-urls.js urls.csv
 import { readFileSync } from 'node:fs';
 import { Request, Subscriber } from 'zeromq';
 
