@@ -11,7 +11,7 @@ import { FORMATS } from '../shared/operations/format.ts';
 import { outputSpecsSchema } from '../shared/operations/outputs.ts';
 
 /**
- * Runs one job as a worker does, in a process of its own, so that the peak is the job's. Prints one line of JSON: the
+ * Runs one job like a worker, in a separate process, so that the peak belongs to the job. Prints one line of JSON: the
  * memory that server-b/cost.ts predicts, and the highest growth of resident memory, in MiB.
  *
  * Arguments: picture, outputs as JSON.

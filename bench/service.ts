@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { childrenOf } from './processes.ts';
 
-/** A darkroom started for a benchmark, on a free port and a data folder of its own. */
+/** A `darkroom serve` for a benchmark, on a free port and with its own data folder. */
 export interface Service {
   readonly url: string;
   readonly serverA: number;

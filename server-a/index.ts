@@ -112,7 +112,7 @@ function sharesPort({ port, websocketPort }: ServerASettings): boolean {
 
 interface Http extends Protocol {
   readonly address: string;
-  /** A line for each protocol that shares the HTTP port but has a port of its own by default. */
+  /** A line for each protocol that shares the HTTP port, but by default has its own port. */
   readonly sharing: readonly string[];
 }
 

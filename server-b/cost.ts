@@ -7,7 +7,7 @@ import { planDecode } from './decode-plan.ts';
 
 // Every number here is the peak that bench/memory.ts measured, rounded up; run it after an update of sharp.
 
-/** Memory of a job beside its pixels: library state, tiles, the classifier's tensors. */
+/** Memory of a job without its pixels: library state, tiles, the classifier's tensors. */
 const FIXED_BYTES = 6 * 1024 * 1024;
 /** The most rows that libvips buffers between a sequential decoder and the resampler. */
 const WINDOW_ROWS = 2100;

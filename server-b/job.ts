@@ -14,7 +14,7 @@ export type Product =
       readonly width: number;
       readonly height: number;
       readonly frames: number;
-      /** In an ArrayBuffer of its own, so that it can move to another thread. */
+      /** In a separate ArrayBuffer, so that it can move to another thread. */
       readonly picture: Uint8Array<ArrayBuffer>;
     }
   | { readonly kind: 'data'; readonly data: Readonly<Record<string, unknown>> };

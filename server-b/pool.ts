@@ -17,7 +17,7 @@ export interface PoolJob {
   readonly id: string;
   readonly outputs: readonly OutputSpec[];
   readonly image: ImageHeader;
-  /** The encoded picture, in an ArrayBuffer of its own: it is transferred to the worker and empty here afterwards. */
+  /** The encoded picture, in a separate ArrayBuffer: it is transferred to the worker, and empty here afterwards. */
   readonly body: Uint8Array<ArrayBuffer>;
   /** Milliseconds that a worker may take, from the moment it takes the job. */
   readonly deadlineMs: number;

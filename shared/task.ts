@@ -60,7 +60,7 @@ export const taskInputSchema = z.object({
 });
 export type TaskInput = z.infer<typeof taskInputSchema>;
 
-/** An output as clients see it; the fields of a `data` operation stand beside these. */
+/** An output as clients see it. The fields of a `data` operation are added to these. */
 export const taskOutputSchema = z.looseObject({
   ...outputBase,
   status: z.enum(['completed', 'failed']),

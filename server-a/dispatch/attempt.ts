@@ -1,8 +1,8 @@
 import type { Job } from './contract.ts';
 
 /**
- * How a task runs: `shared` beside others, or `alone`, with no other job on Server B. A crash counts as a strike only
- * for a task that ran alone, because no other job can have caused it.
+ * How a task runs: `shared`, at the same time as others, or `alone`, with no other job on Server B. A crash counts as a
+ * strike only for a task that ran alone, because no other job can have caused it.
  */
 export type Mode = 'shared' | 'alone';
 

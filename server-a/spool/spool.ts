@@ -166,7 +166,7 @@ export class Spool implements SpoolFolder {
   async sweep(isOwned: (name: SpoolName) => boolean): Promise<string[]> {
     const removed: string[] = [];
     for (const entry of await this.#system.files.readdir(this.#folder)) {
-      // A folder is not ours: lost+found exists when the spool is a file system of its own.
+      // A folder is not ours: lost+found exists when the spool is a separate file system.
       if (entry.isDirectory()) continue;
       this.#bytes += (await this.size(entry.name)) ?? 0;
       if (isOwned(parseSpoolName(entry.name))) continue;

@@ -14,7 +14,7 @@ export interface ModelFiles {
   readonly name: string;
   /** Absolute path of the .onnx file. */
   readonly onnx: string;
-  /** Absolute path of the synset.txt beside it. */
+  /** Absolute path of the synset.txt in the same folder. */
   readonly synset: string;
   /** Of the .onnx file, in hexadecimal. */
   readonly sha256: string;
@@ -46,7 +46,7 @@ export function modelFolder(dataDir: string): string {
 }
 
 /**
- * Finds the classifier and checks it: the official one by its sha256, any other by loading it in a thread of its own.
+ * Finds the classifier and checks it: the official one by its sha256, any other by loading it in a separate thread.
  * Resolves with null when there is none. Throws MODEL_UNAVAILABLE when it cannot be used: --model does not exist,
  * synset.txt is missing, a file is damaged, or the interface is not the expected one.
  */
@@ -74,8 +74,8 @@ export async function describeModel(place: ModelPlace): Promise<ModelReport> {
 }
 
 /**
- * Checks an .onnx file with synset.txt beside it. With `strictName`, a file with the official name must be the official
- * file: a damaged copy must not count as a model of the user's own. Throws MODEL_UNAVAILABLE.
+ * Checks an .onnx file with the synset.txt in its folder. With `strictName`, a file with the official name must be the
+ * official file: a damaged copy must not count as a model of the user's own. Throws MODEL_UNAVAILABLE.
  */
 export async function inspectModel(onnx: string, strictName: boolean): Promise<ModelFiles> {
   const synset = synsetBeside(onnx);
@@ -127,7 +127,7 @@ async function findOnnx({ model, dataDir }: ModelPlace): Promise<string | null> 
   return dated.toSorted((one, other) => other.time - one.time)[0]?.path ?? null;
 }
 
-/** Loads a model in a thread of its own, so that this thread does not load ONNX Runtime. Throws with the reason. */
+/** Loads a model in a separate thread, so that this thread does not load ONNX Runtime. Throws with the reason. */
 async function tryModel(model: ModelFiles): Promise<void> {
   const thread = new Worker(new URL('./check-thread.js', import.meta.url), { workerData: model });
   const reason = await new Promise<string | null>((settle, fail) => {

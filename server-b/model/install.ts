@@ -52,9 +52,9 @@ export async function fetchModel(options: FetchOptions): Promise<ModelFiles> {
 }
 
 /**
- * Copies an .onnx file and the synset.txt beside it to the data folder, where a running Server B finds it, and resolves
- * with the installed model. Without a synset.txt beside it, the official one in the data folder is used, if it is
- * there. Throws MODEL_UNAVAILABLE, and changes nothing, when the files are no usable model.
+ * Copies an .onnx file and the synset.txt in its folder to the data folder, where a running Server B finds them, and
+ * resolves with the installed model. If the file's folder has no synset.txt, the official one in the data folder is
+ * used. Throws MODEL_UNAVAILABLE, and changes nothing, when the files are not a usable model.
  */
 export async function installModel(file: string, dataDir: string, files = NODE_FILES): Promise<ModelFiles> {
   const source = resolve(file);

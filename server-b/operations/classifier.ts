@@ -21,8 +21,8 @@ export class Classifier {
 
   /**
    * Loads an .onnx file and the synset.txt that names its classes. It uses one CPU thread, because more are not faster.
-   * Throws when a file cannot be read or is no model, and when the model's interface is not: input `input` float32
-   * [batch, 3, 224, 224], output `output` float32 [batch, 1000].
+   * Throws when a file cannot be read or is not a model, and when the model does not have this interface: input
+   * `input` float32 [batch, 3, 224, 224], output `output` float32 [batch, 1000].
    */
   static async load(files: { readonly onnx: string; readonly synset: string }): Promise<Classifier> {
     const classes = parseSynset(await readFile(files.synset, 'utf8'));

@@ -1,4 +1,4 @@
-/** Bytes of a PNG before its first chunk, and those of a chunk beside its data: length, type, CRC. */
+/** Bytes of a PNG before its first chunk, and of a chunk without its data: length, type, CRC. */
 const SIGNATURE_BYTES = 8;
 const CHUNK_FRAME_BYTES = 12;
 

@@ -128,11 +128,11 @@ describe('darkroom upload with named outputs and a real service', function () {
       /for operation of the output thumb, received 'blur'/,
     ],
     ['a wrong name', ['-o', 'Thumb:width=9'], /for name of output 1, received 'Thumb'/],
-    ['one name twice', ['-o', 'a:width=9', '-o', 'a:width=8'], /each output's name once, received 'a' twice/],
+    ['a duplicate name', ['-o', 'a:width=9', '-o', 'a:width=8'], /each output's name once, received 'a' twice/],
     ['parameters that exclude each other', ['-o', 'a:width=9,scale_factor=1'], /for the output a, received both/],
     ['two paths', ['-o', 'a.jpg', '-o', 'b.jpg'], /Expected one path for --output, received 'a\.jpg and b\.jpg'/],
     ['a list that is missing', ['--outputs', 'none.json'], /Expected a file \(ENOENT\) for --outputs/],
-    ['a list that is no JSON', ['--outputs', 'cat.jpg'], /Expected a file with a JSON list of outputs for --outputs/],
+    ['a list that is not JSON', ['--outputs', 'cat.jpg'], /Expected a file with a JSON list of outputs for --outputs/],
   ];
   for (const [what, words, message] of refused) {
     it(`refuses ${what} before the upload, and names it`, async () => {

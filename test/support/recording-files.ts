@@ -26,7 +26,7 @@ export class RecordingFiles implements FileSystem {
     this.#root = root;
   }
 
-  /** Records a line for a step that is no file operation, such as a commit. */
+  /** Records a line for a step that is not a file operation, such as a commit. */
   note(line: string): void {
     const open = [...this.#running].map((call) => `${call} is not done`);
     this.calls.push([line, ...open].join(', '));

@@ -30,7 +30,8 @@ interface Items {
 /**
  * Reads an AVIF's primary item (AVIF 1.1; HEIF, ISO/IEC 23008-12): its size after the crop and rotation of its
  * properties, its bit depth, and whether another item is its alpha channel. `orientation` is 1, because libheif rotates
- * the picture by its properties and ignores EXIF. Throws IMAGE_CORRUPT when boxes are missing or exceed the file.
+ * the picture by its properties and ignores EXIF. Throws IMAGE_CORRUPT when boxes are missing or exceed the file,
+ * and UNSUPPORTED_IMAGE when a crop hides more than half of the picture.
  */
 export async function readAvif(reader: ByteReader): Promise<ImageHeader> {
   const items = await openItems(reader);

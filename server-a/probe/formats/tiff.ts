@@ -33,7 +33,7 @@ const LOG_LUV = 32_845;
 
 const JPEG_COMPRESSION = 7;
 const CMYK_INKS = 1;
-/** PlanarConfiguration: each channel in a plane of its own. */
+/** PlanarConfiguration: each channel in its own plane. */
 const SEPARATE_PLANES = 2;
 /** SampleFormat: unsigned, signed, floating point, unspecified. */
 const FLOATING_POINT = 3;

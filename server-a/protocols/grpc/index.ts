@@ -39,7 +39,7 @@ export interface GrpcOptions {
     ServerASettings,
     'ip' | 'grpcPort' | 'apiKeys' | 'pathRoot' | 'maxUploadMb' | 'maxConnections' | 'requestSeconds'
   >;
-  /** What the health service reports. */
+  /** The state for the health service. */
   readonly readiness: () => { readonly store: string; readonly lanes: number };
   readonly log: Logger;
 }

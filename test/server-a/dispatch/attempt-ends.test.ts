@@ -113,12 +113,12 @@ describe('attempt ends', () => {
     expect(done).to.deep.equal(['release one shared', 'release two alone', 'pause: why']);
   });
 
-  it('make a task that crashed beside others a suspect', async () => {
+  it('make a task that crashed in the mode shared a suspect', async () => {
     await ends.settle(attemptOf('shared'), failed('WORKER_CRASHED'), 'first');
     expect(done).to.deep.equal(['release one alone']);
   });
 
-  it('give a strike to a task that crashed alone, and run it alone again', async () => {
+  it('give a strike to a task that crashed in the mode alone, and run it alone again', async () => {
     await ends.settle(attemptOf('alone'), failed('WORKER_CRASHED'), 'first');
     expect(done).to.deep.equal(['strike one', 'put back one alone']);
   });

@@ -275,7 +275,7 @@ describe('dispatcher', () => {
   });
 
   describe('lost lanes', () => {
-    it('run the task again, beside others, when the same instance answers (rule 6)', async () => {
+    it('run the task again, not alone, when the same instance answers (rule 6)', async () => {
       let cuts = 0;
       await start(
         taking({ slots: 2 }, (lane) => {

@@ -66,7 +66,7 @@ describe('schedule', () => {
     expect(schedule.next(IDLE)?.id).to.equal('two');
   });
 
-  it('starts ordinary tasks beside a job in doubt', () => {
+  it('starts ordinary tasks while a job is in doubt', () => {
     expect(scheduleOf(ordinary('one')).next({ ...IDLE, inDoubt: 1 })?.id).to.equal('one');
   });
 

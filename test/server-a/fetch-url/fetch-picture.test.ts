@@ -100,7 +100,7 @@ describe('fetchPicture', () => {
     });
   });
 
-  describe('of something else', () => {
+  describe('of an invalid URL or without a picture', () => {
     for (const text of ['', 'cat.jpg', '/cat.jpg', 'http://', 'http://a b/', 'http://256.1.1.1/', 'http://[::1/']) {
       it(`refuses '${text}', which is not a URL`, async () => {
         await expectCode('BAD_REQUEST', fetchPicture(text, LIMITS, controller.signal));

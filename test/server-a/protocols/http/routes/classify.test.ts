@@ -76,7 +76,7 @@ describe('POST /classify', () => {
     expect(problemOf(answer).code).to.equal('UNSUPPORTED_MEDIA_TYPE');
   });
 
-  it('refuses a list for which there is no room', async () => {
+  it('refuses a list without room', async () => {
     await fixture.stop();
     fixture = await startFixture({ maxListed: 2 });
     const answer = await post(JSON.stringify({ urls: ['a', 'b', 'c'] }));
