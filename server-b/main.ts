@@ -6,7 +6,7 @@ import { SERVER_B_PREFIX, serverBSettings } from './config.ts';
 
 /**
  * The process that a supervisor forks: one instance of Server B. It drains and ends when the supervisor asks for it,
- * and ends at once when the supervisor is gone. It ignores SIGINT and SIGTERM, because a Ctrl-C reaches the whole
+ * and ends at once when the supervisor has ended. It ignores SIGINT and SIGTERM, because a Ctrl-C reaches the whole
  * process group and the supervisor acts on it.
  */
 async function main(): Promise<void> {

@@ -5,7 +5,7 @@ import { DarkroomError, isErrorCode } from '../../shared/errors.ts';
 
 const responseSchema = z.object({ status: z.boolean(), path: z.string(), size: z.number() });
 
-/** What `service.ImageProcessor` answers. */
+/** The answer of `service.ImageProcessor`. */
 export type CircleResponse = z.infer<typeof responseSchema>;
 
 type Method = ReturnType<typeof serviceOf>[string];
@@ -29,7 +29,9 @@ export class CircleClient {
     return new CircleClient(address, method, apiKey);
   }
 
-  /** Asks the server to cut a circle of `size` pixels out of the picture at `path`. The signal's abort cancels the call. */
+  /**
+   * Asks the server to cut a circle of `size` pixels out of the picture at `path`. The signal's abort cancels the call.
+   */
   async processImage(request: { path: string; size: number }, signal: AbortSignal): Promise<CircleResponse> {
     const { path, requestSerialize, responseDeserialize } = this.#method;
     const response = await new Promise<unknown>((resolve, reject) => {

@@ -4,7 +4,7 @@ import { aborted } from '../signals.ts';
 import { explainListenFailure } from './failure.ts';
 import { greeting } from './greeting.ts';
 
-/** What Server A needs in addition to its settings. */
+/** The parts that Server A needs in addition to its settings. */
 export interface ServerARun {
   readonly backend: Backend;
   /** A short text about Server B for the terminal; resolves when it is known. */

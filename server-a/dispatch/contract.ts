@@ -22,7 +22,7 @@ export interface Job {
   readonly sha256: string;
 }
 
-/** What `tasks/` calls when a client submits or cancels a task; `dispatch/` implements it. */
+/** The calls of `tasks/` when a client submits or cancels a task; `dispatch/` implements them. */
 export interface Dispatch {
   /** Queues a new task. The dispatcher itself queues tasks again that it released or gave a strike. */
   enqueue(id: string, suspect: boolean): void;

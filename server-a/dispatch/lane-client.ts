@@ -50,7 +50,7 @@ interface CurrentJob {
   readonly deadlineMs: number;
   readonly receiver: OutputReceiver;
   readonly settle: (outcome: JobOutcome) => void;
-  /** What the run resolves with after Server B has answered CANCEL; null when no CANCEL was sent. */
+  /** The outcome of the run after Server B has answered CANCEL; null when no CANCEL was sent. */
   stop: JobOutcome | null;
   isPastGo: boolean;
   /** Fires when nothing of the outcome has arrived for too long; runs only while the lane is read. */

@@ -1,7 +1,7 @@
 import { describeError, ERRORS, type ErrorDescription } from '../../shared/errors.ts';
 import type { JobOutcome } from './lane-client.ts';
 
-/** What an attempt's outcome means for its task. */
+/** The consequence of an attempt's outcome for its task. */
 export type Verdict =
   /** The outputs are received: make them durable and complete the task. */
   | { readonly kind: 'complete'; readonly received: Extract<JobOutcome, { kind: 'done' }> }

@@ -56,7 +56,7 @@ describe('admission', () => {
     reservation.consume(14);
   });
 
-  it('leaves room on disk for the ends of tasks, however large the spool may be', async () => {
+  it('leaves room on disk for the ends of tasks, with any limit of the spool', async () => {
     expect(await codeOf(() => admissionOf({ free: 64 * MEBIBYTE }).check(1))).to.equal('STORAGE_FULL');
     const admission = admissionOf({ free: 64 * MEBIBYTE + 50 });
     admission.reserve(30);

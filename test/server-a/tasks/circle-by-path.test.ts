@@ -41,7 +41,7 @@ describe('circle by path', () => {
     expect((await readdir(root)).sort()).to.deep.equal(['cat.tar.jpg', 'cat.tar_processed.png']);
   });
 
-  it('forgets its task, however it ends', async () => {
+  it('forgets its task after any end', async () => {
     const tasks = await open();
     const written = circlePath(tasks, root, { path: cat, size: 9 }, forever);
     const completed = await completeNext(tasks, Buffer.from('a circle'));

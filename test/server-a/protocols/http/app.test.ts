@@ -209,10 +209,10 @@ describe('HTTP application', () => {
     });
 
     for (const [what, headers] of [
-      ['none', {}],
-      ['a wrong one', { Authorization: 'Bearer wrong' }],
-      ['a part of one', { 'X-Api-Key': 'first' }],
-      ['an empty one', { 'X-Api-Key': '' }],
+      ['no key', {}],
+      ['a wrong key', { Authorization: 'Bearer wrong' }],
+      ['a part of a key', { 'X-Api-Key': 'first' }],
+      ['an empty key', { 'X-Api-Key': '' }],
       ['another scheme', { Authorization: 'Basic first-key' }],
     ] as const) {
       it(`answers 401 to ${what}, on known and unknown routes`, async () => {

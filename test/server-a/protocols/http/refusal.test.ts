@@ -18,7 +18,7 @@ client.request('POST', '/upload?circle=9', b'\\0' * int(sys.argv[3]), {'Content-
 print(client.getresponse().status)
 `;
 
-describe('a refused upload', () => {
+describe('the answer to a refused upload', () => {
   let fixture: Fixture;
 
   before(async () => {
@@ -54,7 +54,7 @@ describe('a refused upload', () => {
     }
   });
 
-  it('is drained when it comes from a web page of another host, too', async () => {
+  it('reaches a web page of another host, after its body is drained', async () => {
     const client = new RawClient(fixture);
     client.socket.pause();
     await client.write(head(20 * MEBIBYTE, '?circle=9', 'Origin: http://evil.example\r\n'));

@@ -29,7 +29,7 @@ describe('ZeroMQ requests', () => {
     return socket;
   }
 
-  describe('if malformed', () => {
+  describe('that are malformed', () => {
     const cases: readonly (readonly [string, string | Buffer, RegExp])[] = [
       ['invalid JSON', '{"urls": [', /^Expected a JSON object for the request, received '\{"urls": \['$/],
       ['no bytes', '', /^Expected a JSON object for the request, received ''$/],

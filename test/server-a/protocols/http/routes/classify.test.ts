@@ -63,7 +63,7 @@ describe('POST /classify', () => {
     ['an entry that is not a text', '{"urls":["http://a/",7]}', 'BAD_REQUEST'],
     ['too many bytes', `{"urls":["${'x'.repeat(9 * 1024 * 1024)}"]}`, 'PAYLOAD_TOO_LARGE'],
   ] as const) {
-    it(`refuses a list with ${what} completely`, async () => {
+    it(`refuses ${what}, and makes no task`, async () => {
       expect(problemOf(await post(body)).code).to.equal(code);
       expect(fixture.tasks.counts().pending).to.equal(0);
     });

@@ -139,7 +139,7 @@ describe('/snippets/<n>', () => {
   });
 
   for (const [what, parts, code] of [
-    ['nothing', [], 'BAD_REQUEST'],
+    ['an empty form', [], 'BAD_REQUEST'],
     ['boxes that are not JSON', [['Boxes', '[{']], 'BAD_REQUEST'],
     ['a box without a side', [['Boxes', '[{"X":1,"Y":2,"W":3}]']], 'BAD_REQUEST'],
     ['a side that is not a number', [['Boxes', '[{"X":"1","Y":2,"W":3,"H":4}]']], 'BAD_REQUEST'],
