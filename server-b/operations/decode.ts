@@ -5,6 +5,7 @@ import type { ImageHeader } from '../../shared/image-header.ts';
 import { checkInputLimits, countPixels } from '../../shared/limits.ts';
 import { type Format, type Size, scaledSize } from '../../shared/operations/format.ts';
 import type { Deadline } from './deadline.ts';
+import { completeCanvas } from './gif-canvas.ts';
 
 /** Decoded pixels: sRGB, 8 bits a channel, upright; alpha, where there is one, not premultiplied. */
 export interface Raster extends Size {
@@ -33,7 +34,9 @@ export async function rasterize(pipeline: Sharp): Promise<Raster> {
 interface Source {
   /** The encoded picture. */
   readonly body: Uint8Array<ArrayBuffer>;
-  /** Index of the frame that operations see as the first one. */
+  /** Index of the picture's first frame in `body`. */
+  readonly start: number;
+  /** Index of the frame that operations see as the first one, counted from `start`. */
   readonly page: number;
   /** Pixels of that frame when it is already decoded; null when each pipeline decodes for itself. */
   readonly raster: Raster | null;
@@ -97,17 +100,14 @@ export class Picture implements Size {
     limits: PictureLimits,
     deadline: Deadline,
   ): Promise<Picture> {
-    const metadata = await sharp(body, { limitInputPixels: false })
-      .metadata()
-      .catch((error: unknown) => {
-        throw corrupt(announced.format, error);
-      });
+    checkInputLimits(announced, limits);
+    const { metadata, ...source } = await read(body, announced);
     const header = decodedHeader(metadata, announced);
     checkInputLimits(header, limits);
     if (header.frames !== announced.frames || countPixels(header) > countPixels(announced)) {
       throw mismatch(describe(announced), describe(header));
     }
-    return new Picture({ body, page: 0, raster: null }, header, metadata, limits, deadline);
+    return new Picture({ ...source, page: 0, raster: null }, header, metadata, limits, deadline);
   }
 
   /** The header as the decoder read it. */
@@ -146,7 +146,7 @@ export class Picture implements Size {
 
   /** A pipeline from all frames, upright. */
   async all(): Promise<Sharp> {
-    if (!this.#isTurned) return this.#open({ animated: true });
+    if (!this.#isTurned) return this.#open(this.#allFrames);
     const strip = new Strip(this, this.frames);
     for await (const frame of this.eachFrame()) strip.add(await rasterize((await frame.first(1)).ensureAlpha()));
     return openRaster(strip.raster, this.deadline);
@@ -162,7 +162,7 @@ export class Picture implements Size {
       }
       return;
     }
-    const { pixels, channels } = await rasterize(this.#open({ animated: true }).ensureAlpha());
+    const { pixels, channels } = await rasterize(this.#open(this.#allFrames).ensureAlpha());
     const { width, height } = this;
     const bytes = width * height * channels;
     for (let page = 0; page < this.frames; page += 1) {
@@ -175,7 +175,7 @@ export class Picture implements Size {
   /** Decodes and drops the pixels. Gives IMAGE_CORRUPT, or TIMEOUT, when that fails, or null when it works. */
   async findCorruption(frames: 'first' | 'all'): Promise<DarkroomError | null> {
     try {
-      const options = frames === 'all' ? { animated: true } : this.#firstFrame;
+      const options = frames === 'all' ? this.#allFrames : this.#firstFrame;
       await this.#open(options).resize({ width: 1, height: 1, fit: 'fill' }).raw().toBuffer();
       return null;
     } catch (error) {
@@ -184,7 +184,11 @@ export class Picture implements Size {
   }
 
   get #firstFrame(): SharpOptions {
-    return { page: this.#source.page, pages: 1 };
+    return { page: this.#source.start + this.#source.page, pages: 1 };
+  }
+
+  get #allFrames(): SharpOptions {
+    return { page: this.#source.start, pages: -1 };
   }
 
   get #isTurned(): boolean {
@@ -230,6 +234,33 @@ export class Strip {
 /** True for the error of a pipeline that sharp's timeout ended (sharp's src/common.cc, VipsProgressCallBack). */
 export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('timeout:');
+}
+
+/** An encoded picture as libvips can read it, its metadata without added frames, and the index of its first frame. */
+interface Readable extends Pick<Source, 'body' | 'start'> {
+  readonly metadata: Metadata;
+}
+
+/** Reads the metadata. A GIF with a canvas that libvips would get wrong has a blank frame before its own. */
+async function read(body: Source['body'], announced: ImageHeader): Promise<Readable> {
+  const metadata = await readMetadata(body, announced.format);
+  if (metadata.format !== 'gif' || hasCanvas(metadata, announced)) return { body, metadata, start: 0 };
+  const whole = completeCanvas(body, announced);
+  const { pages = 1, delay = [], ...facts } = await readMetadata(whole, announced.format);
+  return { body: whole, metadata: { ...facts, pages: pages - 1, delay: delay.slice(1) }, start: 1 };
+}
+
+async function readMetadata(body: Source['body'], format: Format): Promise<Metadata> {
+  try {
+    return await sharp(body, { limitInputPixels: false }).metadata();
+  } catch (error) {
+    throw corrupt(format, error);
+  }
+}
+
+/** True when libvips gives the canvas that the header announces, with an alpha channel where pixels may stay undrawn. */
+function hasCanvas({ width, height, hasAlpha }: Metadata, announced: ImageHeader): boolean {
+  return width === announced.width && height === announced.height && (hasAlpha || !announced.alpha);
 }
 
 function decodedHeader(metadata: Metadata, announced: ImageHeader): ImageHeader {

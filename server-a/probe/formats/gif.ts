@@ -15,12 +15,9 @@ const MAX_HEAD_BYTES = DESCRIPTOR_BYTES + 3 * 256 + 1;
 /** The longest LZW code, in bits. */
 const MAX_CODE_BITS = 12;
 
-/**
- * Canvas sizes that libnsgif takes for the author's screen size. For them, and for a canvas with a side of 0 or above
- * 2048, it uses the size of the first frame instead (libnsgif, `nsgif_data_scan`).
- */
-const SCREENS: ReadonlySet<string> = new Set(['640×480', '640×512', '800×600', '1024×768', '1280×1024', '1600×1200']);
-const MAX_CANVAS = 2048;
+/** Disposal methods that show what lies under a frame (GIF89a, section 23). */
+const TO_BACKGROUND = 2;
+const TO_PREVIOUS = 3;
 
 /** The part of an image or an extension before its sub-blocks. */
 interface Block {
@@ -28,11 +25,21 @@ interface Block {
   readonly next: number;
   /** Undefined for an extension. */
   readonly frame: Frame | undefined;
-  /** True for a graphic control extension that makes a colour of the next frame transparent. */
-  readonly transparent: boolean;
+  /** Undefined for any block but a graphic control extension. */
+  readonly control: Control | undefined;
 }
 
+/** What a graphic control extension says about the next frame. */
+interface Control {
+  readonly transparent: boolean;
+  readonly disposal: number;
+}
+
+const NO_CONTROL: Control = { transparent: false, disposal: 0 };
+
 interface Frame {
+  readonly left: number;
+  readonly top: number;
   /** Pixels from the canvas's left and top edges to the frame's right and bottom edges. */
   readonly right: number;
   readonly bottom: number;
@@ -41,24 +48,33 @@ interface Frame {
 
 interface Animation {
   readonly first: Frame;
+  /** What controls the last frame. */
+  readonly last: Control;
   readonly frames: number;
+  /** True when a colour is transparent. */
   readonly alpha: boolean;
+  /** True when a frame before the last uncovers pixels that no frame has drawn. */
+  readonly uncovers: boolean;
   readonly interlaced: boolean;
 }
 
 /**
- * Walks a GIF's blocks and counts its frames (GIF89a, appendix B) by the rules of libnsgif, which libvips uses: the
- * first frame may enlarge the canvas, and a truncated last frame counts when one byte of its data exists. Throws
- * IMAGE_CORRUPT when there is no frame.
+ * Walks a GIF's blocks and counts its frames (GIF89a, appendix B). As in browsers, the canvas has the size that the
+ * header gives, the first frame may enlarge it, and pixels that no frame draws are transparent. A truncated last frame
+ * counts when one byte of its data exists, as in libnsgif. Throws IMAGE_CORRUPT when there is no frame.
  */
 export async function readGif(reader: ByteReader): Promise<ImageHeader> {
   await reader.need(0, SCREEN_BYTES, 'the GIF header');
-  const canvas = readCanvas(reader);
+  const screen = { width: reader.u16(6, true), height: reader.u16(8, true) };
   const animation = await readAnimation(reader, SCREEN_BYTES + colourTableBytes(reader.u8(10)));
   if (animation === undefined) throw corrupt('at least one frame', 'the GIF', 'none');
-  const { first, frames, alpha, interlaced } = animation;
-  const width = Math.max(canvas.width, first.right);
-  const height = Math.max(canvas.height, first.bottom);
+  const { first, frames, interlaced } = animation;
+  // Without one of its sides there is no canvas, only a first frame.
+  const isEmpty = screen.width === 0 || screen.height === 0;
+  const width = isEmpty ? first.right : Math.max(screen.width, first.right);
+  const height = isEmpty ? first.bottom : Math.max(screen.height, first.bottom);
+  const fills = first.left === 0 && first.top === 0 && first.right === width && first.bottom === height;
+  const alpha = animation.alpha || animation.uncovers || !fills;
   return imageHeader({ format: 'gif', width, height, frames, channels: alpha ? 4 : 3, alpha, progressive: interlaced });
 }
 
@@ -68,7 +84,7 @@ export async function readGif(reader: ByteReader): Promise<ImageHeader> {
  */
 async function readAnimation(reader: ByteReader, start: number): Promise<Animation | undefined> {
   let animation: Animation | undefined;
-  let transparent = false;
+  let control = NO_CONTROL;
   let offset: number | undefined = start;
   while (offset !== undefined) {
     if (!reader.has(offset, MAX_HEAD_BYTES)) await load(reader, offset);
@@ -77,10 +93,10 @@ async function readAnimation(reader: ByteReader, start: number): Promise<Animati
     offset = skipInWindow(reader, block.next) ?? (await skipSubBlocks(reader, block.next));
     const isCut = offset === undefined;
     if (block.frame === undefined) {
-      transparent ||= block.transparent;
+      control = addControl(control, block.control);
     } else if (!isCut || block.next + 1 < reader.size) {
-      animation = addFrame(animation, block.frame, transparent, isCut);
-      transparent = false;
+      animation = addFrame(animation, block.frame, control, isCut);
+      control = NO_CONTROL;
     }
   }
   return animation;
@@ -109,18 +125,21 @@ async function skipSubBlocks(reader: ByteReader, start: number): Promise<number 
   return undefined;
 }
 
-function addFrame(before: Animation | undefined, frame: Frame, transparent: boolean, isCut: boolean): Animation {
+function addFrame(before: Animation | undefined, frame: Frame, control: Control, isCut: boolean): Animation {
   // The missing part of a truncated first frame is transparent.
-  if (!before) return { first: frame, frames: 1, alpha: transparent || isCut, interlaced: frame.interlaced };
-  const { first, frames, alpha, interlaced } = before;
-  return { first, frames: frames + 1, alpha: alpha || transparent, interlaced: interlaced || frame.interlaced };
-}
-
-function readCanvas(reader: ByteReader): { width: number; height: number } {
-  const width = reader.u16(6, true);
-  const height = reader.u16(8, true);
-  const isPlausible = Math.min(width, height) > 0 && Math.max(width, height) <= MAX_CANVAS;
-  return isPlausible && !SCREENS.has(`${width}×${height}`) ? { width, height } : { width: 1, height: 1 };
+  if (!before) {
+    const { interlaced } = frame;
+    return { first: frame, last: control, frames: 1, alpha: control.transparent || isCut, uncovers: false, interlaced };
+  }
+  const { disposal } = before.last;
+  return {
+    first: before.first,
+    last: control,
+    frames: before.frames + 1,
+    alpha: before.alpha || control.transparent,
+    uncovers: before.uncovers || disposal === TO_BACKGROUND || (disposal === TO_PREVIOUS && before.frames === 1),
+    interlaced: before.interlaced || frame.interlaced,
+  };
 }
 
 /** Bytes of the colour table in a packed field; 0 without its flag. */
@@ -143,18 +162,31 @@ function readBlock(reader: ByteReader, offset: number): Block | null {
 
 function readExtension(reader: ByteReader, offset: number): Block | null {
   const label = reader.u8(offset + 1);
-  if (label === COMMENT) return { next: offset + 2, frame: undefined, transparent: false };
+  if (label === COMMENT) return { next: offset + 2, frame: undefined, control: undefined };
   if (!reader.has(offset, label === GRAPHIC_CONTROL ? 7 : 3)) return null;
-  const transparent = label === GRAPHIC_CONTROL && (reader.u8(offset + 3) & 0x01) !== 0;
-  return { next: offset + 3 + reader.u8(offset + 2), frame: undefined, transparent };
+  const control = label === GRAPHIC_CONTROL ? readControl(reader.u8(offset + 3)) : undefined;
+  return { next: offset + 3 + reader.u8(offset + 2), frame: undefined, control };
+}
+
+function readControl(packed: number): Control {
+  return { transparent: (packed & 0x01) !== 0, disposal: (packed >> 2) & 0x07 };
+}
+
+/** Two extensions before one frame: libnsgif keeps the transparent colour of the first. */
+function addControl(before: Control, next: Control | undefined): Control {
+  if (next === undefined) return before;
+  return { transparent: before.transparent || next.transparent, disposal: next.disposal };
 }
 
 function readDescriptor(reader: ByteReader, offset: number): Block | null {
   if (!reader.has(offset, DESCRIPTOR_BYTES)) return null;
-  const right = reader.u16(offset + 1, true) + reader.u16(offset + 5, true);
-  const bottom = reader.u16(offset + 3, true) + reader.u16(offset + 7, true);
+  const left = reader.u16(offset + 1, true);
+  const top = reader.u16(offset + 3, true);
+  const right = left + reader.u16(offset + 5, true);
+  const bottom = top + reader.u16(offset + 7, true);
   const packed = reader.u8(offset + 9);
   const codeBits = offset + DESCRIPTOR_BYTES + colourTableBytes(packed);
   if (!reader.has(codeBits, 1) || reader.u8(codeBits) >= MAX_CODE_BITS) return null;
-  return { next: codeBits + 1, frame: { right, bottom, interlaced: (packed & 0x40) !== 0 }, transparent: false };
+  const frame = { left, top, right, bottom, interlaced: (packed & 0x40) !== 0 };
+  return { next: codeBits + 1, frame, control: undefined };
 }
