@@ -37,10 +37,15 @@ export async function resize(picture: Picture, parameters: ResizeSpec): Promise<
   if (picture.frames === 1 || !holdsAnimation(format)) {
     return encode(filter(await still(picture, parameters, size), parameters), encoding);
   }
-  // Grey and a background are colours that the input's palette may not have.
-  const keepsPalette = !grayscale && parameters.background === undefined;
+  const keepsPalette = !grayscale && hasOldPixels(picture, parameters, size);
   const animation = { delays: picture.delays, loop: picture.loop, keepsPalette };
   return encode(await animate(picture, parameters, size), { ...encoding, animation });
+}
+
+/** True when every pixel is one of the input's: nothing was scaled, filtered or padded. */
+function hasOldPixels(picture: Picture, { blur, sharpen, background }: ResizeParameters, size: Size): boolean {
+  const isWhole = size.width === picture.width && size.height === picture.height;
+  return isWhole && blur === undefined && (sharpen ?? false) === false && background === undefined;
 }
 
 /** The first frame, turned, scaled and cropped or padded. */
