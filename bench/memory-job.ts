@@ -18,7 +18,7 @@ import { outputSpecsSchema } from '../shared/operations/outputs.ts';
  */
 const [path = '', outputsText = '[]'] = process.argv.slice(2);
 const MEBIBYTE = 1024 * 1024;
-const LIMITS = { maxPixels: 100_000_000, maxSide: 16_384, maxDecodedMb: 400 };
+const LIMITS = { maxPixels: 100_000_000, maxSide: 16_384, maxDecodedMb: 400, maxFrames: 1000, maxAnimationSeconds: 10 };
 
 setUpLibvips(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 const outputs = outputSpecsSchema.parse(JSON.parse(outputsText));

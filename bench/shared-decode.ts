@@ -13,7 +13,7 @@ import type { Format } from '../shared/operations/format.ts';
 const WIDTH = 3000;
 const HEIGHT = 2000;
 const ROUNDS = 5;
-const LIMITS = { maxPixels: 100_000_000, maxSide: 16_384, maxDecodedMb: 400 };
+const LIMITS = { maxPixels: 100_000_000, maxSide: 16_384, maxDecodedMb: 400, maxFrames: 1000, maxAnimationSeconds: 10 };
 
 sharp.cache(false);
 sharp.concurrency(1);

@@ -61,7 +61,13 @@ export interface WorkerReply {
 
 /** The settings with which every worker thread starts. */
 export const workerSettingsSchema = z.object({
-  limits: z.object({ maxPixels: z.number(), maxSide: z.number(), maxDecodedMb: z.number() }),
+  limits: z.object({
+    maxPixels: z.number(),
+    maxSide: z.number(),
+    maxDecodedMb: z.number(),
+    maxFrames: z.number(),
+    maxAnimationSeconds: z.number(),
+  }),
   /** URL of a module whose exports replace operations by name. */
   operationsModule: z.string().optional(),
   /** One Int32 that all threads share: the state of the process-wide set-up of libvips. */

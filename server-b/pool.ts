@@ -57,7 +57,13 @@ export class Pool {
   private constructor(options: PoolOptions) {
     const { threads, jobsPerThread, limits, operationsModule } = options;
     const workerData: WorkerSettings = {
-      limits: { maxPixels: limits.maxPixels, maxSide: limits.maxSide, maxDecodedMb: limits.maxDecodedMb },
+      limits: {
+        maxPixels: limits.maxPixels,
+        maxSide: limits.maxSide,
+        maxDecodedMb: limits.maxDecodedMb,
+        maxFrames: limits.maxFrames,
+        maxAnimationSeconds: limits.maxAnimationSeconds,
+      },
       operationsModule: operationsModule === undefined ? undefined : pathToFileURL(resolve(operationsModule)).href,
       setUp: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
     };

@@ -95,6 +95,14 @@ export const commonSettings = {
     .meta({ group: 'Limits' })
     .describe('longest side of a picture, in pixels'),
   maxDecodedMb: positive.default(400).meta({ group: 'Limits' }).describe('largest decoded size of one picture, in MiB'),
+  maxFrames: positive
+    .default(1000)
+    .meta({ group: 'Limits' })
+    .describe('most frames of all animations that one task makes'),
+  maxAnimationSeconds: positive
+    .default(10)
+    .meta({ group: 'Limits' })
+    .describe('longest CPU time, as estimated, of all animations that one task makes, in seconds'),
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
@@ -107,6 +115,8 @@ export interface PictureLimits {
   readonly maxPixels: number;
   readonly maxSide: number;
   readonly maxDecodedMb: number;
+  readonly maxFrames: number;
+  readonly maxAnimationSeconds: number;
 }
 
 /** Each setting of a schema with its flag and its environment variable. */

@@ -1,3 +1,4 @@
+import { animationSeconds } from './animation-time.ts';
 import type { PictureLimits } from './config.ts';
 import { DarkroomError } from './errors.ts';
 import type { ImageHeader } from './image-header.ts';
@@ -30,11 +31,13 @@ export function checkInputLimits(header: ImageHeader, limits: PictureLimits): vo
 
 /**
  * Throws IMAGE_TOO_LARGE, with the output's name, when an output exceeds the limits for input pictures, or when the sum
- * over the outputs up to that one does.
+ * over the outputs up to that one does; also when their animations have too many frames or take too much time.
  */
 export function checkOutputLimits(header: ImageHeader, specs: readonly OutputSpec[], limits: PictureLimits): void {
   const most = limits.maxDecodedMb * MEBIBYTE;
   let pixels = 0;
+  let frames = 0;
+  let seconds = 0;
   for (const spec of specs) {
     const { drawing } = planOf(header, spec);
     if (drawing === null) continue;
@@ -44,6 +47,14 @@ export function checkOutputLimits(header: ImageHeader, specs: readonly OutputSpe
     if (pixels > limits.maxPixels) throw tooLarge(together, `at most ${limits.maxPixels} pixels`, `${pixels}`);
     const bytes = pixels * OUTPUT_PIXEL_BYTES;
     if (bytes > most) throw tooLarge(together, `at most ${most} bytes`, `${bytes}`);
+    if (drawing.frames === 1) continue;
+    frames += drawing.frames;
+    if (frames > limits.maxFrames) throw tooLarge(together, `at most ${limits.maxFrames} frames`, `${frames}`);
+    seconds += animationSeconds(header, drawing);
+    if (seconds > limits.maxAnimationSeconds) {
+      const expected = `animations that take about ${limits.maxAnimationSeconds} s at most`;
+      throw tooLarge(together, expected, `${describeFrames(drawing)}, so about ${Math.ceil(seconds)} s`);
+    }
   }
 }
 
@@ -61,9 +72,13 @@ function checkSides(what: string, picture: Size & { readonly frames: number }, l
   }
   const pixels = countPixels(picture);
   if (pixels > limits.maxPixels) {
-    const shown = frames === 1 ? `${width}×${height}` : `${frames} frames of ${width}×${height}`;
+    const shown = frames === 1 ? `${width}×${height}` : describeFrames(picture);
     throw tooLarge(what, `at most ${limits.maxPixels} pixels`, `${shown} = ${pixels}`);
   }
+}
+
+function describeFrames({ frames, width, height }: Size & { readonly frames: number }): string {
+  return `${frames} frames of ${width}×${height}`;
 }
 
 function tooLarge(what: string, expected: string, received: string): DarkroomError {

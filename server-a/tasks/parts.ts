@@ -39,6 +39,8 @@ export interface TasksOptions
     | 'maxPixels'
     | 'maxSide'
     | 'maxDecodedMb'
+    | 'maxFrames'
+    | 'maxAnimationSeconds'
     | 'fetchAtOnce'
     | 'fetchSeconds'
     | 'maxFetchMb'

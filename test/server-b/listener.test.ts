@@ -88,7 +88,7 @@ describe('listener', () => {
     listener = await Listener.open({ host: '127.0.0.1', port: 0 }, slots, {
       pool: workers,
       budget: new Budget({ slots, bytes: options.bytes ?? 64 * MIB }),
-      limits: { maxPixels: 1_000_000, maxSide: 2000, maxDecodedMb: 16 },
+      limits: { maxPixels: 1_000_000, maxSide: 2000, maxDecodedMb: 16, maxFrames: 1000, maxAnimationSeconds: 10 },
       token: options.token,
       log: createLogger('test', 'silent'),
       ...(options.timing === undefined ? {} : { timing: options.timing }),
@@ -447,7 +447,7 @@ describe('listener', () => {
     const error = await Listener.open(listener.address, 1, {
       pool: workers,
       budget: new Budget({ slots: 1, bytes: MIB }),
-      limits: { maxPixels: 1, maxSide: 1, maxDecodedMb: 1 },
+      limits: { maxPixels: 1, maxSide: 1, maxDecodedMb: 1, maxFrames: 1000, maxAnimationSeconds: 10 },
       token: undefined,
       log: createLogger('test', 'silent'),
       welcome: () => {

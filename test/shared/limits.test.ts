@@ -4,7 +4,7 @@ import type { ImageHeader } from '../../shared/image-header.ts';
 import { checkInputLimits, checkOutputLimits, countPixels, decodedBytes } from '../../shared/limits.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 
-const LIMITS = { maxSide: 4000, maxPixels: 1_000_000, maxDecodedMb: 3 };
+const LIMITS = { maxSide: 4000, maxPixels: 1_000_000, maxDecodedMb: 3, maxFrames: 1000, maxAnimationSeconds: 10 };
 const MEBIBYTE = 1024 * 1024;
 
 /** The header of an 8-bit RGB picture; `changes` replaces fields. */
@@ -78,7 +78,13 @@ describe('limits', () => {
 
     it('refuse the 41-byte PNG that claims 786464×32 pixels of 16-bit RGBA', () => {
       const bomb = headerOf({ format: 'png', width: 786_464, height: 32, channels: 4, depth: 16 });
-      const defaults = { maxSide: 16_384, maxPixels: 100_000_000, maxDecodedMb: 400 };
+      const defaults = {
+        maxSide: 16_384,
+        maxPixels: 100_000_000,
+        maxDecodedMb: 400,
+        maxFrames: 1000,
+        maxAnimationSeconds: 10,
+      };
       expect(refusal(() => checkInputLimits(bomb, defaults))).to.contain('786464×32');
     });
   });
@@ -147,6 +153,45 @@ describe('limits', () => {
       expect(refusal(() => checkOutputLimits(gif, three, limits))).to.equal(
         `Expected at most ${3 * MEBIBYTE} bytes for the outputs up to c together, received ${3 * 9 * 200 * 200 * 4}`,
       );
+    });
+
+    describe('that are animations', () => {
+      const limits = { ...LIMITS, maxPixels: 100_000_000, maxDecodedMb: 400 };
+      const gif = (frames: number, side = 10) => headerOf({ format: 'gif', width: side, height: side, frames });
+      const full = (name: string, format: 'gif' | 'webp' | 'png' = 'gif', lossless = false) =>
+        ({ name, operation: 'resize', scale_factor: 1, format, lossless }) as const;
+
+      it('allow the most frames over all of them, and no frame more', () => {
+        checkOutputLimits(gif(1000), [full('a')], limits);
+        checkOutputLimits(gif(500), [full('a'), full('b', 'webp')], limits);
+        expect(refusal(() => checkOutputLimits(gif(1001), [full('a')], limits))).to.equal(
+          'Expected at most 1000 frames for the outputs up to a together, received 1001',
+        );
+        expect(refusal(() => checkOutputLimits(gif(501), [full('a'), full('b', 'webp')], limits))).to.equal(
+          'Expected at most 1000 frames for the outputs up to b together, received 1002',
+        );
+      });
+
+      it('do not count frames of the input that no output has', () => {
+        checkOutputLimits(gif(5000), [full('still', 'png')], limits);
+      });
+
+      it('stop what takes too long, by format, size and frames', () => {
+        checkOutputLimits(gif(100, 400), [full('a')], limits);
+        checkOutputLimits(gif(200, 400), [full('a', 'webp')], limits);
+        for (const [frames, output] of [
+          [200, full('a')],
+          [300, full('a', 'webp')],
+          [30, full('a', 'webp', true)],
+        ] as const) {
+          expect(refusal(() => checkOutputLimits(gif(frames, 400), [output], limits))).to.match(
+            new RegExp(
+              '^Expected animations that take about 10 s at most for the outputs up to a together, ' +
+                `received ${frames} frames of 400×400, so about \\d+ s$`,
+            ),
+          );
+        }
+      });
     });
 
     it('check every output, not only the first', () => {

@@ -7,7 +7,13 @@ import type { ImageHeader } from '../../shared/image-header.ts';
 import { FORMATS, type Format } from '../../shared/operations/format.ts';
 
 /** The default limits. */
-export const LIMITS: PictureLimits = { maxPixels: 100_000_000, maxSide: 16_384, maxDecodedMb: 400 };
+export const LIMITS: PictureLimits = {
+  maxPixels: 100_000_000,
+  maxSide: 16_384,
+  maxDecodedMb: 400,
+  maxFrames: 1000,
+  maxAnimationSeconds: 10,
+};
 
 /** Bytes in an ArrayBuffer of their own. */
 export function own(bytes: Uint8Array): Uint8Array<ArrayBuffer> {

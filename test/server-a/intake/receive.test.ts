@@ -8,7 +8,14 @@ import { Spool } from '../../../server-a/spool/spool.ts';
 import { SpoolFile } from '../../../server-a/spool/spool-file.ts';
 import { codeOf, makePicture, silent, useTemporaryFolder } from '../tasks/support.ts';
 
-const LIMITS = { maxUploadBytes: 1_000_000, maxPixels: 1_000_000, maxSide: 10_000, maxDecodedMb: 100 };
+const LIMITS = {
+  maxUploadBytes: 1_000_000,
+  maxPixels: 1_000_000,
+  maxSide: 10_000,
+  maxDecodedMb: 100,
+  maxFrames: 1000,
+  maxAnimationSeconds: 10,
+};
 const ADMISSION = { maxQueued: 1, maxListed: 1, maxSpoolBytes: 1_000_000, maxUploadBytes: 1_000_000 };
 
 describe('receive', () => {

@@ -14,7 +14,7 @@ import { requireShared } from '../../support/shared.ts';
 import { expectAgreement, probeBytes } from './agreement.ts';
 import { expectRefusal } from './refusal.ts';
 
-const LIMITS = { maxPixels: 100_000_000, maxSide: 16_384, maxDecodedMb: 400 };
+const LIMITS = { maxPixels: 100_000_000, maxSide: 16_384, maxDecodedMb: 400, maxFrames: 1000, maxAnimationSeconds: 10 };
 const photosSchema = z.array(z.object({ file: z.string(), format: z.enum(FORMATS) }));
 
 /** A small picture of each format, with alpha, EXIF or frames, which make headers longer. */

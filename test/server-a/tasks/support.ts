@@ -89,6 +89,8 @@ export function defaultOptions(dataDir: string): TasksOptions {
     maxPixels: 1_000_000,
     maxSide: 10_000,
     maxDecodedMb: 100,
+    maxFrames: 1000,
+    maxAnimationSeconds: 10,
     fetchAtOnce: 4,
     fetchSeconds: 10,
     maxFetchMb: 1,

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
+import type { Raster } from '../../../server-b/operations/decode.ts';
 import type { ResizeParameters } from '../../../shared/operations/resize.ts';
 import { pixelAt, plain } from '../../support/pictures.ts';
 import { animation, expectNear, framesOf, join, resized } from '../../support/resized.ts';
@@ -43,6 +44,22 @@ async function marked(format: 'gif' | 'webp', corner: 'northwest' | 'southeast',
       .toBuffer(),
   );
   return join(format, await Promise.all(frames));
+}
+
+/** Thin black lines on white, moved by `step` pixels. */
+function lines(step: number): Promise<Buffer> {
+  const stripes = Array.from({ length: 12 }, (_, index) => `<path d="M${index * 7 + step} 0 L${index * 5} 60" />`);
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="80" height="60" stroke="black" shape-rendering="crispEdges">`;
+  return sharp(Buffer.from(`${svg}<rect width="80" height="60" fill="white" stroke="none"/>${stripes.join('')}</svg>`))
+    .png({ palette: true, colours: 2, dither: 0 })
+    .toBuffer();
+}
+
+/** Different colours of a picture. */
+function colours({ pixels, channels }: Raster): number {
+  const found = new Set<string>();
+  for (let at = 0; at < pixels.length; at += channels) found.add(pixels.subarray(at, at + channels).join());
+  return found.size;
 }
 
 describe('resize of an animation', () => {
@@ -133,6 +150,30 @@ describe('resize of an animation', () => {
       });
     });
   }
+
+  it('has the colours between black and white when line art is halved in gif, with one frame and several', async () => {
+    const frames = [await lines(0), await lines(3)];
+    for (const body of [await sharp(frames[0]).gif().toBuffer(), await join('gif', frames)]) {
+      for (const frame of await framesOf(body)) expect(colours(frame)).to.equal(2);
+      for (const frame of await framesOf((await resized(body, { scale_factor: 0.5 })).picture)) {
+        expect(colours(frame)).above(20);
+      }
+    }
+  });
+
+  it('is grey in every frame with grayscale, and keeps its colours exactly when nothing changes', async () => {
+    for (const format of FORMATS) {
+      for (const scale_factor of [1, 0.5]) {
+        const grey = await resized(await animation(format), { scale_factor, grayscale: true });
+        for (const frame of await framesOf(grey.picture)) {
+          const [red = 0, green = 0, blue = 0] = pixelAt(frame, 5, 5);
+          expect(Math.max(red, green, blue) - Math.min(red, green, blue), `${format} at ${scale_factor}`).below(4);
+        }
+      }
+    }
+    const body = await join('gif', [await lines(0), await lines(3)]);
+    expect(await framesOf((await resized(body, { scale_factor: 1 })).picture)).to.deep.equal(await framesOf(body));
+  });
 
   it('keeps every pixel with lossless webp', async () => {
     const body = await marked('gif', 'southeast');

@@ -25,6 +25,8 @@ const settings = {
   maxPixels: 100_000_000,
   maxSide: 16_384,
   maxDecodedMb: 400,
+  maxFrames: 1000,
+  maxAnimationSeconds: 10,
   fetchAtOnce: 4,
   fetchSeconds: 10,
   maxFetchMb: 1,
