@@ -9,6 +9,14 @@ const SIGNATURES: readonly (readonly [name: string, bytes: string, offset?: numb
   ['JPEG XR', 'II\xbc'],
   ['a Windows icon', '\0\0\x01\0'],
   ['a Photoshop document', '8BPS'],
+  ['camera RAW (Olympus)', 'IIRO'],
+  ['camera RAW (Olympus)', 'IIRS'],
+  ['camera RAW (Olympus)', 'MMOR'],
+  ['camera RAW (Panasonic)', 'IIU\0'],
+  ['camera RAW (Fujifilm)', 'FUJIFILMCCD-RAW'],
+  ['camera RAW (Canon CRW)', 'HEAPCCDR', 6],
+  ['camera RAW (Minolta)', '\0MRM'],
+  ['camera RAW (Sigma)', 'FOVb'],
   ['OpenEXR', '\x76\x2f\x31\x01'],
   ['Radiance HDR', '#?'],
   ['a ZIP archive', 'PK\x03\x04'],
@@ -46,6 +54,7 @@ export function describeForeign(start: Uint8Array): string {
 function describeBrand(brand: string): string {
   const shown = brand.replace(/[^ -~]/g, '?');
   if (HEIC_BRANDS.has(brand)) return `HEIC (brand '${shown}')`;
+  if (brand === 'crx ') return 'camera RAW (Canon CR3)';
   if (brand === 'avis') return "an AVIF sequence (brand 'avis')";
   return `a video or another ISO media file (brand '${shown}')`;
 }

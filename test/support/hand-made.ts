@@ -79,6 +79,11 @@ export function frameHeader(width: number, height: number, code = 0xc0, precisio
   return segment(code, bytes(precision, big(height, 2), big(width, 2), 1, 1, 0x11, 0));
 }
 
+/** The header of a JPEG's only scan, of one component. */
+export function scanHeader(): Buffer {
+  return segment(0xda, bytes(1, 1, 0, 0, 63, 0));
+}
+
 /** The picture with segments inserted right after its SOI. */
 export function withSegments(jpeg: Uint8Array, ...segments: readonly Uint8Array[]): Buffer {
   return bytes(jpeg.subarray(0, 2), ...segments, jpeg.subarray(2));

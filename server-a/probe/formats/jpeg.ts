@@ -7,14 +7,26 @@ import { corrupt, imageHeader, unsupported } from './image-header.ts';
 const START_OF_IMAGE = 0xd8;
 const START_OF_SCAN = 0xda;
 const END_OF_IMAGE = 0xd9;
+/** APP0, where JFIF says that colours are YCbCr. */
+const APPLICATION_0 = 0xe0;
 const APPLICATION_1 = 0xe1;
 /** Codes in the range of start-of-frame markers that have another meaning: DHT, JPG, DAC. */
 const NOT_FRAMES: ReadonlySet<number> = new Set([0xc4, 0xc8, 0xcc]);
+/** Frames that libjpeg decodes: baseline, extended and progressive, the last two also with arithmetic coding; lossless. */
+const DECODABLE: ReadonlySet<number> = new Set([0xc0, 0xc1, 0xc2, 0xc3, 0xc9, 0xca]);
+const LOSSLESS = 0xc3;
+/** The start of a frame of JPEG-LS (ITU-T T.87). */
+const JPEG_LS_FRAME = 0xf7;
 /** Frames coded in one pass over the picture: baseline, extended, differential, arithmetic, both. */
 const SEQUENTIAL: ReadonlySet<number> = new Set([0xc0, 0xc1, 0xc5, 0xc9, 0xcd]);
 
 /** The most segments before the frame header; an ICC profile of 16 MiB takes 256. */
 const MAX_SEGMENTS = 65_536;
+
+/** What a frame header says. */
+interface Frame extends Pick<ImageHeader, 'width' | 'height' | 'channels' | 'progressive'> {
+  readonly lossless: boolean;
+}
 
 interface Segment {
   readonly code: number;
@@ -24,28 +36,31 @@ interface Segment {
 }
 
 /**
- * Reads a JPEG's frame header (ITU-T T.81, annex B) and the first EXIF block before it; for a sequential colour picture
- * also the first scan header. Throws IMAGE_CORRUPT without a frame header, and when the height comes in a later DNL
- * segment.
+ * Reads a JPEG's frame header (ITU-T T.81, annex B) and the first EXIF block, up to the first scan header; EXIF may stand
+ * behind the frame header, and libjpeg finds it there. Throws IMAGE_CORRUPT without a frame and a scan, and when the
+ * height comes in a later DNL segment; UNSUPPORTED_IMAGE for a frame that libjpeg does not decode.
  */
 export async function readJpeg(reader: ByteReader): Promise<ImageHeader> {
   let orientation: number | undefined;
-  let header: ImageHeader | undefined;
+  let frame: Frame | undefined;
+  let isYcc = false;
   for await (const segment of segments(reader)) {
     if (segment.code === START_OF_SCAN) {
-      if (header === undefined) break;
-      return { ...header, progressive: await isOneOfSeveralScans(reader, segment, header) };
+      if (frame === undefined) break;
+      const { lossless, ...stored } = frame;
+      // libjpeg does not convert the colours of a lossless picture.
+      if (lossless && isYcc && stored.channels > 1) throw unsupported('RGB', 'the lossless JPEG', 'YCbCr');
+      const progressive = stored.progressive || (await isOneOfSeveralScans(reader, segment, frame));
+      return imageHeader({ format: 'jpeg', ...stored, progressive, orientation: orientation ?? 1 });
     }
-    if (header !== undefined) continue;
-    if (isFrame(segment.code)) {
-      header = await readFrame(reader, segment, orientation ?? 1);
-      if (header.progressive || header.channels === 1) return header;
-    }
+    if (segment.code === JPEG_LS_FRAME) throw unsupported('a JPEG', 'the picture', 'JPEG-LS');
+    isYcc ||= segment.code === APPLICATION_0;
+    if (frame === undefined && isFrame(segment.code)) frame = await readFrame(reader, segment);
     if (orientation === undefined && segment.code === APPLICATION_1) {
       orientation = await readOrientation(reader, segment);
     }
   }
-  throw corrupt('a frame header and picture data', 'the JPEG', header === undefined ? 'neither' : 'no picture data');
+  throw corrupt('a frame header and picture data', 'the JPEG', frame === undefined ? 'neither' : 'no picture data');
 }
 
 async function* segments(reader: ByteReader): AsyncGenerator<Segment> {
@@ -81,22 +96,25 @@ async function findMarker(reader: ByteReader, start: number): Promise<number> {
   return offset;
 }
 
-async function readFrame(reader: ByteReader, { code, start, end }: Segment, orientation: number): Promise<ImageHeader> {
+async function readFrame(reader: ByteReader, { code, start, end }: Segment): Promise<Frame> {
+  if (!DECODABLE.has(code))
+    throw unsupported('a baseline, progressive or lossless frame', 'the JPEG', `SOF${code - 0xc0}`);
   await reader.need(start, 6, 'the JPEG frame header', end);
   const precision = reader.u8(start);
   const height = reader.u16(start + 1);
   const width = reader.u16(start + 3);
   const channels = reader.u8(start + 5);
   if (channels < 1 || channels > 4) throw corrupt('1 to 4', 'the components of the JPEG', channels);
+  if (channels === 2) throw unsupported('1, 3 or 4', 'the components of the JPEG', channels);
   if (precision !== 8) throw unsupported('8 bits a sample', 'the JPEG', precision);
-  return imageHeader({ format: 'jpeg', width, height, channels, progressive: !SEQUENTIAL.has(code), orientation });
+  return { width, height, channels, progressive: !SEQUENTIAL.has(code), lossless: code === LOSSLESS };
 }
 
 /**
  * True when a scan does not have all components, so that more scans follow: libjpeg then keeps the coefficients of the
  * whole picture in memory, as for a progressive one (its jdinput.c, `initial_setup`).
  */
-async function isOneOfSeveralScans(reader: ByteReader, { start, end }: Segment, { channels }: ImageHeader) {
+async function isOneOfSeveralScans(reader: ByteReader, { start, end }: Segment, { channels }: Frame) {
   await reader.need(start, 1, 'the JPEG scan header', end);
   return reader.u8(start) < channels;
 }

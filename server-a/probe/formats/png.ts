@@ -1,7 +1,7 @@
 import type { ImageHeader } from '../../../shared/image-header.ts';
 import type { ByteReader } from '../byte-reader.ts';
 import { readExifOrientation } from './exif.ts';
-import { corrupt, imageHeader } from './image-header.ts';
+import { corrupt, imageHeader, unsupported } from './image-header.ts';
 
 const SIGNATURE_BYTES = 8;
 const CHECKSUM_BYTES = 4;
@@ -61,6 +61,8 @@ async function* chunks(reader: ByteReader): AsyncGenerator<{ type: string; start
 async function readImageHeader(reader: ByteReader) {
   await reader.need(SIGNATURE_BYTES, 25, 'the PNG header');
   const type = reader.latin1(SIGNATURE_BYTES + 4, 4);
+  // Xcode writes this chunk first, and then pixels that only Apple's decoder reads.
+  if (type === 'CgBI') throw unsupported('a standard PNG', 'the file', "Apple's CgBI variant, made for iOS apps");
   if (type !== 'IHDR') throw corrupt("'IHDR'", "the PNG's first chunk", type);
   const start = SIGNATURE_BYTES + 8;
   const width = reader.u32(start);

@@ -9,7 +9,7 @@ import { DarkroomError } from '../../../shared/errors.ts';
 import type { ImageHeader } from '../../../shared/image-header.ts';
 import { checkInputLimits } from '../../../shared/limits.ts';
 import { FORMATS, type Format } from '../../../shared/operations/format.ts';
-import { box, bytes, chunk, frameHeader, pngStart, riffChunk } from '../../support/hand-made.ts';
+import { box, bytes, chunk, frameHeader, pngStart, riffChunk, scanHeader } from '../../support/hand-made.ts';
 import { requireShared } from '../../support/shared.ts';
 import { expectAgreement, probeBytes } from './agreement.ts';
 import { expectRefusal } from './refusal.ts';
@@ -61,6 +61,10 @@ describe('sniff', () => {
     'a video': [fileType('isom', 'mp42'), "A video or another ISO media file (brand 'isom')"],
     'a BMP': [bytes('BM', Buffer.alloc(60)), 'BMP'],
     'a PDF': [bytes('%PDF-1.7\n'), 'PDF'],
+    'Olympus RAW': [bytes('IIRO', Buffer.alloc(60)), 'Camera RAW (Olympus)'],
+    'Panasonic RAW': [bytes('IIU\0', Buffer.alloc(60)), 'Camera RAW (Panasonic)'],
+    'Fujifilm RAW': [bytes('FUJIFILMCCD-RAW ', Buffer.alloc(60)), 'Camera RAW (Fujifilm)'],
+    'Canon CR3': [box('ftyp', 'crx ', Buffer.alloc(4)), 'Camera RAW (Canon CR3)'],
     'a JPEG XL codestream': [bytes(0xff, 0x0a, 1, 2), 'JPEG XL'],
     'a JPEG XL container': [bytes('\0\0\0\x0cJXL \r\n\x87\n'), 'JPEG XL'],
     'a JPEG 2000': [bytes('\0\0\0\x0cjP  \r\n\x87\n'), 'JPEG 2000'],
@@ -116,6 +120,8 @@ describe('probe', () => {
       for (const options of encodings[format]) {
         for (const channels of [3, 4] as const) {
           for (const space of spaces) {
+            // scRGB in TIFF is floating point, which the probe refuses.
+            if (format === 'tiff' && space === 'scrgb') continue;
             const made = picture(channels).toColourspace(space).toFormat(format, options);
             await expectAgreement(await made.toBuffer());
           }
@@ -146,7 +152,7 @@ describe('probe', () => {
   it('reads headers that claim far more pixels than the file has, so that the limits refuse them', async () => {
     const rgba16 = bytes(pngStart(786_464, 32, 16, 6), chunk('IDAT'));
     const hugePng = bytes(pngStart(60_000, 60_000, 8, 2), chunk('IDAT'));
-    const hugeJpeg = bytes(0xff, 0xd8, frameHeader(60_000, 60_000));
+    const hugeJpeg = bytes(0xff, 0xd8, frameHeader(60_000, 60_000), scanHeader());
     for (const file of [rgba16, hugePng, hugeJpeg]) {
       const header = await probeBytes(file);
       expect(() => checkInputLimits(header, LIMITS)).to.throw(DarkroomError, /at most 16384 pixels a side/);

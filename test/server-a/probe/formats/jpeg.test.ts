@@ -1,12 +1,14 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { probe } from '../../../../server-a/probe/probe.ts';
-import { bytes, exif, frameHeader, segment, withSegments } from '../../../support/hand-made.ts';
+import { big, bytes, exif, frameHeader, scanHeader, segment, withSegments } from '../../../support/hand-made.ts';
 import { expectAgreement, Memory, probeBytes } from '../agreement.ts';
 import { expectRefusal } from '../refusal.ts';
 
 const APP1 = 0xe1;
 const APP2 = 0xe2;
+/** Frame headers that libjpeg does not decode. */
+const undecodable = [0xc5, 0xc6, 0xc7, 0xcb, 0xcd, 0xce, 0xcf];
 
 /** A grey baseline JPEG of 16 × 16 pixels with three components. `scans` lists the components of each scan. */
 function baseline(scans: readonly (readonly number[])[]): Buffer {
@@ -82,11 +84,40 @@ describe('probe of JPEG', () => {
   it('counts every frame type that is not sequential as progressive', async () => {
     const progressive: number[] = [];
     for (let code = 0xc0; code <= 0xcf; code++) {
-      if ([0xc4, 0xc8, 0xcc].includes(code)) continue;
-      const header = await probeBytes(bytes(0xff, 0xd8, frameHeader(10, 10, code)));
+      if ([0xc4, 0xc8, 0xcc, ...undecodable].includes(code)) continue;
+      const header = await probeBytes(bytes(0xff, 0xd8, frameHeader(10, 10, code), scanHeader()));
       if (header.progressive) progressive.push(code);
     }
-    expect(progressive).to.deep.equal([0xc2, 0xc3, 0xc6, 0xc7, 0xca, 0xcb, 0xce, 0xcf]);
+    expect(progressive).to.deep.equal([0xc2, 0xc3, 0xca]);
+  });
+
+  it('refuses the frames that libjpeg does not decode: hierarchical ones, lossless with arithmetic coding, JPEG-LS', async () => {
+    for (const code of [...undecodable, 0xf7]) {
+      const file = bytes(0xff, 0xd8, frameHeader(10, 10, code), scanHeader());
+      expect(await expectRefusal(file, 'UNSUPPORTED_IMAGE')).to.match(/received '(JPEG-LS|SOF\d+)'$/);
+      const decoded = await sharp(file)
+        .toBuffer()
+        .catch((error: unknown) => error);
+      expect(decoded).to.be.instanceOf(Error);
+    }
+  });
+
+  it('refuses two components, and lossless colours that are YCbCr', async () => {
+    const frame = (code: number, components: number) =>
+      segment(code, bytes(8, big(10, 2), big(10, 2), components, ...Array(components).fill(Buffer.of(1, 0x11, 0))));
+    const two = bytes(0xff, 0xd8, frame(0xc0, 2), scanHeader());
+    expect(await expectRefusal(two, 'UNSUPPORTED_IMAGE')).to.match(/Expected 1, 3 or 4/);
+    const jfif = segment(0xe0, 'JFIF\0', Buffer.alloc(9));
+    const lossless = bytes(0xff, 0xd8, jfif, frame(0xc3, 3), scanHeader());
+    expect(await expectRefusal(lossless, 'UNSUPPORTED_IMAGE')).to.match(/received 'YCbCr'$/);
+  });
+
+  it('finds EXIF behind the frame header', async () => {
+    const frameAt = plain.indexOf(bytes(0xff, 0xc0));
+    const frameEnd = frameAt + 2 + plain.readUInt16BE(frameAt + 2);
+    const rotated = segment(APP1, 'Exif\0\0', exif(6));
+    const file = bytes(plain.subarray(0, frameEnd), rotated, plain.subarray(frameEnd));
+    expect(await expectAgreement(file)).to.include({ width: 20, height: 40, orientation: 6 });
   });
 
   it('counts a baseline picture with several scans as progressive, because its decoder also holds it whole', async () => {

@@ -67,6 +67,16 @@ describe('probe of PNG', () => {
     expect(await probeBytes(file)).to.include({ width: 786_464, height: 32, channels: 4, depth: 16 });
   });
 
+  it('refuses the PNG of iOS apps, and says so', async () => {
+    const ios = bytes(
+      '\x89PNG\r\n\x1a\n',
+      chunk('CgBI', Buffer.alloc(4)),
+      pngStart(20, 20, 8, 6).subarray(8),
+      chunk('IDAT'),
+    );
+    expect(await expectRefusal(ios, 'UNSUPPORTED_IMAGE')).to.include('CgBI');
+  });
+
   it('refuses invalid headers', async () => {
     const data = chunk('IDAT');
     for (const broken of [
@@ -78,7 +88,7 @@ describe('probe of PNG', () => {
       bytes(pngStart(20, 20, 8, 5), data),
       bytes(pngStart(20, 20, 8, 2, 2), data),
       bytes(pngStart(20, 20, 8, 2), chunk('IEND')),
-      bytes('\x89PNG\r\n\x1a\n', chunk('CgBI', Buffer.alloc(13)), data),
+      bytes('\x89PNG\r\n\x1a\n', chunk('gAMA', Buffer.alloc(13)), data),
       bytes(pngStart(20, 20, 8, 2), 0xff, 0xff, 0xff, 0xff, 'iCCP', data),
     ]) {
       await expectRefusal(broken, 'IMAGE_CORRUPT');
