@@ -95,15 +95,16 @@ function turningCost(image: ImageHeader, scale: number): number {
 }
 
 /**
- * The pixels that several outputs share, or those of a 16-bit picture: it may have to be converted to sRGB first
- * (`wideProfile` in operations/decode.ts; the header does not say so).
+ * The pixels that several outputs share, or those of a picture that is decoded before it is resized: one with extra
+ * channels, and one of 16 bits, which may have to be converted to sRGB (`wideProfile` in operations/decode.ts; the header
+ * does not say so).
  */
 function sharedCost(image: ImageHeader, plans: readonly Plan[]): number {
   const channels = Math.min(image.channels, RASTER_PIXEL_BYTES);
   const shared = planDecode(image, plans);
   const sharedBytes = shared === null ? 0 : channels * shared.size.width * shared.size.height;
-  if (image.depth === 8) return sharedBytes;
-  const scale = Math.min(1, Math.max(...plans.map((plan) => plan.scale)));
+  if (image.depth === 8 && image.extras === undefined) return sharedBytes;
+  const scale = image.extras === undefined ? Math.min(1, Math.max(...plans.map((plan) => plan.scale))) : 1;
   return Math.max(sharedBytes, channels * image.width * image.height * scale ** 2);
 }
 

@@ -13,8 +13,10 @@ export const imageHeaderSchema = z.object({
   height: z.int().positive(),
   /** Pictures in an animated GIF or WebP; 1 for everything else. */
   frames: z.int().positive(),
-  /** Values per pixel as decoded, 1 to 5: grey, RGB, CMYK, each with or without alpha. */
-  channels: z.int().min(1).max(5),
+  /** Values per pixel as decoded: grey, RGB or CMYK, with or without alpha, and the `extras`. */
+  channels: z.int().min(1).max(64),
+  /** Channels after the colours that are dropped after decoding (TIFF); absent where there are none. */
+  extras: z.int().positive().optional(),
   /** Bits per value as decoded: 8, 16 or 32. */
   depth: z.union([z.literal(8), z.literal(16), z.literal(32)]),
   alpha: z.boolean(),
@@ -25,5 +27,11 @@ export const imageHeaderSchema = z.object({
   progressive: z.boolean(),
   /** EXIF orientation, 1 to 8 (CIPA DC-008, tag 0x0112); 1 where there is none. */
   orientation: z.int().min(1).max(8),
+  /** Place in the file of the picture that is decoded, from 0, where it is not the first. */
+  page: z.int().positive().optional(),
+  /** Its place among the SubIFDs of that page (TIFF), from 0, where it is one of them. */
+  subifd: z.int().nonnegative().optional(),
+  /** Pages of a TIFF without thumbnails and masks, where there are several. */
+  pages: z.int().positive().optional(),
 });
 export type ImageHeader = z.infer<typeof imageHeaderSchema>;

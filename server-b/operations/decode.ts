@@ -127,10 +127,14 @@ export class Picture implements Size {
 
   /** Decodes the first frame, scaled to `size`: sRGB, 8 bits, upright. */
   async decodeOnce({ width, height }: Size): Promise<Raster> {
-    const upright = this.#open(this.#firstFrame).autoOrient();
     const isWhole = width === this.width && height === this.height;
-    const scaled = isWhole ? upright : upright.resize({ width, height, fit: 'fill' });
-    return rasterize(this.wideProfile ? scaled.withIccProfile('srgb', { attach: false }) : scaled);
+    if (this.#hasExtras) {
+      const colours = await this.#decodeColours();
+      const scaled = openRaster(colours, this.deadline).resize({ width, height, fit: 'fill' });
+      return isWhole ? colours : rasterize(scaled);
+    }
+    const upright = this.#open(this.#firstFrame).autoOrient();
+    return this.#decode(isWhole ? upright : upright.resize({ width, height, fit: 'fill' }));
   }
 
   /**
@@ -140,6 +144,7 @@ export class Picture implements Size {
   async first(scale: number, size: Size = scaledSize(this, scale)): Promise<Sharp> {
     const { raster } = this.#source;
     if (raster !== null) return openRaster(raster, this.deadline);
+    if (this.#hasExtras) return openRaster(await this.#decodeColours(), this.deadline);
     if (!this.wideProfile) return this.#open(this.#firstFrame).autoOrient();
     return openRaster(await this.decodeOnce(scale < 1 ? size : this), this.deadline);
   }
@@ -195,12 +200,26 @@ export class Picture implements Size {
     return this.#header.orientation !== 1;
   }
 
+  get #hasExtras(): boolean {
+    return this.#header.extras !== undefined;
+  }
+
+  /** The whole first frame without its extra channels. sharp takes them for alpha, and would resize with them. */
+  #decodeColours(): Promise<Raster> {
+    return this.#decode(this.#open(this.#firstFrame).autoOrient().removeAlpha());
+  }
+
+  #decode(pipeline: Sharp): Promise<Raster> {
+    return rasterize(this.wideProfile ? pipeline.withIccProfile('srgb', { attach: false }) : pipeline);
+  }
+
   #from(source: Source): Picture {
     return new Picture(source, this.#header, this.#metadata, this.#limits, this.deadline);
   }
 
   #open(options: SharpOptions): Sharp {
-    return sharp(this.#source.body, { ...options, limitInputPixels: this.#limits.maxPixels }).timeout({
+    const limitInputPixels = this.#limits.maxPixels;
+    return sharp(this.#source.body, { ...loadOptions(this.#header), ...options, limitInputPixels }).timeout({
       seconds: this.deadline.secondsLeft(),
     });
   }
@@ -243,24 +262,36 @@ interface Readable extends Pick<Source, 'body' | 'start'> {
 
 /** Reads the metadata. A GIF with a canvas that libvips would get wrong has a blank frame before its own. */
 async function read(body: Source['body'], announced: ImageHeader): Promise<Readable> {
-  const metadata = await readMetadata(body, announced.format);
-  if (metadata.format !== 'gif' || hasCanvas(metadata, announced)) return { body, metadata, start: 0 };
+  const metadata = await readMetadata(body, announced);
+  if (metadata.format !== 'gif' || hasCanvas(metadata, announced)) {
+    return { body, metadata, start: announced.page ?? 0 };
+  }
   const whole = completeCanvas(body, announced);
-  const { pages = 1, delay = [], ...facts } = await readMetadata(whole, announced.format);
+  const { pages = 1, delay = [], ...facts } = await readMetadata(whole, announced);
   return { body: whole, metadata: { ...facts, pages: pages - 1, delay: delay.slice(1) }, start: 1 };
 }
 
-async function readMetadata(body: Source['body'], format: Format): Promise<Metadata> {
+async function readMetadata(body: Source['body'], announced: ImageHeader): Promise<Metadata> {
   try {
-    return await sharp(body, { limitInputPixels: false }).metadata();
+    return await sharp(body, { ...loadOptions(announced), limitInputPixels: false }).metadata();
   } catch (error) {
-    throw corrupt(format, error);
+    throw corrupt(announced.format, error);
   }
 }
 
 /** True when libvips gives the canvas that the header announces, with an alpha channel where pixels may stay undrawn. */
 function hasCanvas({ width, height, hasAlpha }: Metadata, announced: ImageHeader): boolean {
   return width === announced.width && height === announced.height && (hasAlpha || !announced.alpha);
+}
+
+/** Where the picture is in its file, and how it is read. */
+function loadOptions({ page, subifd, extras, channels }: ImageHeader): SharpOptions {
+  return {
+    ...(page === undefined ? {} : { page }),
+    ...(subifd === undefined ? {} : { tiff: { subifd } }),
+    // libtiff warns of extra channels that no tag describes; a warning must not fail the picture.
+    ...(extras === undefined ? {} : { limitInputChannels: channels, failOn: 'error' }),
+  };
 }
 
 function decodedHeader(metadata: Metadata, announced: ImageHeader): ImageHeader {

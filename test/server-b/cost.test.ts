@@ -66,6 +66,12 @@ describe('cost of a job', () => {
     expect(frames('gif', 50)).below(2 * frames('gif', 2));
   });
 
+  it('counts the whole picture where extra channels are dropped before it is scaled', () => {
+    const photo = { ...PHOTO, format: 'tiff', progressive: false } as const;
+    const cost = (header: typeof PHOTO) => jobCost(0, header, [resize(0.1)]);
+    expect(cost({ ...photo, channels: 4, extras: 1 })).at.least(cost(photo) + 3 * PHOTO.width * PHOTO.height);
+  });
+
   it('counts the transparency that padding brings', () => {
     const box: OutputSpec = {
       name: 'resize',

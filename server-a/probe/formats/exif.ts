@@ -1,6 +1,6 @@
 import { DarkroomError } from '../../../shared/errors.ts';
 import type { ByteReader } from '../byte-reader.ts';
-import { firstDirectory, openTiff, readNumber } from './tiff-directory.ts';
+import { firstDirectory, openTiff, readDirectory, readNumber, type TiffField } from './tiff-directory.ts';
 
 const ORIENTATION_TAG = 0x0112;
 /** The bytes before the TIFF header in a JPEG, often in a WebP, and never in a PNG. */
@@ -11,14 +11,24 @@ export const EXIF_PREFIX = 'Exif\0\0';
  * block has none or is damaged: the picture can still be decoded, and libvips ignores the block, too.
  */
 export async function readExifOrientation(reader: ByteReader, start: number, end: number): Promise<number> {
+  const tiff = await orNothing(openTiff(reader, start, end));
+  const directory = tiff && (await orNothing(firstDirectory(tiff)));
+  if (tiff === null || directory === null) return 1;
+  let orientation: TiffField | undefined;
+  await orNothing(
+    readDirectory(tiff, directory, (field) => {
+      if (field.tag === ORIENTATION_TAG) orientation ??= field;
+    }),
+  );
+  return orientation === undefined ? 1 : validOrientation((await orNothing(readNumber(tiff, orientation))) ?? 1);
+}
+
+/** What a reader gives; null where the block is damaged. */
+async function orNothing<Value>(reading: Promise<Value>): Promise<Value | null> {
   try {
-    const tiff = await openTiff(reader, start, end);
-    for await (const field of firstDirectory(tiff)) {
-      if (field.tag === ORIENTATION_TAG) return validOrientation(await readNumber(tiff, field));
-    }
-    return 1;
+    return await reading;
   } catch (error) {
-    if (error instanceof DarkroomError && error.code === 'IMAGE_CORRUPT') return 1;
+    if (error instanceof DarkroomError && error.code === 'IMAGE_CORRUPT') return null;
     throw error;
   }
 }

@@ -1,12 +1,17 @@
 import type { ByteReader } from '../byte-reader.ts';
 import { corrupt } from './image-header.ts';
 
-/** Bytes of one value by TIFF field type (TIFF 6.0, section 2; BigTIFF adds 16 to 18), for whole numbers only. */
+/**
+ * Bytes of one value by TIFF field type (TIFF 6.0, section 2; 13 is from its supplement 1; BigTIFF adds 16 to 18), for
+ * whole numbers only.
+ */
 const VALUE_BYTES: ReadonlyMap<number, 1 | 2 | 4 | 8> = new Map([
   [1, 1],
   [3, 2],
   [4, 4],
+  [13, 4],
   [16, 8],
+  [18, 8],
 ]);
 /** The most entries of one directory, libtiff's limit. */
 const MAX_ENTRIES = 65_535;
@@ -42,15 +47,24 @@ export async function openTiff(reader: ByteReader, base: number, end: number): P
   return { reader, base, end, little, big: version === 43 };
 }
 
+/** Offset of the first directory, from the start of the structure. */
+export async function firstDirectory({ reader, base, end, little, big }: TiffStructure): Promise<number> {
+  await reader.need(base, big ? 16 : 8, 'the TIFF header', end);
+  return big ? reader.u64(base + 8, little) : reader.u32(base + 4, little);
+}
+
 /**
- * The fields of the first directory, in the file's order. Other directories are not read, so there can be no loop.
- * Throws IMAGE_CORRUPT when the directory exceeds the structure.
+ * Calls `visit` with each field of the directory at `offset`, in the file's order. Gives the offset of the next directory,
+ * 0 after the last. Throws IMAGE_CORRUPT when the directory exceeds the structure, after the fields that do not.
  */
-export async function* firstDirectory(tiff: TiffStructure): AsyncGenerator<TiffField> {
+export async function readDirectory(
+  tiff: TiffStructure,
+  offset: number,
+  visit: (field: TiffField) => void,
+): Promise<number> {
   const { reader, base, end, little, big } = tiff;
   const what = 'the TIFF directory';
-  await reader.need(base, big ? 16 : 8, 'the TIFF header', end);
-  const start = base + (big ? reader.u64(base + 8, little) : reader.u32(base + 4, little));
+  const start = base + offset;
   const countBytes = big ? 8 : 2;
   await reader.need(start, countBytes, what, end);
   const count = big ? reader.u64(start, little) : reader.u16(start, little);
@@ -58,20 +72,40 @@ export async function* firstDirectory(tiff: TiffStructure): AsyncGenerator<TiffF
   const entryBytes = big ? 20 : 12;
   for (let index = 0; index < count; index++) {
     const entry = start + countBytes + index * entryBytes;
-    await reader.need(entry, entryBytes, what, end);
-    yield readField(tiff, entry);
+    const isAtHand = entry + entryBytes <= end && reader.has(entry, entryBytes);
+    if (!isAtHand) await reader.need(entry, entryBytes, what, end);
+    visit(readField(tiff, entry));
   }
+  return readLink(tiff, start + countBytes + count * entryBytes);
+}
+
+/** The offset of the next directory. One at the very end of the structure may lack it. */
+async function readLink({ reader, end, little, big }: TiffStructure, offset: number): Promise<number> {
+  const length = big ? 8 : 4;
+  if (offset + length > Math.min(end, reader.size)) return 0;
+  await reader.need(offset, length, 'the TIFF directory', end);
+  return big ? reader.u64(offset, little) : reader.u32(offset, little);
 }
 
 /** The first whole number of a field; undefined when the field has another type or no value. */
 export async function readNumber(tiff: TiffStructure, field: TiffField): Promise<number | undefined> {
+  const [first] = await readNumbers(tiff, field, 1);
+  return first;
+}
+
+/** The first `most` whole numbers of a field; none when the field has another type. */
+export async function readNumbers(tiff: TiffStructure, field: TiffField, most: number): Promise<number[]> {
   const bytes = VALUE_BYTES.get(field.type);
-  if (bytes === undefined || field.count === 0) return undefined;
-  await tiff.reader.need(field.offset, bytes, `TIFF tag ${field.tag}`, tiff.end);
-  if (bytes === 1) return tiff.reader.u8(field.offset);
-  if (bytes === 2) return tiff.reader.u16(field.offset, tiff.little);
-  if (bytes === 4) return tiff.reader.u32(field.offset, tiff.little);
-  return tiff.reader.u64(field.offset, tiff.little);
+  if (bytes === undefined) return [];
+  const count = Math.min(field.count, most);
+  await tiff.reader.need(field.offset, bytes * count, `TIFF tag ${field.tag}`, tiff.end);
+  return Array.from({ length: count }, (_, index) => readValue(tiff, field.offset + index * bytes, bytes));
+}
+
+function readValue({ reader, little }: TiffStructure, offset: number, bytes: 1 | 2 | 4 | 8): number {
+  if (bytes === 1) return reader.u8(offset);
+  if (bytes === 2) return reader.u16(offset, little);
+  return bytes === 4 ? reader.u32(offset, little) : reader.u64(offset, little);
 }
 
 function readField({ reader, base, little, big }: TiffStructure, entry: number): TiffField {

@@ -2,7 +2,9 @@ import type { ImageHeader } from '../../../shared/image-header.ts';
 import type { ByteReader } from '../byte-reader.ts';
 import { validOrientation } from './exif.ts';
 import { corrupt, imageHeader, unsupported } from './image-header.ts';
-import { firstDirectory, openTiff, readNumber, type TiffField, type TiffStructure } from './tiff-directory.ts';
+import { openTiff, readNumber, readNumbers, type TiffField, type TiffStructure } from './tiff-directory.ts';
+import { findMainDirectory, type TiffFields } from './tiff-pages.ts';
+import { checkSamples, extrasOf, type Layout, PALETTE, SEPARATED, YCBCR } from './tiff-samples.ts';
 
 /** Tags of the fields that are read (TIFF 6.0, appendix A). */
 const TAGS = {
@@ -14,125 +16,85 @@ const TAGS = {
   orientation: 274,
   samples: 277,
   planes: 284,
+  predictor: 317,
   colourMap: 320,
+  tileWidth: 322,
   inkSet: 332,
+  extraSamples: 338,
   sampleFormat: 339,
   subsampling: 530,
 } as const;
 const WANTED: ReadonlySet<number> = new Set(Object.values(TAGS));
 
-/** Values of PhotometricInterpretation. */
-const WHITE_IS_ZERO = 0;
-const BLACK_IS_ZERO = 1;
-const RGB = 2;
-const PALETTE = 3;
-const SEPARATED = 5;
-const YCBCR = 6;
-const CIELAB = 8;
-const LOG_LUV = 32_845;
-
-const JPEG_COMPRESSION = 7;
 const CMYK_INKS = 1;
 /** PlanarConfiguration: each channel in its own plane. */
 const SEPARATE_PLANES = 2;
-/** SampleFormat: unsigned, signed, floating point, unspecified. */
-const FLOATING_POINT = 3;
-const MAX_SAMPLE_FORMAT = 4;
-const MAX_CHANNELS = 5;
-
-/** The values that determine how libtiff and libvips decode the picture. */
-interface Layout {
-  readonly bits: number;
-  readonly samples: number;
-  readonly photometric: number;
-  readonly isFloat: boolean;
-  /** True for a palette that has only greys. */
-  readonly isGreyPalette: boolean;
-  /** True for chrominance at a lower resolution without JPEG compression. */
-  readonly isSubsampled: boolean;
-}
-
-type Decoded = Pick<ImageHeader, 'channels' | 'depth' | 'alpha'>;
+/** The most values that are read of a field with one for each sample; more samples than this are refused. */
+const MAX_VALUES = 100;
 
 /**
- * Reads the first directory of a TIFF or BigTIFF (TIFF 6.0, section 2), the only page that sharp reads. Throws
- * IMAGE_CORRUPT when the directory exceeds the file or lacks a required field, and UNSUPPORTED_IMAGE when libvips
- * cannot decode the samples.
+ * Reads the directory of a TIFF or BigTIFF (TIFF 6.0) that holds the picture. Throws IMAGE_CORRUPT when a directory
+ * exceeds the file or lacks a required field, and UNSUPPORTED_IMAGE for camera RAW and for samples that libvips does not
+ * decode correctly.
  */
 export async function readTiff(reader: ByteReader): Promise<ImageHeader> {
   const tiff = await openTiff(reader, 0, reader.size);
-  const fields = new Map<number, TiffField>();
-  for await (const field of firstDirectory(tiff)) {
-    if (WANTED.has(field.tag) && !fields.has(field.tag)) fields.set(field.tag, field);
-  }
+  const { fields, page, subifd, pages } = await findMainDirectory(tiff, WANTED);
   const width = await required(tiff, fields, TAGS.width);
   const height = await required(tiff, fields, TAGS.height);
-  const decoded = describeSamples(await readLayout(tiff, fields));
-  const orientation = validOrientation(await optional(tiff, fields, TAGS.orientation, 1));
-  // libvips reads such a picture by strips, not by rows, and one strip may be a whole plane.
-  const progressive = (await optional(tiff, fields, TAGS.planes, 1)) === SEPARATE_PLANES;
-  return imageHeader({ format: 'tiff', width, height, ...decoded, progressive, orientation });
+  const layout = await readLayout(tiff, fields);
+  checkSamples(layout);
+  const { alpha, dropped } = extrasOf(layout);
+  return imageHeader({
+    format: 'tiff',
+    width,
+    height,
+    channels: await countChannels(tiff, fields, layout),
+    depth: layout.bits === 16 ? 16 : 8,
+    // libtiff converts subsampled chrominance itself, always to RGBA.
+    alpha: alpha || layout.isSubsampled,
+    // libvips reads such a picture by strips, not by rows, and one strip may be a whole plane.
+    progressive: layout.isPlanar,
+    orientation: validOrientation(await optional(tiff, fields, TAGS.orientation, 1)),
+    ...(page === 0 ? {} : { page }),
+    ...(subifd === undefined ? {} : { subifd }),
+    ...(pages === 1 ? {} : { pages }),
+    ...(dropped === 0 ? {} : { extras: dropped }),
+  });
 }
 
-async function readLayout(tiff: TiffStructure, fields: ReadonlyMap<number, TiffField>): Promise<Layout> {
+async function readLayout(tiff: TiffStructure, fields: TiffFields): Promise<Layout> {
   const photometric = await required(tiff, fields, TAGS.photometric);
-  const bits = await optional(tiff, fields, TAGS.bits, 1);
-  const samples = await optional(tiff, fields, TAGS.samples, 1);
-  const format = await optional(tiff, fields, TAGS.sampleFormat, 1);
-  if (format > MAX_SAMPLE_FORMAT) throw unsupported('whole or floating-point samples', 'the TIFF', format);
   const inks = await optional(tiff, fields, TAGS.inkSet, CMYK_INKS);
   if (photometric === SEPARATED && inks !== CMYK_INKS) throw unsupported('CMYK', "the TIFF's inks", inks);
   const compression = await optional(tiff, fields, TAGS.compression, 1);
   return {
-    bits,
-    samples,
     photometric,
-    isFloat: format === FLOATING_POINT,
-    isGreyPalette: photometric === PALETTE && (await isGreyPalette(tiff, fields, bits)),
-    isSubsampled: compression !== JPEG_COMPRESSION && (await isSubsampled(tiff, fields.get(TAGS.subsampling))),
+    compression,
+    predictor: await optional(tiff, fields, TAGS.predictor, 1),
+    bits: await common(tiff, fields, TAGS.bits),
+    format: await common(tiff, fields, TAGS.sampleFormat),
+    samples: await optional(tiff, fields, TAGS.samples, 1),
+    extraSamples: await values(tiff, fields, TAGS.extraSamples),
+    isPlanar: (await optional(tiff, fields, TAGS.planes, 1)) === SEPARATE_PLANES,
+    isTiled: fields.has(TAGS.tileWidth),
+    isSubsampled:
+      photometric === YCBCR && compression !== 7 && (await isSubsampled(tiff, fields.get(TAGS.subsampling))),
   };
 }
 
-/** The samples after decoding by libvips (its tiff2vips.c). */
-function describeSamples(layout: Layout): Decoded {
-  const { samples } = layout;
-  const channels = countChannels(layout);
-  if (samples < 1 || channels > MAX_CHANNELS) {
-    throw unsupported(`1 to ${MAX_CHANNELS} channels`, 'the TIFF', channels);
-  }
-  return { channels, depth: depthOf(layout), alpha: channels > countColours(layout) };
-}
-
-function countChannels({ photometric, samples, isGreyPalette, isSubsampled }: Layout): number {
-  if (photometric === PALETTE && !isGreyPalette) return samples + 2;
-  // libtiff converts subsampled chrominance itself, always to RGBA.
-  return photometric === YCBCR && isSubsampled ? 4 : samples;
-}
-
-/** Channels without alpha. */
-function countColours({ photometric, samples, isGreyPalette }: Layout): number {
-  if (photometric === WHITE_IS_ZERO || photometric === BLACK_IS_ZERO) return 1;
-  if (photometric === PALETTE) return isGreyPalette ? 1 : 3;
-  const colours = photometric === SEPARATED ? 4 : 3;
-  const isKnown = [RGB, SEPARATED, YCBCR, CIELAB, LOG_LUV].includes(photometric);
-  if (isKnown && samples >= colours) return colours;
-  throw unsupported('grey, RGB, palette, YCbCr, CMYK, CIELAB or LogLuv', 'the TIFF', `${photometric} of ${samples}`);
-}
-
-function depthOf({ bits, samples, photometric, isFloat }: Layout): 8 | 16 | 32 {
-  if (photometric === LOG_LUV) return 32;
-  // libvips packs three-byte Lab in a form that its own loader refuses.
-  if (photometric === CIELAB && bits === 8 && samples > 3) return 16;
-  const isPlainGrey = (photometric === WHITE_IS_ZERO || photometric === BLACK_IS_ZERO) && samples === 1;
-  if ((isPlainGrey || photometric === PALETTE) && [1, 2, 4].includes(bits)) return 8;
-  if (bits === 8 && !isFloat && photometric !== CIELAB) return 8;
-  if (bits === 16) return isFloat && photometric !== CIELAB && photometric !== PALETTE ? 32 : 16;
-  if (bits === 32 && photometric !== PALETTE) return 32;
-  throw unsupported('8, 16 or 32 bits a sample', 'the TIFF', `${bits}`);
+/** Channels as libvips decodes them, with the ones that are dropped. */
+async function countChannels(
+  tiff: TiffStructure,
+  fields: TiffFields,
+  { photometric, samples, bits, isSubsampled }: Layout,
+) {
+  if (photometric === PALETTE && !(await isGreyPalette(tiff, fields, bits ?? 1))) return samples + 2;
+  return isSubsampled ? 4 : samples;
 }
 
 /** True when red, green and blue are equal in every entry. A palette above 8 bits counts as coloured. */
-async function isGreyPalette(tiff: TiffStructure, fields: ReadonlyMap<number, TiffField>, bits: number) {
+async function isGreyPalette(tiff: TiffStructure, fields: TiffFields, bits: number): Promise<boolean> {
   const map = fields.get(TAGS.colourMap);
   if (map === undefined) throw corrupt('a ColorMap', 'the TIFF with a palette', 'none');
   if (bits > 8) return false;
@@ -149,23 +111,29 @@ async function isGreyPalette(tiff: TiffStructure, fields: ReadonlyMap<number, Ti
 /** True when chrominance has a lower resolution than the picture; 2 × 2 is the default (TIFF 6.0, section 21). */
 async function isSubsampled(tiff: TiffStructure, field: TiffField | undefined): Promise<boolean> {
   if (field === undefined) return true;
-  await tiff.reader.need(field.offset, 4, 'YCbCrSubSampling', tiff.end);
-  return tiff.reader.u16(field.offset, tiff.little) !== 1 || tiff.reader.u16(field.offset + 2, tiff.little) !== 1;
+  const [across, down] = await readNumbers(tiff, field, 2);
+  return across !== 1 || down !== 1;
 }
 
-async function required(tiff: TiffStructure, fields: ReadonlyMap<number, TiffField>, tag: number): Promise<number> {
+async function required(tiff: TiffStructure, fields: TiffFields, tag: number): Promise<number> {
   const field = fields.get(tag);
   const value = field && (await readNumber(tiff, field));
   if (value === undefined) throw corrupt('a whole number', `TIFF tag ${tag}`, undefined);
   return value;
 }
 
-async function optional(
-  tiff: TiffStructure,
-  fields: ReadonlyMap<number, TiffField>,
-  tag: number,
-  fallback: number,
-): Promise<number> {
+async function optional(tiff: TiffStructure, fields: TiffFields, tag: number, fallback: number): Promise<number> {
   const field = fields.get(tag);
   return (field && (await readNumber(tiff, field))) ?? fallback;
+}
+
+async function values(tiff: TiffStructure, fields: TiffFields, tag: number): Promise<number[]> {
+  const field = fields.get(tag);
+  return field === undefined ? [] : readNumbers(tiff, field, MAX_VALUES);
+}
+
+/** The value that all samples have, 1 where none is given; null when they differ. */
+async function common(tiff: TiffStructure, fields: TiffFields, tag: number): Promise<number | null> {
+  const [first = 1, ...others] = await values(tiff, fields, tag);
+  return others.every((value) => value === first) ? first : null;
 }

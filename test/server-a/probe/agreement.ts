@@ -42,18 +42,28 @@ export async function probeBytes(bytes: Uint8Array): Promise<ImageHeader> {
   return imageHeaderSchema.strict().parse(await probe(new Memory(bytes)));
 }
 
-/** Asserts that the probe's header agrees with sharp's metadata. Resolves with the header. */
+/**
+ * Asserts that the probe's header agrees with sharp's metadata. Resolves with the header. Sharp counts channels that are
+ * dropped as alpha, and does not report which pages are thumbnails.
+ */
 export async function expectAgreement(bytes: Uint8Array): Promise<ImageHeader> {
-  const header = await probeBytes(bytes);
-  const metadata = await sharp(bytes, { limitInputPixels: false, failOn: 'none' }).metadata();
+  const { page, subifd, pages, extras, ...header } = await probeBytes(bytes);
+  const metadata = await sharp(bytes, {
+    limitInputPixels: false,
+    limitInputChannels: false,
+    failOn: 'none',
+    page: page ?? 0,
+    tiff: { subifd: subifd ?? -1 },
+  }).metadata();
   // A lossless WebP and a planar TIFF count as progressive; sharp does not report either.
   const isTold = header.format !== 'webp' && header.format !== 'tiff';
   const progressive = isTold ? metadata.isProgressive : header.progressive;
-  expect(header).to.deep.equal({ ...fromMetadata(metadata), progressive });
+  const alpha = extras === undefined && metadata.hasAlpha;
+  expect(header).to.deep.equal({ ...fromMetadata(metadata), progressive, alpha });
   return header;
 }
 
-function fromMetadata(metadata: Metadata): Record<Exclude<keyof ImageHeader, 'progressive'>, unknown> {
+function fromMetadata(metadata: Metadata) {
   const animated = metadata.format === 'gif' || metadata.format === 'webp';
   return {
     format: metadata.format === 'heif' ? 'avif' : metadata.format,
@@ -62,7 +72,6 @@ function fromMetadata(metadata: Metadata): Record<Exclude<keyof ImageHeader, 'pr
     frames: animated ? (metadata.pages ?? 1) : 1,
     channels: metadata.channels,
     depth: DEPTHS[metadata.depth],
-    alpha: metadata.hasAlpha,
     orientation: metadata.orientation ?? 1,
   };
 }
