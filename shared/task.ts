@@ -50,6 +50,10 @@ export const taskInputSchema = z.object({
   format: formatSchema.nullable(),
   width: count.nullable(),
   height: count.nullable(),
+  /** Pictures of an animation; 1 for every other picture. */
+  frames: count.nullable(),
+  /** Pages of a TIFF without thumbnails and masks, of which the first is decoded; 1 for every other picture. */
+  pages: count.nullable(),
   bytes: count.nullable(),
   sha256: z
     .string()

@@ -86,6 +86,8 @@ export function toTask(row: TaskRow): Task {
       format: row.header?.format ?? null,
       width: row.header?.width ?? null,
       height: row.header?.height ?? null,
+      frames: row.header?.frames ?? null,
+      pages: row.header === null ? null : (row.header.pages ?? 1),
       bytes: row.bytes,
       sha256: row.sha256,
       original,
@@ -103,7 +105,8 @@ export function toTask(row: TaskRow): Task {
 
 /** The task record of a URL that was listed at `created_at`, milliseconds since 1970. */
 export function listedTask(id: string, url: string, created_at: number): Task {
-  const unknown = { format: null, width: null, height: null, bytes: null, sha256: null, original: null };
+  const size = { format: null, width: null, height: null, frames: null, pages: null, bytes: null };
+  const unknown = { ...size, sha256: null, original: null };
   return {
     task_id: id,
     status: 'pending',

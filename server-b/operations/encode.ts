@@ -2,6 +2,7 @@ import type { Sharp } from 'sharp';
 import { DarkroomError } from '../../shared/errors.ts';
 import { type Format, holdsAlpha, type Size } from '../../shared/operations/format.ts';
 import type { Product } from '../job.ts';
+import { countEncodedFrames } from './encoded-frames.ts';
 import { withoutDensity } from './png-density.ts';
 
 /** The properties that an animated output takes over from its input. */
@@ -49,7 +50,7 @@ export async function encode(pipeline: Sharp, encoding: Encoding): Promise<Produ
     format,
     width: info.width,
     height: info.pageHeight ?? info.height,
-    frames: info.pages ?? 1,
+    frames: info.pages === undefined ? 1 : countEncodedFrames(format, data),
     // A copy that owns its memory, so that it can be moved to another thread. sharp's toUint8Array needs no copy, but
     // never frees its memory (sharp 0.35.5: 80 pictures of 6 MB left 480 MB allocated; toBuffer left none).
     picture: format === 'png' ? withoutDensity(data) : new Uint8Array(data),

@@ -166,6 +166,8 @@ export class FakeServerA {
         format: input,
         width: 8,
         height: 6,
+        frames: 1,
+        pages: 1,
         bytes: body.length,
         sha256: '0'.repeat(64),
         original: null,

@@ -14,6 +14,8 @@ function task(status: TaskStatus, attempts = 0): Task {
       format: 'png',
       width: 1,
       height: 1,
+      frames: 1,
+      pages: 1,
       bytes: 1,
       sha256: '0'.repeat(64),
       original: null,

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
+import { bytes, gifFrame, gifStart } from '../../../../support/hand-made.ts';
+import { tiffOf } from '../../../../support/hand-made-tiff.ts';
 import { beginJob, readInput } from '../../../tasks/support.ts';
 import {
   ask,
@@ -48,12 +50,23 @@ describe('POST /upload', () => {
         format: 'jpeg',
         width: 64,
         height: 48,
+        frames: 1,
+        pages: 1,
         bytes: picture.length,
         sha256: createHash('sha256').update(picture).digest('hex'),
         original: null,
       });
     });
   }
+
+  it('says how many frames and how many pages the picture has', async () => {
+    const page = { width: 4, height: 3, samples: new Uint8Array(12), photometric: 1 };
+    const animated = bytes(gifStart(4, 4), gifFrame(1, 1), gifFrame(1, 1), gifFrame(1, 1), 0x3b);
+    const three = taskOf(await postRaw(fixture, '?width=2', tiffOf(page, page, page), 'image/tiff'));
+    expect(three.input).include({ format: 'tiff', frames: 1, pages: 3 });
+    const equal = taskOf(await postRaw(fixture, '?width=2', animated, 'image/gif'));
+    expect(equal.input).include({ format: 'gif', frames: 3, pages: 1 });
+  });
 
   it('stores exactly the bytes and the operations that were sent', async () => {
     const fields = [
