@@ -33,5 +33,7 @@ export const imageHeaderSchema = z.object({
   subifd: z.int().nonnegative().optional(),
   /** Pages of a TIFF without thumbnails and masks, where there are several. */
   pages: z.int().positive().optional(),
+  /** True where the decoder's warnings are about the header, so that they do not fail the picture (TIFF); else absent. */
+  lenient: z.literal(true).optional(),
 });
 export type ImageHeader = z.infer<typeof imageHeaderSchema>;

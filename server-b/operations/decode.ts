@@ -285,12 +285,12 @@ function hasCanvas({ width, height, hasAlpha }: Metadata, announced: ImageHeader
 }
 
 /** Where the picture is in its file, and how it is read. */
-function loadOptions({ page, subifd, extras, channels }: ImageHeader): SharpOptions {
+function loadOptions({ page, subifd, extras, channels, lenient }: ImageHeader): SharpOptions {
   return {
     ...(page === undefined ? {} : { page }),
     ...(subifd === undefined ? {} : { tiff: { subifd } }),
-    // libtiff warns of extra channels that no tag describes; a warning must not fail the picture.
-    ...(extras === undefined ? {} : { limitInputChannels: channels, failOn: 'error' }),
+    ...(extras === undefined ? {} : { limitInputChannels: channels }),
+    ...(lenient === undefined ? {} : { failOn: 'error' }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { bytes, type Field, little } from './hand-made.ts';
+import { bytes, type Field, little, valueBytes } from './hand-made.ts';
 
 /** One directory of a TIFF with its picture: uncompressed samples of 8 or 16 bits, in one strip. */
 export interface TiffPage {
@@ -40,7 +40,7 @@ function append(parts: Buffer[], page: TiffPage, subifds: readonly number[]): { 
   const entries: Buffer[] = [];
   const outside: Buffer[] = [];
   let free = next + 4;
-  const values = all.map(([, type, ...list]) => Buffer.concat(list.map((value) => little(value, type === 3 ? 2 : 4))));
+  const values = all.map(([, type, ...list]) => Buffer.concat(list.map((value) => little(value, valueBytes(type)))));
   const samplesAt = free + values.reduce((sum, value) => sum + (value.length > 4 ? value.length : 0), 0);
   all.forEach(([tag, type, ...list], index) => {
     const value = tag === STRIP_OFFSETS ? little(samplesAt, 4) : (values[index] ?? Buffer.alloc(0));

@@ -22,14 +22,20 @@ export function little(value: number, length: 1 | 2 | 3 | 4): Buffer {
   return big(value, length).reverse();
 }
 
-/** A field of a TIFF directory: its tag, its type (3 short, 4 long) and its values. */
-export type Field = readonly [tag: number, type: 3 | 4, ...values: number[]];
+/** A field of a TIFF directory: its tag, its type (2 ASCII, 3 short, 4 long) and its values. */
+export type Field = readonly [tag: number, type: 2 | 3 | 4, ...values: number[]];
+
+/** Bytes of one value of a TIFF field. */
+export function valueBytes(type: 2 | 3 | 4): 1 | 2 | 4 {
+  if (type === 2) return 1;
+  return type === 3 ? 2 : 4;
+}
 
 /** A TIFF structure of one directory, with room for 64 kB of uncompressed samples after it. */
 export function tiff(fields: readonly Field[], order: 'II' | 'MM' = 'II', samples = 65_536): Buffer {
   const number = order === 'II' ? little : big;
   const sorted = [...fields].sort((left, right) => left[0] - right[0]);
-  const values = sorted.map(([, type, ...list]) => bytes(...list.map((value) => number(value, type === 3 ? 2 : 4))));
+  const values = sorted.map(([, type, ...list]) => bytes(...list.map((value) => number(value, valueBytes(type)))));
   let free = 8 + 2 + 12 * sorted.length + 4;
   const entries: Buffer[] = [];
   const outside: Buffer[] = [];

@@ -138,6 +138,15 @@ export function extrasOf({ photometric, samples, extraSamples }: Layout): Extras
   return { alpha, dropped: alpha ? 0 : count };
 }
 
+/**
+ * True where damaged pixels are an error in libtiff, and its warnings are about fields that it corrects: tags out of
+ * order, text without an end, missing StripByteCounts. Of PackBits, CCITT and JPEG it only warns of damage, and libvips
+ * skips tiles that it cannot read.
+ */
+export function warnsOfHeaderOnly({ compression, isTiled }: Layout): boolean {
+  return !isTiled && [1, ...PREDICTED, WEBP, NEXT, THUNDERSCAN].includes(compression);
+}
+
 function checkCompression({ compression }: Layout): void {
   if (READABLE.has(compression)) return;
   const expected = 'no compression, LZW, Deflate, PackBits, CCITT, JPEG or WebP';

@@ -4,7 +4,7 @@ import { validOrientation } from './exif.ts';
 import { corrupt, imageHeader, unsupported } from './image-header.ts';
 import { openTiff, readNumber, readNumbers, type TiffField, type TiffStructure } from './tiff-directory.ts';
 import { findMainDirectory, type TiffFields } from './tiff-pages.ts';
-import { checkSamples, extrasOf, type Layout, PALETTE, SEPARATED, YCBCR } from './tiff-samples.ts';
+import { checkSamples, extrasOf, type Layout, PALETTE, SEPARATED, warnsOfHeaderOnly, YCBCR } from './tiff-samples.ts';
 
 /** Tags of the fields that are read (TIFF 6.0, appendix A). */
 const TAGS = {
@@ -60,6 +60,7 @@ export async function readTiff(reader: ByteReader): Promise<ImageHeader> {
     ...(subifd === undefined ? {} : { subifd }),
     ...(pages === 1 ? {} : { pages }),
     ...(dropped === 0 ? {} : { extras: dropped }),
+    ...(warnsOfHeaderOnly(layout) ? { lenient: true } : {}),
   });
 }
 

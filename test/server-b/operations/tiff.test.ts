@@ -1,8 +1,10 @@
 import { expect } from 'chai';
+import sharp from 'sharp';
 import { OPERATIONS } from '../../../server-b/operations/index.ts';
 import { performJob } from '../../../server-b/operations/perform.ts';
 import type { OutputSpec } from '../../../shared/operations/index.ts';
 import { probeBytes } from '../../server-a/probe/agreement.ts';
+import type { Field } from '../../support/hand-made.ts';
 import { type TiffPage, tiffOf } from '../../support/hand-made-tiff.ts';
 import { decode, LIMITS, own, pixelAt } from '../../support/pictures.ts';
 import { expectNear } from '../../support/resized.ts';
@@ -94,6 +96,41 @@ describe('pictures made from TIFF', () => {
       const png = await decode((await made(file)).get('png') ?? null);
       expect(png).to.include({ width: WIDTH, height: HEIGHT });
       expectNear(pixelAt(png, 2, 2), expected.rgb, 'pixel', 1);
+    }
+  });
+
+  it('are made where libtiff only corrects the header: text without an end, tags out of order, no StripByteCounts', async () => {
+    const plain = page('rgb', 0, 8);
+    const software: Field = [305, 2, ...Buffer.from('Scanner')];
+    const swapped = tiffOf(plain);
+    const first = swapped.readUInt32LE(4) + 2;
+    const [width, height] = [0, 12].map((at) => Buffer.from(swapped.subarray(first + at, first + at + 12)));
+    swapped.set([...(height ?? []), ...(width ?? [])], first);
+    const uncounted = tiffOf(plain);
+    // The last field of nine: its tag becomes one that nobody knows.
+    uncounted.writeUInt16LE(65_000, first + 8 * 12);
+    for (const file of [tiffOf({ ...plain, fields: [software] }), swapped, uncounted]) {
+      const png = await decode((await made(file)).get('png') ?? null);
+      expectNear(pixelAt(png, 2, 2), expected.rgb, 'pixel', 1);
+    }
+  });
+
+  it('fail with IMAGE_CORRUPT where pixels are missing, in strips and in tiles', async () => {
+    const noise = Buffer.from(Array.from({ length: 64 * 64 * 3 }, (_, index) => (index * index * 31) >> 3));
+    const picture = sharp(noise, { raw: { width: 64, height: 64, channels: 3 } });
+    const damaged = [tiffOf(page('rgb', 0, 8)).subarray(0, -40)];
+    for (const compression of ['lzw', 'deflate', 'jpeg'] as const) {
+      for (const tile of [false, true]) {
+        const options = { compression, tile, tileWidth: 32, tileHeight: 32 };
+        const file = await picture.clone().tiff(options).toBuffer();
+        // sharp writes the directory at the end.
+        damaged.push(file.fill(0xff, Math.floor(file.length / 3), Math.floor(file.length / 2)));
+      }
+    }
+    for (const file of damaged) {
+      const job = { body: own(file), image: await probeBytes(file), outputs: OUTPUTS, deadlineMs: 30_000, model: null };
+      const { outcome } = await performJob(job, LIMITS, OPERATIONS);
+      expect(outcome.kind === 'failed' ? outcome.error.code : outcome.kind).to.equal('IMAGE_CORRUPT');
     }
   });
 });
