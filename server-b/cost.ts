@@ -1,9 +1,10 @@
 import type { ImageHeader } from '../shared/image-header.ts';
-import { countPixels, decodedBytes } from '../shared/limits.ts';
+import { countCodedPixels, countPixels, decodedBytes } from '../shared/limits.ts';
 import type { Drawing, Plan } from '../shared/operations/definition.ts';
 import type { Format } from '../shared/operations/format.ts';
 import { type OutputSpec, planOf } from '../shared/operations/index.ts';
 import { planDecode } from './decode-plan.ts';
+import { heicCost } from './heic-cost.ts';
 
 // Every number here is the peak that bench/memory.ts measured, rounded up; run it after an update of sharp.
 
@@ -49,7 +50,9 @@ export function jobCost(bytes: number, image: ImageHeader, specs: readonly Outpu
   const plans = specs.map((spec) => planOf(image, spec));
   const scale = Math.max(...plans.map((plan) => plan.scale));
   const between = windowCost(image, plans, scale) + turningCost(image, scale) + sharedCost(image, plans);
-  return Math.ceil(FIXED_BYTES + bytes + decodingCost(image, scale) + between + outputsCost(plans));
+  const rest = between + outputsCost(plans);
+  const decoded = image.format === 'heic' ? heicCost(bytes, image, rest) : decodingCost(image, scale) + rest;
+  return Math.ceil(FIXED_BYTES + bytes + decoded);
 }
 
 /** Memory of a decoder that does not output row after row. */
@@ -74,7 +77,9 @@ function decodingCost(image: ImageHeader, scale: number): number {
       return (2 * channels * Math.min(1, scale) ** 2 + (progressive ? RASTER_PIXEL_BYTES : alpha ? 1 : 0)) * pixels;
     case 'avif':
       // libaom's frame buffers with their borders, libheif's planes, the pixels.
-      return (depth > 8 ? 23 : 18) * pixels;
+      return (depth > 8 ? 23 : 18) * countCodedPixels(image);
+    case 'heic':
+      return 0;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ImageHeader } from '../shared/image-header.ts';
 import type { Plan } from '../shared/operations/definition.ts';
-import { type Format, type Size, scaledSize } from '../shared/operations/format.ts';
+import { type InputFormat, type Size, scaledSize } from '../shared/operations/format.ts';
 
 // One decode for several outputs, where that costs no more and makes no output worse. Only arithmetic: Server B's main
 // thread, which must not load sharp, uses it for the budget, and a worker uses it to decode.
@@ -54,7 +54,7 @@ export function planDecode(header: ImageHeader, plans: readonly Plan[]): SharedD
 }
 
 /** True when the decoder itself gives fewer pixels for an output of this scale (sharp's src/pipeline.cc). */
-export function shrinksOnLoad(format: Format, scale: number): boolean {
+export function shrinksOnLoad(format: InputFormat, scale: number): boolean {
   if (format === 'webp') return scale < 1;
   // sharp asks libjpeg for a shrink of at least 2, and only where the picture is at least 3 times as large as the output.
   return format === 'jpeg' && scale <= 1 / 3;

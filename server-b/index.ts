@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { nanoid } from 'nanoid';
 import { MEBIBYTE } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
-import { FORMATS } from '../shared/operations/format.ts';
+import { FORMATS, INPUT_FORMATS } from '../shared/operations/format.ts';
 import { OPERATION_NAMES } from '../shared/operations/index.ts';
 import { PROTOCOL_VERSION } from '../shared/wire/frame.ts';
 import { Budget } from './budget.ts';
@@ -81,7 +81,7 @@ function openListener(settings: ServerBSettings, pool: Pool, { stuck, log }: Ser
       instance,
       slots,
       operations: [...OPERATION_NAMES],
-      formats: [...FORMATS],
+      formats: settings.heic ? [...INPUT_FORMATS] : [...FORMATS],
       model: pool.model?.name ?? null,
     }),
     stuck: (jobId) => {

@@ -103,6 +103,7 @@ export const commonSettings = {
     .default(10)
     .meta({ group: 'Limits' })
     .describe('longest CPU time, as estimated, of all animations that one task makes, in seconds'),
+  heic: toggle.default(true).meta({ group: 'Limits' }).describe('read HEIC, the format of iPhones'),
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
@@ -117,6 +118,8 @@ export interface PictureLimits {
   readonly maxDecodedMb: number;
   readonly maxFrames: number;
   readonly maxAnimationSeconds: number;
+  /** False where HEIC is refused. */
+  readonly heic?: boolean;
 }
 
 /** Each setting of a schema with its flag and its environment variable. */

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { formatSchema } from './operations/format.ts';
+import { inputFormatSchema } from './operations/format.ts';
 
 /**
  * A picture's header, read without decoding. `width` and `height` are upright pixels, after EXIF orientation. The
  * decoded picture has frames × width × height × channels × depth / 8 bytes.
  */
 export const imageHeaderSchema = z.object({
-  format: formatSchema,
+  format: inputFormatSchema,
   /** Pixels across, upright. */
   width: z.int().positive(),
   /** Pixels down one frame, upright. */
@@ -21,8 +21,8 @@ export const imageHeaderSchema = z.object({
   depth: z.union([z.literal(8), z.literal(16), z.literal(32)]),
   alpha: z.boolean(),
   /**
-   * Progressive JPEG, interlaced PNG or GIF, lossless WebP, TIFF in planes: the decoder holds the whole picture in
-   * memory at once.
+   * Progressive JPEG, interlaced PNG or GIF, lossless WebP, TIFF in planes, HEIC that is not a grid: the decoder holds
+   * the whole picture in memory at once.
    */
   progressive: z.boolean(),
   /** EXIF orientation, 1 to 8 (CIPA DC-008, tag 0x0112); 1 where there is none. */
@@ -35,5 +35,10 @@ export const imageHeaderSchema = z.object({
   pages: z.int().positive().optional(),
   /** True where the decoder's warnings are about the header, so that they do not fail the picture (TIFF); else absent. */
   lenient: z.literal(true).optional(),
+  /**
+   * Pixels that are decoded where these are more than width × height: of an AVIF or HEIC with a clean aperture, or with
+   * tiles that exceed it.
+   */
+  codedPixels: z.int().positive().optional(),
 });
 export type ImageHeader = z.infer<typeof imageHeaderSchema>;

@@ -16,14 +16,29 @@ export function countPixels(picture: Size & { readonly frames: number }): number
   return picture.width * picture.height * picture.frames;
 }
 
-/** Bytes the picture takes when decoded, all frames, at its own depth. */
-export function decodedBytes(header: ImageHeader): number {
-  return countPixels(header) * header.channels * (header.depth / 8);
+/** Pixels that are decoded, over all frames; more than {@link countPixels} where the decoder crops the picture. */
+export function countCodedPixels(header: ImageHeader): number {
+  return header.codedPixels ?? countPixels(header);
 }
 
-/** Throws IMAGE_TOO_LARGE when the header has a longer side, more pixels or more decoded bytes than allowed. */
+/** Bytes the picture takes when decoded, all frames, at its own depth. */
+export function decodedBytes(header: ImageHeader): number {
+  return countCodedPixels(header) * header.channels * (header.depth / 8);
+}
+
+/**
+ * Throws IMAGE_TOO_LARGE when the header has a longer side, more pixels or more decoded bytes than allowed, and
+ * UNSUPPORTED_IMAGE for HEIC where it is turned off.
+ */
 export function checkInputLimits(header: ImageHeader, limits: PictureLimits): void {
+  if (header.format === 'heic' && limits.heic === false) {
+    const message = 'HEIC is turned off on this server (--no-heic); send JPEG, PNG, WebP, AVIF, GIF or TIFF';
+    throw new DarkroomError('UNSUPPORTED_IMAGE', message);
+  }
   checkSides('the picture', header, limits);
+  const coded = countCodedPixels(header);
+  if (coded > limits.maxPixels)
+    throw tooLarge('the uncropped picture', `at most ${limits.maxPixels} pixels`, `${coded}`);
   const decoded = decodedBytes(header);
   const most = limits.maxDecodedMb * MEBIBYTE;
   if (decoded > most) throw tooLarge('the picture', `at most ${most} bytes when decoded`, `${decoded}`);

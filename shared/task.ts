@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ERROR_CODES } from './errors.ts';
 import { outputNameSchema } from './operations/definition.ts';
-import { formatSchema } from './operations/format.ts';
+import { formatSchema, inputFormatSchema } from './operations/format.ts';
 import { operationNameSchema, operationOf } from './operations/index.ts';
 
 /** A task's id: nanoid's 21 URL-safe characters, 126 random bits, so that it is also the key to its result. */
@@ -47,7 +47,7 @@ export const taskInputSchema = z.object({
   filename: z.string().nullable(),
   /** The URL that the picture is fetched from; null for an uploaded picture. */
   source_url: z.string().nullable(),
-  format: formatSchema.nullable(),
+  format: inputFormatSchema.nullable(),
   width: count.nullable(),
   height: count.nullable(),
   /** Pictures of an animation; 1 for every other picture. */

@@ -45,7 +45,9 @@ async function openPictures(source: string): Promise<Source> {
 }
 
 function isPicture(name: string): boolean {
-  return !name.startsWith('.') && formatOfExtension(extname(name)) !== undefined;
+  const format = formatOfExtension(extname(name));
+  // The camera makes PNG without the service, by sharp, which does not read HEIC.
+  return !name.startsWith('.') && format !== undefined && format !== 'heic';
 }
 
 async function fetchPicture(url: string, signal: AbortSignal): Promise<Buffer> {

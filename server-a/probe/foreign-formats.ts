@@ -26,21 +26,7 @@ const SIGNATURES: readonly (readonly [name: string, bytes: string, offset?: numb
   ['a Matroska or WebM video', '\x1a\x45\xdf\xa3'],
 ];
 
-/** Brands of the ISO base media file format that mean HEVC pictures (ISO/IEC 23008-12, annex B). */
-const HEIC_BRANDS: ReadonlySet<string> = new Set([
-  'heic',
-  'heix',
-  'hevc',
-  'hevx',
-  'heim',
-  'heis',
-  'hevm',
-  'hevs',
-  'mif1',
-  'msf1',
-]);
-
-/** The format of a file by its first bytes, in words for a client: "SVG", "HEIC (brand 'heic')", "text". */
+/** The format of a file by its first bytes, in words for a client: "SVG", "a WAVE sound", "text". */
 export function describeForeign(start: Uint8Array): string {
   if (start.length === 0) return 'an empty file';
   const text = latin1(start);
@@ -53,9 +39,7 @@ export function describeForeign(start: Uint8Array): string {
 
 function describeBrand(brand: string): string {
   const shown = brand.replace(/[^ -~]/g, '?');
-  if (HEIC_BRANDS.has(brand)) return `HEIC (brand '${shown}')`;
   if (brand === 'crx ') return 'camera RAW (Canon CR3)';
-  if (brand === 'avis') return "an AVIF sequence (brand 'avis')";
   return `a video or another ISO media file (brand '${shown}')`;
 }
 

@@ -1,10 +1,10 @@
 import { DarkroomError } from '../../shared/errors.ts';
 import type { ImageHeader } from '../../shared/image-header.ts';
-import type { Format } from '../../shared/operations/format.ts';
+import type { InputFormat } from '../../shared/operations/format.ts';
 import { ByteReader } from './byte-reader.ts';
 import { describeForeign } from './foreign-formats.ts';
-import { readAvif } from './formats/avif.ts';
 import { readGif } from './formats/gif.ts';
+import { readHeif } from './formats/heif.ts';
 import { readJpeg } from './formats/jpeg.ts';
 import { readPng } from './formats/png.ts';
 import { readTiff } from './formats/tiff.ts';
@@ -14,8 +14,8 @@ import type { RandomAccess } from './random-access.ts';
 /** Bytes from a file's start that {@link sniff} needs; the whole of a shorter file. */
 export const SNIFF_BYTES = 256;
 
-/** Magic bytes at the start of a file. WebP and AVIF have theirs inside a container's header. */
-const MAGIC: readonly (readonly [format: Format, bytes: string])[] = [
+/** Magic bytes at the start of a file. WebP, AVIF and HEIC have theirs inside a container's header. */
+const MAGIC: readonly (readonly [format: InputFormat, bytes: string])[] = [
   ['jpeg', '\xff\xd8\xff'],
   ['png', '\x89PNG\r\n\x1a\n'],
   ['gif', 'GIF87a'],
@@ -26,30 +26,39 @@ const MAGIC: readonly (readonly [format: Format, bytes: string])[] = [
   ['tiff', 'MM\0+'],
 ];
 
-const READERS: Readonly<Record<Format, (reader: ByteReader) => Promise<ImageHeader>>> = {
+/** Brands of pictures that are coded with HEVC (ISO/IEC 23008-12, annex B). */
+const HEIC_BRANDS: ReadonlySet<string> = new Set(['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'hevm', 'hevs']);
+/** Brands of pictures in the same container: AVIF, and those that name no codec (the same annex; ISO/IEC 23000-22). */
+const HEIF_BRANDS: ReadonlySet<string> = new Set(['avif', 'avis', 'mif1', 'mif2', 'msf1', 'miaf', 'MiHE', 'MiHB']);
+
+const READERS: Readonly<Record<InputFormat, (reader: ByteReader) => Promise<ImageHeader>>> = {
   jpeg: readJpeg,
   png: readPng,
   webp: readWebp,
-  avif: readAvif,
+  avif: readHeif,
+  heic: readHeif,
   gif: readGif,
   tiff: readTiff,
 };
 
 /**
  * The format of a file by the magic bytes in its first {@link SNIFF_BYTES}. Throws UNSUPPORTED_IMAGE for another
- * format, which the message names if it is known, and for a file that is too short.
+ * format, which the message names if it is known, and for a file that is too short. AVIF and HEIC are one container, whose
+ * brands do not always tell them apart; {@link probe} does.
  */
-export function sniff(start: Uint8Array): Format {
+export function sniff(start: Uint8Array): InputFormat {
   const text = Buffer.from(start.subarray(0, SNIFF_BYTES)).toString('latin1');
   for (const [format, bytes] of MAGIC) {
     if (text.startsWith(bytes)) return format;
   }
   if (text.startsWith('RIFF') && text.startsWith('WEBP', 8)) return 'webp';
-  if (text.startsWith('ftyp', 4) && isAvif(text)) return 'avif';
+  const brands = text.startsWith('ftyp', 4) ? brandsOf(text) : [];
+  if (brands.some((brand) => HEIC_BRANDS.has(brand))) return 'heic';
+  if (brands.some((brand) => HEIF_BRANDS.has(brand))) return 'avif';
   const found = describeForeign(start.subarray(0, SNIFF_BYTES));
   throw new DarkroomError(
     'UNSUPPORTED_IMAGE',
-    `${capitalize(found)} is not among the formats Darkroom reads; send JPEG, PNG, WebP, AVIF, GIF or TIFF`,
+    `${capitalize(found)} is not among the formats Darkroom reads; send JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF`,
   );
 }
 
@@ -70,11 +79,8 @@ function capitalize(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
-/** True when a file type box (ISO/IEC 14496-12, section 4.3) has the brand AVIF, or HEIF's general brand and AVIF. */
-function isAvif(text: string): boolean {
-  const brand = text.slice(8, 12);
-  if (brand === 'avif') return true;
+/** The major brand and the compatible brands of a file type box (ISO/IEC 14496-12, section 4.3). */
+function brandsOf(text: string): string[] {
   const length = Buffer.from(text.slice(0, 4), 'latin1').readUInt32BE();
-  const compatible = text.slice(16, length);
-  return (brand === 'mif1' || brand === 'msf1') && /^(....)*?avif/s.test(compatible);
+  return [text.slice(8, 12), ...(text.slice(16, length).match(/.{4}/gs) ?? [])];
 }

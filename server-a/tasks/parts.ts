@@ -41,6 +41,7 @@ export interface TasksOptions
     | 'maxDecodedMb'
     | 'maxFrames'
     | 'maxAnimationSeconds'
+    | 'heic'
     | 'fetchAtOnce'
     | 'fetchSeconds'
     | 'maxFetchMb'

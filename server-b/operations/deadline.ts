@@ -24,6 +24,11 @@ export class Deadline {
     return Math.max(1, Math.round((this.#end - performance.now()) / 1000));
   }
 
+  /** The time left in milliseconds, at least 0. */
+  millisecondsLeft(): number {
+    return Math.max(0, this.#end - performance.now());
+  }
+
   /** The TIMEOUT error that a client gets. */
   error(): DarkroomError {
     return timedOut(this.#milliseconds);

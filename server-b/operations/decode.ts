@@ -3,7 +3,7 @@ import type { PictureLimits } from '../../shared/config.ts';
 import { DarkroomError } from '../../shared/errors.ts';
 import type { ImageHeader } from '../../shared/image-header.ts';
 import { checkInputLimits, countPixels } from '../../shared/limits.ts';
-import { type Format, type Size, scaledSize } from '../../shared/operations/format.ts';
+import { type InputFormat, type Size, scaledSize } from '../../shared/operations/format.ts';
 import type { Deadline } from './deadline.ts';
 import { completeCanvas } from './gif-canvas.ts';
 
@@ -30,10 +30,15 @@ export async function rasterize(pipeline: Sharp): Promise<Raster> {
   return { pixels: data, width: info.width, height: info.height, channels: info.channels };
 }
 
+/** What else the decoder says about a picture. */
+type Facts = Partial<Pick<Metadata, 'delay' | 'loop' | 'space' | 'hasProfile'>>;
+
+type Encoded = Uint8Array<ArrayBuffer>;
+
 /** Where a picture's pixels come from. */
 interface Source {
-  /** The encoded picture. */
-  readonly body: Uint8Array<ArrayBuffer>;
+  /** The encoded picture; null where only the raster is left. */
+  readonly body: Encoded | null;
   /** Index of the picture's first frame in `body`. */
   readonly start: number;
   /** Index of the frame that operations see as the first one, counted from `start`. */
@@ -47,7 +52,7 @@ interface Source {
  * shrink on load; {@link Picture.sharing} gives a picture that is already decoded.
  */
 export class Picture implements Size {
-  readonly format: Format;
+  readonly format: InputFormat;
   /** Pixels across, upright. */
   readonly width: number;
   /** Pixels down one frame, upright. */
@@ -65,16 +70,10 @@ export class Picture implements Size {
   readonly deadline: Deadline;
   readonly #source: Source;
   readonly #header: ImageHeader;
-  readonly #metadata: Metadata;
+  readonly #metadata: Facts;
   readonly #limits: PictureLimits;
 
-  private constructor(
-    source: Source,
-    header: ImageHeader,
-    metadata: Metadata,
-    limits: PictureLimits,
-    deadline: Deadline,
-  ) {
+  private constructor(source: Source, header: ImageHeader, metadata: Facts, limits: PictureLimits, deadline: Deadline) {
     this.#source = source;
     this.#header = header;
     this.#metadata = metadata;
@@ -101,6 +100,7 @@ export class Picture implements Size {
     deadline: Deadline,
   ): Promise<Picture> {
     checkInputLimits(announced, limits);
+    if (announced.format === 'avif') brandAsAvif(body);
     const { metadata, ...source } = await read(body, announced);
     const header = decodedHeader(metadata, announced);
     checkInputLimits(header, limits);
@@ -108,6 +108,11 @@ export class Picture implements Size {
       throw mismatch(describe(announced), describe(header));
     }
     return new Picture({ ...source, page: 0, raster: null }, header, metadata, limits, deadline);
+  }
+
+  /** A still picture whose pixels another decoder gave. */
+  static decoded(raster: Raster, header: ImageHeader, limits: PictureLimits, deadline: Deadline): Picture {
+    return new Picture({ body: null, start: 0, page: 0, raster }, header, {}, limits, deadline);
   }
 
   /** The header as the decoder read it. */
@@ -128,6 +133,7 @@ export class Picture implements Size {
   /** Decodes the first frame, scaled to `size`: sRGB, 8 bits, upright. */
   async decodeOnce({ width, height }: Size): Promise<Raster> {
     const isWhole = width === this.width && height === this.height;
+    if (isWhole && this.#source.raster !== null) return this.#source.raster;
     if (this.#hasExtras) {
       const colours = await this.#decodeColours();
       const scaled = openRaster(colours, this.deadline).resize({ width, height, fit: 'fill' });
@@ -189,6 +195,8 @@ export class Picture implements Size {
   }
 
   get #firstFrame(): SharpOptions {
+    // Without a page, the primary item of an AVIF is decoded; page 0 is the first item, which may be another.
+    if (this.format === 'avif') return {};
     return { page: this.#source.start + this.#source.page, pages: 1 };
   }
 
@@ -218,8 +226,10 @@ export class Picture implements Size {
   }
 
   #open(options: SharpOptions): Sharp {
+    const { body, raster } = this.#source;
+    if (body === null && raster !== null) return openRaster(raster, this.deadline);
     const limitInputPixels = this.#limits.maxPixels;
-    return sharp(this.#source.body, { ...loadOptions(this.#header), ...options, limitInputPixels }).timeout({
+    return sharp(body ?? undefined, { ...loadOptions(this.#header), ...options, limitInputPixels }).timeout({
       seconds: this.deadline.secondsLeft(),
     });
   }
@@ -255,13 +265,22 @@ export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('timeout:');
 }
 
+/**
+ * Makes AVIF the major brand, in place: libvips knows a HEIF file only by some of the major brands that it may have
+ * (libvips' heifload.c, vips_foreign_load_heif_is_a).
+ */
+function brandAsAvif(body: Uint8Array): void {
+  body.set(Buffer.from('avif', 'latin1'), 8);
+}
+
 /** An encoded picture as libvips can read it, its metadata without added frames, and the index of its first frame. */
-interface Readable extends Pick<Source, 'body' | 'start'> {
+interface Readable extends Pick<Source, 'start'> {
+  readonly body: Encoded;
   readonly metadata: Metadata;
 }
 
 /** Reads the metadata. A GIF with a canvas that libvips would get wrong has a blank frame before its own. */
-async function read(body: Source['body'], announced: ImageHeader): Promise<Readable> {
+async function read(body: Encoded, announced: ImageHeader): Promise<Readable> {
   const metadata = await readMetadata(body, announced);
   if (metadata.format !== 'gif' || hasCanvas(metadata, announced)) {
     return { body, metadata, start: announced.page ?? 0 };
@@ -271,7 +290,7 @@ async function read(body: Source['body'], announced: ImageHeader): Promise<Reada
   return { body: whole, metadata: { ...facts, pages: pages - 1, delay: delay.slice(1) }, start: 1 };
 }
 
-async function readMetadata(body: Source['body'], announced: ImageHeader): Promise<Metadata> {
+async function readMetadata(body: Encoded, announced: ImageHeader): Promise<Metadata> {
   try {
     return await sharp(body, { ...loadOptions(announced), limitInputPixels: false }).metadata();
   } catch (error) {
@@ -323,7 +342,7 @@ function mismatch(expected: string, received: string): DarkroomError {
 }
 
 /** An IMAGE_CORRUPT for clients: the decoder's reason, without the names of its modules. */
-function corrupt(format: Format, error: unknown): DarkroomError {
+function corrupt(format: InputFormat, error: unknown): DarkroomError {
   const text = error instanceof Error ? error.message : '';
   const reason = /(premature end|unexpected end|unable to parse|unsupported image format|read error)/i.exec(text)?.[1];
   const detail = reason === undefined ? '' : ` (${reason.toLowerCase()})`;

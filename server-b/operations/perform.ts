@@ -7,6 +7,7 @@ import { planDecode } from '../decode-plan.ts';
 import type { Fault, JobOutput, WorkerJob, WorkerReply } from '../job.ts';
 import { Deadline } from './deadline.ts';
 import { isTimeout, Picture } from './decode.ts';
+import { openHeic } from './heic/decode-heic.ts';
 import type { Operations } from './index.ts';
 
 /** The step before the outputs. */
@@ -51,7 +52,8 @@ export async function performJob(job: WorkerJob, limits: PictureLimits, operatio
 
 /** The picture for each output: already decoded for the outputs that share a decode, not yet for the others. */
 async function openPictures(job: WorkerJob, limits: PictureLimits, deadline: Deadline): Promise<Picture[]> {
-  const picture = await Picture.open(job.body, job.image, limits, deadline);
+  const open = job.image.format === 'heic' ? openHeic : Picture.open;
+  const picture = await open(job.body, job.image, limits, deadline);
   const plans = job.outputs.map((spec) => planOf(picture.header, spec));
   const shared = planDecode(picture.header, plans);
   if (shared === null) return plans.map(() => picture);

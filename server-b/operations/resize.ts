@@ -1,5 +1,5 @@
 import type { Sharp } from 'sharp';
-import { holdsAlpha, holdsAnimation, type Size, scaledSize } from '../../shared/operations/format.ts';
+import { defaultFormat, holdsAlpha, holdsAnimation, type Size, scaledSize } from '../../shared/operations/format.ts';
 import {
   boxFit,
   isQuarterTurn,
@@ -29,7 +29,7 @@ interface Offset {
  * IMAGE_TOO_LARGE when the format cannot hold the size, and the errors of sharp.
  */
 export async function resize(picture: Picture, parameters: ResizeSpec): Promise<Product> {
-  const { format = picture.format, quality, grayscale = false, lossless = false } = parameters;
+  const { format = defaultFormat(picture.header), quality, grayscale = false, lossless = false } = parameters;
   const { background = WHITE } = parameters;
   const size = resizedSize(picture, parameters);
   checkFormatHolds(format, size);
@@ -120,6 +120,6 @@ function filter(pipeline: Sharp, { blur, sharpen = false }: ResizeParameters): S
   return sharpen === true ? blurred.sharpen() : blurred.sharpen({ sigma: sharpen });
 }
 
-function paddingOf(picture: Picture, { format = picture.format, background }: ResizeParameters) {
+function paddingOf(picture: Picture, { format = defaultFormat(picture.header), background }: ResizeParameters) {
   return background ?? (holdsAlpha(format) ? { r: 255, g: 255, b: 255, alpha: 0 } : WHITE);
 }

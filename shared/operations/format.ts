@@ -1,21 +1,38 @@
 import { z } from 'zod';
 
-/** Picture formats read and written, by the name clients use. */
+/** Picture formats that are read and written, by the name clients use. */
 export const FORMATS = ['jpeg', 'png', 'webp', 'avif', 'gif', 'tiff'] as const;
 
 /** Schema of a picture format's name. */
 export const formatSchema = z.enum(FORMATS);
 export type Format = z.infer<typeof formatSchema>;
 
+/** Picture formats that are read: HEIC is never written. */
+export const INPUT_FORMATS = [...FORMATS, 'heic'] as const;
+
+/** Schema of the name of a format that is read. */
+export const inputFormatSchema = z.enum(INPUT_FORMATS);
+export type InputFormat = z.infer<typeof inputFormatSchema>;
+
 /** The media type of each format (IANA registry). */
-export const MEDIA_TYPES: Readonly<Record<Format, string>> = {
+export const MEDIA_TYPES: Readonly<Record<InputFormat, string>> = {
   jpeg: 'image/jpeg',
   png: 'image/png',
   webp: 'image/webp',
   avif: 'image/avif',
   gif: 'image/gif',
   tiff: 'image/tiff',
+  heic: 'image/heic',
 };
+
+/**
+ * The format of an output that does not name one: the input's. For HEIC, which is not written, JPEG, or PNG where the
+ * picture has an alpha channel.
+ */
+export function defaultFormat({ format, alpha }: { readonly format: InputFormat; readonly alpha: boolean }): Format {
+  if (format !== 'heic') return format;
+  return alpha ? 'png' : 'jpeg';
+}
 
 /** Width and height in pixels. */
 export interface Size {

@@ -3,7 +3,7 @@ import type { ImageHeader } from '../image-header.ts';
 import { FITS, GRAVITIES, MAX_SCALE_FACTOR } from './bounds.ts';
 import { type Contradiction, NO_DATA, type OperationDefinition, outputSchema, type Plan } from './definition.ts';
 import { encodingContradiction, encodingParameters } from './encoding.ts';
-import { FORMATS, holdsAlpha, holdsAnimation, type Size, scaledSide, scaledSize } from './format.ts';
+import { defaultFormat, FORMATS, holdsAlpha, holdsAnimation, type Size, scaledSide, scaledSize } from './format.ts';
 import { colour, numberIn, oneOf, side, yesOrNo } from './parameters.ts';
 
 /** Bytes of a pixel that is neither decoded nor encoded: RGBA, 8 bits each. */
@@ -119,7 +119,7 @@ export function scaleOfResize(input: Size, given: ResizeParameters): number {
 }
 
 function planResize(header: ImageHeader, given: ResizeSpec): Plan {
-  const { format = header.format, blur = 0, lossless = false } = given;
+  const { format = defaultFormat(header), blur = 0, lossless = false } = given;
   const size = resizedSize(header, given);
   const animated = header.frames > 1 && holdsAnimation(format);
   const padded = boxFit(given) === 'contain';

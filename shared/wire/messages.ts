@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ERROR_CODES, invalid } from '../errors.ts';
 import { imageHeaderSchema } from '../image-header.ts';
 import { parseJson } from '../json.ts';
-import { formatSchema } from '../operations/format.ts';
+import { inputFormatSchema } from '../operations/format.ts';
 import { outputSpecsSchema } from '../operations/outputs.ts';
 import { outputHeaderSchema, taskIdSchema, timingsSchema } from '../task.ts';
 import type { MessageKind } from './frame.ts';
@@ -19,7 +19,7 @@ export const MESSAGE_SCHEMAS = {
     instance: z.string().min(1).max(64),
     slots: z.int().min(1).max(1024),
     operations: z.array(z.string().max(40)).max(100),
-    formats: z.array(formatSchema),
+    formats: z.array(inputFormatSchema),
     model: z.string().max(200).nullable(),
   }),
   JOB: z.object({

@@ -24,6 +24,9 @@ function resize(scale_factor: number, more: ResizeParameters = {}) {
   return { name: 'resize', operation: 'resize', scale_factor, ...more } as const;
 }
 
+/** The size of a phone's picture. */
+const SIZE_12 = { width: 4032, height: 3024 };
+
 /** Header, outputs, MiB of body, and measured peak in MiB (bench/memory.ts and similar runs on Linux, sharp 0.35.5). */
 const MEASURED: readonly (readonly [string, Partial<ImageHeader>, OutputSpec[], number, number])[] = [
   ['JPEG to a tenth', {}, [resize(0.1)], 5.6, 15],
@@ -47,6 +50,10 @@ const MEASURED: readonly (readonly [string, Partial<ImageHeader>, OutputSpec[], 
   ['JPEG to AVIF', {}, [resize(1, { format: 'avif' })], 5.6, 786],
   ['JPEG to GIF', {}, [resize(1, { format: 'gif' })], 5.6, 339],
   ['JPEG to TIFF', {}, [resize(1, { format: 'tiff' })], 5.6, 147],
+  ['HEIC', { format: 'heic', progressive: true, ...SIZE_12 }, [resize(0.1)], 4.9, 164],
+  ['HEIC of 50 megapixels', { format: 'heic', progressive: true, width: 8192, height: 6144 }, [resize(0.1)], 20.2, 581],
+  ['HEIC as a grid', { format: 'heic', ...SIZE_12 }, [resize(0.1)], 1.2, 129],
+  ['HEIC of 10 bits', { format: 'heic', depth: 16, width: 4240, height: 2832 }, [resize(0.1)], 2.5, 218],
   ['circle', {}, [{ name: 'circle', operation: 'circle', size: 3000 }], 5.6, 103],
   ['two outputs', {}, [resize(0.5), { name: 'circle', operation: 'circle', size: 2000 }], 3.3, 124],
 ];

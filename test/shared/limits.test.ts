@@ -35,6 +35,24 @@ function refusal(check: () => void): string {
 }
 
 describe('limits', () => {
+  it('refuse HEIC where it is turned off, and say what to send', () => {
+    const heic = headerOf({ format: 'heic' });
+    checkInputLimits(heic, LIMITS);
+    checkInputLimits(heic, { ...LIMITS, heic: true });
+    expect(() => checkInputLimits(heic, { ...LIMITS, heic: false }))
+      .to.throw(DarkroomError, /--no-heic\); send JPEG, PNG/)
+      .with.property('code', 'UNSUPPORTED_IMAGE');
+    checkInputLimits(headerOf({ format: 'avif' }), { ...LIMITS, heic: false });
+  });
+
+  it('count the pixels that are decoded where a crop hides some', () => {
+    expect(refusal(() => checkInputLimits(headerOf({ codedPixels: 1_000_001 }), LIMITS))).to.equal(
+      'Expected at most 1000000 pixels for the uncropped picture, received 1000001',
+    );
+    const deep = headerOf({ codedPixels: 900_000, depth: 16 });
+    expect(refusal(() => checkInputLimits(deep, LIMITS))).to.match(/bytes when decoded .* 5400000$/);
+  });
+
   it('count pixels over all frames', () => {
     expect(countPixels({ width: 30, height: 20, frames: 10 })).to.equal(6000);
   });

@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import sharp, { type Sharp } from 'sharp';
 import type { Task } from '../../shared/task.ts';
 import { problemOf, taskOf } from '../server-a/protocols/http/http-fixture.ts';
+import { box } from '../support/hand-made.ts';
+import { heic, QUARTERS } from '../support/heic-tiles.ts';
 import { decode, meanDifference, pixelAt, plain, quarters, waves } from '../support/pictures.ts';
 import { eventually } from '../support/processes.ts';
 import { Service } from '../support/service.ts';
@@ -32,6 +34,30 @@ describe('outputs of the running service', function () {
       return names.some((name) => ids.some((id) => name.startsWith(id))) ? undefined : true;
     });
   }
+
+  describe('a HEIC', () => {
+    it('becomes a JPEG, and its record says what it was', async () => {
+      const task = await service.run(heic(QUARTERS, box('irot', 1)), { scale_factor: '0.5', circle: '20' });
+      expect(task).to.have.property('status', 'completed');
+      expect(task.input).to.include({ format: 'heic', width: 64, height: 64 });
+      expect(task.outputs[0]).to.include({ format: 'jpeg', width: 32, height: 32 });
+      const raster = await decode(await service.picture(task.task_id));
+      for (const [channel, value] of [0, 255, 0].entries()) {
+        expect(pixelAt(raster, 8, 8)[channel]).to.be.closeTo(value, 20);
+      }
+    });
+
+    it('is refused with advice by a service that was started with --no-heic', async () => {
+      const without = await Service.start({ flags: ['--no-heic'] });
+      try {
+        const answer = await without.post(heic(QUARTERS), WHOLE);
+        expect(problemOf(answer)).to.include({ status: 415, code: 'UNSUPPORTED_IMAGE' });
+        expect(problemOf(answer).detail).to.match(/--no-heic\); send JPEG/);
+      } finally {
+        await without.stop();
+      }
+    });
+  });
 
   describe('a picture', () => {
     it('is turned upright by its EXIF orientation, and has none afterwards', async () => {

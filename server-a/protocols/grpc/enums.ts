@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { FITS } from '../../../shared/operations/bounds.ts';
-import { FORMATS } from '../../../shared/operations/format.ts';
+import { FORMATS, INPUT_FORMATS } from '../../../shared/operations/format.ts';
 import { TASK_STATUSES } from '../../../shared/task.ts';
 
 /** An enum of darkroom.proto: a value is prefix + name in capitals; prefix + `UNSPECIFIED` stands for none. */
@@ -10,6 +10,8 @@ interface ProtoEnum<Name extends string> {
 }
 
 export const FORMAT = { prefix: 'FORMAT_', names: FORMATS } satisfies ProtoEnum<string>;
+/** The same enum for inputs, which may have a format that is not written. */
+export const INPUT_FORMAT = { prefix: 'FORMAT_', names: INPUT_FORMATS } satisfies ProtoEnum<string>;
 export const FIT = { prefix: 'FIT_', names: FITS } satisfies ProtoEnum<string>;
 /** The enum's operations. It gets no new ones: `operation_name` has them all. */
 export const OPERATION = { prefix: 'OPERATION_', names: ['resize', 'circle', 'classify'] } satisfies ProtoEnum<string>;

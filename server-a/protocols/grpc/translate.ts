@@ -1,7 +1,7 @@
 import { readClassification } from '../../../shared/operations/classify.ts';
 import type { Task, TaskInput, TaskOutput } from '../../../shared/task.ts';
 import type { PictureResult } from '../../tasks/result.ts';
-import { enumValue, FORMAT, knownEnumValue, OPERATION, TASK_STATUS } from './enums.ts';
+import { enumValue, FORMAT, INPUT_FORMAT, knownEnumValue, OPERATION, TASK_STATUS } from './enums.ts';
 import { toStruct } from './struct.ts';
 
 /** The record as a `darkroom.v1.Task`; absent fields are null. */
@@ -36,7 +36,7 @@ export function dataMessage(output: TaskOutput): object {
 }
 
 function inputMessage({ format, ...input }: TaskInput): object {
-  return { ...input, format: enumValue(FORMAT, format) };
+  return { ...input, format: enumValue(INPUT_FORMAT, format) };
 }
 
 function outputMessage(output: TaskOutput): object {

@@ -52,14 +52,15 @@ export async function expectAgreement(bytes: Uint8Array): Promise<ImageHeader> {
     limitInputPixels: false,
     limitInputChannels: false,
     failOn: 'none',
-    page: page ?? 0,
+    ...(page === undefined ? {} : { page }),
     tiff: { subifd: subifd ?? -1 },
   }).metadata();
   // A lossless WebP and a planar TIFF count as progressive; sharp does not report either.
   const isTold = header.format !== 'webp' && header.format !== 'tiff';
   const progressive = isTold ? metadata.isProgressive : header.progressive;
   const alpha = extras === undefined && metadata.hasAlpha;
-  expect(header).to.deep.equal({ ...fromMetadata(metadata), progressive, alpha });
+  const { codedPixels: _notTold, ...told } = header;
+  expect(told).to.deep.equal({ ...fromMetadata(metadata), progressive, alpha });
   return header;
 }
 

@@ -55,9 +55,7 @@ describe('sniff', () => {
     'other XML': [bytes('<?xml version="1.0"?><note/>'), 'XML'],
     'a web page': [bytes('\n<!DOCTYPE html><p>404</p>'), 'HTML'],
     'a text file': [Buffer.from('\ufeffjust a note, café'), 'Text'],
-    'HEIC by its brand': [fileType('heic', 'mif1', 'heic'), "HEIC (brand 'heic')"],
-    "HEIC under HEIF's general brand": [fileType('mif1', 'mif1', 'heic'), "HEIC (brand 'mif1')"],
-    'an AVIF sequence, which sharp does not read': [fileType('avis', 'avif'), "An AVIF sequence (brand 'avis')"],
+    'a Canon RAW': [fileType('crx ', 'isom'), 'Camera RAW (Canon CR3)'],
     'a video': [fileType('isom', 'mp42'), "A video or another ISO media file (brand 'isom')"],
     'a BMP': [bytes('BM', Buffer.alloc(60)), 'BMP'],
     'a PDF': [bytes('%PDF-1.7\n'), 'PDF'],
@@ -77,7 +75,7 @@ describe('sniff', () => {
   };
   for (const [name, [file, found]] of Object.entries(foreign)) {
     it(`names ${name}`, async () => {
-      const message = `${found} is not among the formats Darkroom reads; send JPEG, PNG, WebP, AVIF, GIF or TIFF`;
+      const message = `${found} is not among the formats Darkroom reads; send JPEG, PNG, WebP, AVIF, HEIC, GIF or TIFF`;
       expect(await expectRefusal(file, 'UNSUPPORTED_IMAGE')).to.equal(message);
       expect(() => sniff(file)).to.throw(DarkroomError, message);
     });

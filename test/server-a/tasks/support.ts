@@ -91,6 +91,7 @@ export function defaultOptions(dataDir: string): TasksOptions {
     maxDecodedMb: 100,
     maxFrames: 1000,
     maxAnimationSeconds: 10,
+    heic: true,
     fetchAtOnce: 4,
     fetchSeconds: 10,
     maxFetchMb: 1,

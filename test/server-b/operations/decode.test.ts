@@ -1,7 +1,12 @@
 import { expect } from 'chai';
-import { rasterize } from '../../../server-b/operations/decode.ts';
+import { probe } from '../../../server-a/probe/probe.ts';
+import { Deadline } from '../../../server-b/operations/deadline.ts';
+import { Picture, rasterize } from '../../../server-b/operations/decode.ts';
 import { encode, WHITE } from '../../../server-b/operations/encode.ts';
-import { drawn, waves } from '../../support/pictures.ts';
+import { Memory } from '../../server-a/probe/agreement.ts';
+import { box } from '../../support/hand-made.ts';
+import { clap, fileType, heif, type Item, ispe, makeTile, reference } from '../../support/heif-file.ts';
+import { drawn, LIMITS, own, waves } from '../../support/pictures.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const ROUNDS = 40;
@@ -13,6 +18,49 @@ async function growth(work: () => Promise<unknown>): Promise<number> {
   for (let round = 0; round < ROUNDS; round += 1) await work();
   return process.memoryUsage().rss - before;
 }
+
+describe('Picture of an AVIF', () => {
+  let item: Item;
+
+  before(async () => {
+    const { data, configuration } = await makeTile(8);
+    item = { type: 'av01', data, properties: [configuration, ispe(64, 48)] };
+  });
+
+  async function sizeOf(file: Uint8Array): Promise<readonly [number, number]> {
+    const picture = await Picture.open(own(file), await probe(new Memory(file)), LIMITS, new Deadline(30_000));
+    const whole = await picture.decodeOnce(picture);
+    const { info } = await (await picture.first(1)).raw().toBuffer({ resolveWithObject: true });
+    expect([info.width, info.height]).to.deep.equal([whole.width, whole.height]);
+    expect(await picture.findCorruption('first')).to.equal(null);
+    return [whole.width, whole.height];
+  }
+
+  it('is its primary item, also where that is not the first', async () => {
+    const turned: Item = { ...item, properties: [...item.properties, box('irot', 1)] };
+    const file = heif([item, turned, item]);
+    expect(await sizeOf(file)).to.deep.equal([64, 48]);
+    // The id in the pitm box, after its header, version and flags.
+    file.writeUInt16BE(2, file.indexOf('pitm', 0, 'latin1') + 8);
+    expect(await sizeOf(file)).to.deep.equal([48, 64]);
+  });
+
+  it('is decoded under every brand that the header is read under', async () => {
+    for (const brand of ['miaf', 'mif1', 'mif2', 'msf1', 'avis', 'MiHB']) {
+      expect(await sizeOf(heif([item], [], fileType(brand, 'avif'))), brand).to.deep.equal([64, 48]);
+    }
+  });
+
+  it('is decoded where its clean aperture is less than half of it', async () => {
+    const cropped: Item = { ...item, properties: [...item.properties, clap(20, 10)] };
+    expect(await sizeOf(heif([cropped]))).to.deep.equal([20, 10]);
+  });
+
+  it('is decoded where it is made from another item', async () => {
+    const same: Item = { type: 'iden', data: Buffer.alloc(0), properties: [ispe(64, 48), box('irot', 1)] };
+    expect(await sizeOf(heif([same, item], [reference('dimg', 1, 2)]))).to.deep.equal([48, 64]);
+  });
+});
 
 describe('memory of pictures', function () {
   this.timeout(120_000);

@@ -27,6 +27,7 @@ const settings = {
   maxDecodedMb: 400,
   maxFrames: 1000,
   maxAnimationSeconds: 10,
+  heic: true,
   fetchAtOnce: 4,
   fetchSeconds: 10,
   maxFetchMb: 1,
