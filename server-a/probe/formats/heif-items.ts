@@ -15,6 +15,8 @@ export interface Items {
   readonly properties: Box;
   /** The properties of each item. */
   readonly associations: Box;
+  /** Where the data of the items lies; undefined where the file does not say it. */
+  readonly locations: Box | undefined;
   /** References between items; undefined where the file has none. */
   readonly references: Box | undefined;
 }
@@ -45,6 +47,7 @@ export async function openItems(reader: ByteReader): Promise<Items> {
     infos: await requireBox(reader, meta, 'iinf'),
     properties: await requireBox(reader, iprp, 'ipco'),
     associations: await requireBox(reader, iprp, 'ipma'),
+    locations: await findBox(reader, meta, 'iloc'),
     references: await findBox(reader, meta, 'iref'),
   };
 }
@@ -127,7 +130,7 @@ export async function referencesOf(
 }
 
 /** The references of one type. Throws IMAGE_CORRUPT when there are too many. */
-async function* readReferences({ reader, references }: Items, type: string): AsyncGenerator<Reference> {
+export async function* readReferences({ reader, references }: Items, type: string): AsyncGenerator<Reference> {
   if (references === undefined) return;
   const { version, start, end } = await openFullBox(reader, references);
   const idBytes = version === 0 ? 2 : 4;
@@ -146,7 +149,8 @@ async function* readReferences({ reader, references }: Items, type: string): Asy
   }
 }
 
-async function readId(reader: ByteReader, offset: number, bytes: 2 | 4, end: number): Promise<number> {
+/** An item's id, or another number, of 2 or 4 bytes. */
+export async function readId(reader: ByteReader, offset: number, bytes: 2 | 4, end: number): Promise<number> {
   await reader.need(offset, bytes, 'an item id', end);
   return bytes === 2 ? reader.u16(offset) : reader.u32(offset);
 }

@@ -1,6 +1,7 @@
 import type { ImageHeader } from '../../../shared/image-header.ts';
 import type { Size } from '../../../shared/operations/format.ts';
 import type { ByteReader } from '../byte-reader.ts';
+import { checkExtents } from './heif-extents.ts';
 import { type Items, openItems, propertiesOf, referencesOf, typeOf } from './heif-items.ts';
 import { corrupt, imageHeader, unsupported } from './image-header.ts';
 import type { Box } from './isobmff.ts';
@@ -46,7 +47,7 @@ interface Coded {
  * Reads the primary item of a HEIF file, which is AVIF or HEIC by that item's codec (AVIF 1.1; HEIF, ISO/IEC 23008-12):
  * its size after the crop and rotation of its properties, its bit depth, and whether another item is its alpha channel.
  * `orientation` is 1, because libheif rotates the picture by its properties and ignores EXIF. Throws IMAGE_CORRUPT when
- * boxes are missing or exceed the file, and UNSUPPORTED_IMAGE for another codec.
+ * boxes are missing, or boxes or the item's data exceed the file, and UNSUPPORTED_IMAGE for another codec.
  */
 export async function readHeif(reader: ByteReader): Promise<ImageHeader> {
   const items = await openItems(reader);
@@ -55,7 +56,9 @@ export async function readHeif(reader: ByteReader): Promise<ImageHeader> {
   const { format, isDerived, properties: codedProperties } = await findCoded(items);
   const bits = await readBits(reader, codedProperties, properties);
   const tile = isDerived ? await codedPixels(reader, codedProperties) : 0;
-  const alpha = await hasAlpha(items);
+  const alphaItem = await findAlpha(items);
+  const alpha = alphaItem !== undefined;
+  await checkExtents(items, alpha ? [items.primary, alphaItem] : [items.primary]);
   // libheif decodes monochrome to RGB, too.
   const most = Math.max(coded, tile);
   return imageHeader({
@@ -163,14 +166,15 @@ async function configuredBits(reader: ByteReader, properties: readonly Box[]): P
   return undefined;
 }
 
-async function hasAlpha(items: Items): Promise<boolean> {
+/** The item that is the alpha channel of the primary item, if there is one. */
+async function findAlpha(items: Items): Promise<number | undefined> {
   const auxiliaries = await referencesOf(items, 'auxl', (_, to) => to === items.primary, MAX_AUXILIARIES);
   for (const { from } of auxiliaries) {
     const properties = await propertiesOf(items, from);
     const auxC = properties.find((box) => box.type === 'auxC');
-    if (auxC && ALPHA_TYPES.has(await readAuxiliaryType(items.reader, auxC))) return true;
+    if (auxC && ALPHA_TYPES.has(await readAuxiliaryType(items.reader, auxC))) return from;
   }
-  return false;
+  return undefined;
 }
 
 /** The type in an auxC box up to its NUL, cut at the length of the longest alpha type. */

@@ -72,6 +72,16 @@ describe('probe of AVIF', () => {
     }
   });
 
+  it('refuses a grid that is cut, whose missing tile libheif would leave black', async () => {
+    const part: Item = { type: 'av01', data: tile.data, properties: [ispe(64, 48), tile.configuration] };
+    const grid: Item = { type: 'grid', data: bytes(0, 0, 0, 1, big(128, 2), big(48, 2)), properties: [ispe(128, 48)] };
+    const file = heif([grid, part, part], [reference('dimg', 1, 2, 3)]);
+    const message = await expectRefusal(file.subarray(0, -1), 'IMAGE_CORRUPT');
+    expect(message).to.match(new RegExp(`a file of at least ${file.length} bytes for the picture data`));
+    // Data that the primary item does not need may be missing.
+    expect(await probeBytes(heif([part, grid]).subarray(0, -1))).to.include({ width: 64 });
+  });
+
   it('reads 10 and 12 bits, alpha, and grey (3 channels, because it is decoded to RGB)', async () => {
     const picture = sharp({
       create: { width: 40, height: 20, channels: 4, background: { r: 9, g: 9, b: 9, alpha: 0.5 } },
@@ -108,8 +118,9 @@ describe('probe of AVIF', () => {
   it('reads boxes with a 64-bit length, and boxes that reach to the end', async () => {
     const content = heif([single]).subarray(AVIF.length + 8);
     const meta = content.subarray(0, content.indexOf('mdat', 0, 'latin1') - 4);
-    const long = bytes(AVIF, big(1, 4), 'meta', big(0, 4), big(meta.length + 16, 4), meta);
-    const open = bytes(AVIF, big(0, 4), 'meta', meta);
+    const data = box('free', single.data, single.data);
+    const long = bytes(AVIF, big(1, 4), 'meta', big(0, 4), big(meta.length + 16, 4), meta, data);
+    const open = bytes(AVIF, big(0, 4), 'meta', meta, data);
     expect(await probeBytes(long)).to.include({ width: 64, height: 48 });
     expect(await probeBytes(open)).to.include({ width: 64, height: 48 });
   });
