@@ -4,6 +4,7 @@ import sharp from 'sharp';
 import { probe } from '../server-a/probe/probe.ts';
 import { openRandomAccess } from '../server-a/probe/random-access.ts';
 import { jobCost } from '../server-b/cost.ts';
+import { SHARED_BYTES } from '../server-b/job.ts';
 import { OPERATIONS } from '../server-b/operations/index.ts';
 import { setUpLibvips } from '../server-b/operations/libvips.ts';
 import { performJob } from '../server-b/operations/perform.ts';
@@ -20,7 +21,7 @@ const [path = '', outputsText = '[]'] = process.argv.slice(2);
 const MEBIBYTE = 1024 * 1024;
 const LIMITS = { maxPixels: 100_000_000, maxSide: 16_384, maxDecodedMb: 400, maxFrames: 1000, maxAnimationSeconds: 10 };
 
-setUpLibvips(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+setUpLibvips(new SharedArrayBuffer(SHARED_BYTES));
 const outputs = outputSpecsSchema.parse(JSON.parse(outputsText));
 const file = await open(path);
 const image = await probe(await openRandomAccess(file));

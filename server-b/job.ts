@@ -27,7 +27,13 @@ export interface JobOutput {
 
 /** How a job ended. Outputs fail independently, so a job is `done` even when some of its outputs are failures. */
 export type JobOutcome =
-  | { readonly kind: 'done'; readonly outputs: JobOutput[]; readonly timings: Timings }
+  | {
+      readonly kind: 'done';
+      readonly outputs: JobOutput[];
+      readonly timings: Timings;
+      /** What had to be repaired in the picture, a sentence each. */
+      readonly warnings: readonly string[];
+    }
   | { readonly kind: 'failed'; readonly error: ErrorDescription };
 
 /** The TIMEOUT of a job whose deadline, in milliseconds, has passed. */
@@ -59,6 +65,9 @@ export interface WorkerReply {
   readonly faults: readonly Fault[];
 }
 
+/** Bytes of the memory that all worker threads share: the state of libvips' set-up, and a count of its warnings. */
+export const SHARED_BYTES = 2 * Int32Array.BYTES_PER_ELEMENT;
+
 /** The settings with which every worker thread starts. */
 export const workerSettingsSchema = z.object({
   limits: z.object({
@@ -70,7 +79,7 @@ export const workerSettingsSchema = z.object({
   }),
   /** URL of a module whose exports replace operations by name. */
   operationsModule: z.string().optional(),
-  /** One Int32 that all threads share: the state of the process-wide set-up of libvips. */
+  /** {@link SHARED_BYTES} that all threads share. */
   setUp: z.instanceof(SharedArrayBuffer),
 });
 export type WorkerSettings = z.infer<typeof workerSettingsSchema>;

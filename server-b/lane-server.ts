@@ -171,7 +171,8 @@ export class LaneServer {
       await this.#sendOutputs(job, outcome);
       if (job.abandoned.signal.aborted) return;
       this.#job = null;
-      this.#lane.send('DONE', { timings: outcome.timings });
+      const { timings, warnings } = outcome;
+      this.#lane.send('DONE', warnings.length > 0 ? { timings, warnings: [...warnings] } : { timings });
       this.#afterJob();
     } finally {
       job.reservation?.release();

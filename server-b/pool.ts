@@ -8,7 +8,7 @@ import type { ImageHeader } from '../shared/image-header.ts';
 import type { Logger } from '../shared/log.ts';
 import type { OutputSpec } from '../shared/operations/index.ts';
 import { Semaphore } from '../shared/semaphore.ts';
-import type { JobOutcome, WorkerJob, WorkerReply, WorkerSettings } from './job.ts';
+import { type JobOutcome, SHARED_BYTES, type WorkerJob, type WorkerReply, type WorkerSettings } from './job.ts';
 import type { ModelFiles } from './model/find.ts';
 
 /** One job for the pool. */
@@ -65,7 +65,7 @@ export class Pool {
         maxAnimationSeconds: limits.maxAnimationSeconds,
       },
       operationsModule: operationsModule === undefined ? undefined : pathToFileURL(resolve(operationsModule)).href,
-      setUp: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+      setUp: new SharedArrayBuffer(SHARED_BYTES),
     };
     this.#log = options.log;
     this.#slots = new Semaphore(threads * jobsPerThread);

@@ -42,6 +42,9 @@ export type OutputHeader = z.infer<typeof outputHeaderSchema>;
 export const timingsSchema = z.record(z.string().max(40), z.number().nonnegative());
 export type Timings = z.infer<typeof timingsSchema>;
 
+/** What had to be repaired in a picture before it could be decoded, a sentence each. */
+export const warningsSchema = z.array(z.string().min(1).max(200)).max(20);
+
 /** The input of a task. Until a listed URL has been fetched, only the URL is known. */
 export const taskInputSchema = z.object({
   filename: z.string().nullable(),
@@ -94,5 +97,7 @@ export const taskSchema = z.object({
   /** When the outputs are removed; null until the task has ended. */
   expires_at: z.string().nullable(),
   timings: timingsSchema,
+  /** Only there when the picture had to be repaired. */
+  warnings: warningsSchema.optional(),
 });
 export type Task = z.infer<typeof taskSchema>;

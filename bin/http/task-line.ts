@@ -5,7 +5,8 @@ import type { TaskAnswer } from './client.ts';
 /** A task on one line: "V1StGXR8_Z5jdHi6B-myT  completed  resize 640×480  tabby 76 %". */
 export function taskLine(task: TaskAnswer): string {
   const error = task.error === null ? [] : [`${task.error.message} (${task.error.code})`];
-  return [task.task_id, task.status, ...task.outputs.map(outputText), ...error].join('  ');
+  const warnings = (task.warnings ?? []).map((warning) => `Warning: ${warning}`);
+  return [task.task_id, task.status, ...task.outputs.map(outputText), ...error, ...warnings].join('  ');
 }
 
 function outputText(output: TaskOutput): string {

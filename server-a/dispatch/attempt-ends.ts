@@ -103,10 +103,11 @@ export class AttemptEnds {
     }
   }
 
-  async #complete(attempt: Attempt, { outputs, timings }: Extract<JobOutcome, { kind: 'done' }>): Promise<void> {
+  async #complete(attempt: Attempt, received: Extract<JobOutcome, { kind: 'done' }>): Promise<void> {
+    const { outputs, timings, warnings } = received;
     const { records, backOff } = this.#options;
     try {
-      await records.complete(attempt.job, await outputs.commit(), timings);
+      await records.complete(attempt.job, await outputs.commit(), timings, warnings);
       backOff.reset();
     } catch (error) {
       await outputs.discard();

@@ -78,8 +78,13 @@ export interface TaskRecords {
   readInput(job: Job, pieceBytes: number): AsyncIterable<Uint8Array>;
   /** Makes an output file, once for each name of an attempt. Rejects with STORAGE_FULL when the disk is full. */
   createOutput(job: Job, name: string): Promise<OutputFile>;
-  /** processing → completed, or failed when every output failed. */
-  complete(job: Job, outputs: readonly StoredOutput[], timings: Timings): Promise<boolean>;
+  /** processing → completed, or failed when every output failed. `warnings` say what was repaired in the picture. */
+  complete(
+    job: Job,
+    outputs: readonly StoredOutput[],
+    timings: Timings,
+    warnings?: readonly string[],
+  ): Promise<boolean>;
   /** processing → failed. */
   fail(job: Job, error: ErrorDescription): Promise<boolean>;
   /** processing → pending, without a strike. With `suspect` the task becomes a suspect; a suspect stays one. */

@@ -22,7 +22,12 @@ const BODY_CHUNK_BYTES = MAX_DATA_BYTES;
 /** How an attempt ended, as its lane sees it. */
 export type JobOutcome =
   /** The outputs are received, not yet durable. */
-  | { readonly kind: 'done'; readonly outputs: Pick<OutputReceiver, 'commit' | 'discard'>; readonly timings: Timings }
+  | {
+      readonly kind: 'done';
+      readonly outputs: Pick<OutputReceiver, 'commit' | 'discard'>;
+      readonly timings: Timings;
+      readonly warnings?: readonly string[];
+    }
   /** Server B refused the job, which is never a strike. */
   | { readonly kind: 'refused'; readonly error: ErrorDescription }
   /** Server B accepted the job and the job failed. */
@@ -231,7 +236,8 @@ export class LaneClient {
 
   #done(message: Message<'DONE'>): void {
     if (this.#current !== null) {
-      this.#end({ kind: 'done', outputs: this.#current.receiver, timings: message.timings });
+      const { timings, warnings = [] } = message;
+      this.#end({ kind: 'done', outputs: this.#current.receiver, timings, warnings });
     }
   }
 

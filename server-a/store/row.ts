@@ -12,6 +12,7 @@ import {
   type Timings,
   taskIdSchema,
   timingsSchema,
+  warningsSchema,
 } from '../../shared/task.ts';
 
 /** A schema for a column of JSON text whose value matches `schema`. */
@@ -47,6 +48,7 @@ export const taskRowSchema = z.object({
   boxes_at: z.int().nullable(),
   error: json(z.object({ code: z.enum(ERROR_CODES), message: z.string() })).nullable(),
   timings: json(timingsSchema),
+  warnings: json(warningsSchema),
   created_at: z.int(),
   started_at: z.int().nullable(),
   finished_at: z.int().nullable(),
@@ -100,6 +102,7 @@ export function toTask(row: TaskRow): Task {
     finished_at: row.finished_at === null ? null : timestamp(row.finished_at),
     expires_at: row.expires_at === null ? null : timestamp(row.expires_at),
     timings: toTimings(row),
+    ...(row.warnings.length > 0 && { warnings: row.warnings }),
   };
 }
 

@@ -5,12 +5,13 @@ import type { TaskStatus } from '../../shared/task.ts';
 interface End {
   readonly id: string;
   readonly status: Extract<TaskStatus, 'completed' | 'failed' | 'canceled'>;
-  /** JSON, like `error` and `timings`. */
+  /** JSON, like `error`, `timings` and `warnings`. */
   readonly outputs: string;
   /** 1 when files belong to the outputs. */
   readonly outputs_kept: 0 | 1;
   readonly error: string | null;
   readonly timings: string;
+  readonly warnings: string;
   readonly now: number;
   readonly expires_at: number;
 }
@@ -129,7 +130,7 @@ export type WriterOrder =
 
 const END = `
   UPDATE tasks SET status = $status, outputs = $outputs, outputs_kept = $outputs_kept, error = $error,
-    timings = $timings, finished_at = $now, expires_at = $expires_at
+    timings = $timings, warnings = $warnings, finished_at = $now, expires_at = $expires_at
   WHERE id = $id`;
 const FENCE = "id = $id AND attempt = $attempt AND status = 'processing'";
 const CHANGED = 'RETURNING id, status, stage, attempt, original_kept, audience';

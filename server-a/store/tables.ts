@@ -1,9 +1,9 @@
 /** Raised whenever the tables change; kept in the file as `user_version`. */
-export const SCHEMA_VERSION = 4;
+export const SCHEMA_VERSION = 5;
 
 /**
  * One row for each task. `sequence` is the order of submission. Times are milliseconds since 1970. header, specs,
- * outputs, error and timings are JSON with the schemas of row.ts; so is source_url, because a client may list a string
+ * outputs, error, timings and warnings are JSON with the schemas of row.ts; so is source_url, because a client may list a string
  * that SQLite cannot store as text.
  * `stage`: a `listed` task is a URL that has not been fetched; a `ready` task has its picture.
  * `outputs_kept` and `original_kept` are 1 while the task owns these files. An original without an expiry belongs to
@@ -36,6 +36,7 @@ const TASKS = `
     audience TEXT,
     error TEXT,
     timings TEXT NOT NULL DEFAULT '{}',
+    warnings TEXT NOT NULL DEFAULT '[]',
     created_at INTEGER NOT NULL,
     started_at INTEGER,
     finished_at INTEGER,
@@ -98,6 +99,7 @@ const NAME_OUTPUTS = `
 const VERSION_2_TO_3 = `ALTER TABLE tasks ADD COLUMN boxes TEXT; ALTER TABLE tasks ADD COLUMN boxes_at INTEGER;
   ${BOXES_TO_PICTURES} ${SNIPPETS_INDEX}`;
 const VERSION_3_TO_4 = `ALTER TABLE tasks RENAME COLUMN operations TO specs; ${NAME_OUTPUTS}`;
+const VERSION_4_TO_5 = "ALTER TABLE tasks ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]';";
 
 /** The migration from each older version. SQLite cannot drop NOT NULL, so the rows of version 1 are copied. */
 export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
@@ -109,6 +111,7 @@ export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
     DROP TABLE tasks_1;
     ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX} ${NAME_OUTPUTS}`,
   ],
-  [2, `${VERSION_2_TO_3} ${VERSION_3_TO_4}`],
-  [3, VERSION_3_TO_4],
+  [2, `${VERSION_2_TO_3} ${VERSION_3_TO_4} ${VERSION_4_TO_5}`],
+  [3, `${VERSION_3_TO_4} ${VERSION_4_TO_5}`],
+  [4, VERSION_4_TO_5],
 ]);

@@ -71,8 +71,13 @@ export class Attempts implements TaskRecords {
     };
   }
 
-  async complete(job: Job, outputs: readonly StoredOutput[], timings: Timings): Promise<boolean> {
-    return this.#end(job, endedWith(outputs, timings));
+  async complete(
+    job: Job,
+    outputs: readonly StoredOutput[],
+    timings: Timings,
+    warnings: readonly string[] = [],
+  ): Promise<boolean> {
+    return this.#end(job, endedWith(outputs, timings, warnings));
   }
 
   async fail(job: Job, error: ErrorDescription): Promise<boolean> {

@@ -42,7 +42,7 @@ export async function performJob(job: WorkerJob, limits: PictureLimits, operatio
     }
     // An output may be named `decode`, too. The time of the decode step replaces that output's time.
     Object.assign(timings, { [`${DECODE}_ms`]: decodeMs });
-    return { outcome: { kind: 'done', outputs, timings }, faults };
+    return { outcome: { kind: 'done', outputs, timings, warnings: [] }, faults };
   } catch (error) {
     const cause = isTimeout(error) ? deadline.error() : error;
     noteFault(faults, DECODE, cause);

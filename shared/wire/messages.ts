@@ -5,7 +5,7 @@ import { imageHeaderSchema } from '../image-header.ts';
 import { parseJson } from '../json.ts';
 import { inputFormatSchema } from '../operations/format.ts';
 import { outputSpecsSchema } from '../operations/outputs.ts';
-import { outputHeaderSchema, taskIdSchema, timingsSchema } from '../task.ts';
+import { outputHeaderSchema, taskIdSchema, timingsSchema, warningsSchema } from '../task.ts';
 import type { MessageKind } from './frame.ts';
 
 const problemSchema = z.object({ code: z.enum(ERROR_CODES), message: z.string() });
@@ -35,7 +35,7 @@ export const MESSAGE_SCHEMAS = {
   }),
   REFUSE: problemSchema,
   OUTPUT: outputHeaderSchema,
-  DONE: z.object({ timings: timingsSchema }),
+  DONE: z.object({ timings: timingsSchema, warnings: warningsSchema.optional() }),
   FAIL: problemSchema,
 } as const satisfies Record<MessageKind, z.ZodType>;
 

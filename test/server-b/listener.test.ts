@@ -69,6 +69,7 @@ const picture = (bytes: Buffer): JobOutcome => ({
     },
   ],
   timings: { decode_ms: 1 },
+  warnings: [],
 });
 
 describe('listener', () => {

@@ -19,6 +19,7 @@ export function taskMessage(task: Task): object {
     finished_at: timestamp(task.finished_at),
     expires_at: timestamp(task.expires_at),
     timings: task.timings,
+    warnings: task.warnings ?? [],
   };
 }
 

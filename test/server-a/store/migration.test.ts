@@ -102,6 +102,7 @@ describe('migration', () => {
     await before.close();
     const database = store();
     database.exec('ALTER TABLE tasks DROP COLUMN boxes; ALTER TABLE tasks DROP COLUMN boxes_at');
+    database.exec('ALTER TABLE tasks DROP COLUMN warnings');
     database.exec(`INSERT INTO snippets VALUES (1, '${JSON.stringify(boxes)}', 32503680000000)`);
     database.exec('DROP INDEX snippets_updated; ALTER TABLE tasks RENAME COLUMN specs TO operations');
     database.exec(`UPDATE tasks SET operations = '${OLD_CLASSIFY}'; PRAGMA user_version = 2`);
@@ -123,13 +124,27 @@ describe('migration', () => {
     const endedTask = before.get(ended);
     await before.close();
     const database = store();
-    database.exec('ALTER TABLE tasks RENAME COLUMN specs TO operations');
+    database.exec('ALTER TABLE tasks DROP COLUMN warnings; ALTER TABLE tasks RENAME COLUMN specs TO operations');
     database.exec(`UPDATE tasks SET operations = '${OLD_RESIZE}', outputs = ${OLD_OUTPUTS}`);
     database.exec('PRAGMA user_version = 3');
     database.close();
     const after = await open();
     expect(after.get(ended)).to.deep.equal(endedTask);
     expect((await beginJob(after, waiting)).specs).to.deep.equal([RESIZE]);
+  });
+
+  it('migrates a store of version 4, whose tasks have no warnings', async () => {
+    const before = await open();
+    const { ended, waiting } = await fillWith(before);
+    const endedTask = before.get(ended);
+    await before.close();
+    const database = store();
+    database.exec('ALTER TABLE tasks DROP COLUMN warnings; PRAGMA user_version = 4');
+    database.close();
+    const after = await open();
+    expect(after.get(ended)).to.deep.equal(endedTask);
+    await after.records.complete(await beginJob(after, waiting), [LABELS], {}, ['Repaired.']);
+    expect(after.get(waiting).warnings).to.deep.equal(['Repaired.']);
   });
 
   it('leaves the store unchanged when a migration fails', async () => {

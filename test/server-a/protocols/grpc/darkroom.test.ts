@@ -200,17 +200,19 @@ describe('darkroom.v1.Darkroom', () => {
       expect(await darkroom.unary('Cancel', { task_id })).to.include({ status: 'TASK_STATUS_CANCELED' });
     });
 
-    it('return timings, and each output with its own outcome', async () => {
+    it('return timings, warnings, and each output with its own outcome', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks, [RESIZE, CLASSIFY]);
       const job = await beginJob(tasks, task_id);
       const resize = await storeOutput(tasks, job, await makePicture());
-      await tasks.records.complete(job, [resize, failed('circle', 'too slow'), LABELS], { decode_ms: 1.5 });
+      const outputs = [resize, failed('circle', 'too slow'), LABELS];
+      await tasks.records.complete(job, outputs, { decode_ms: 1.5 }, ['Repaired.']);
       const task = taskSchema.parse(await darkroom.unary('Get', { task_id }));
       expect(task['timings']).to.include({ decode_ms: 1.5 });
       expect(task).to.deep.include({
         status: 'TASK_STATUS_COMPLETED',
         result: `/result/${task_id}`,
+        warnings: ['Repaired.'],
         attempts: 1,
         outputs: [
           {
