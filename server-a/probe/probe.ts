@@ -14,9 +14,8 @@ import type { RandomAccess } from './random-access.ts';
 /** Bytes from a file's start that {@link sniff} needs; the whole of a shorter file. */
 export const SNIFF_BYTES = 256;
 
-/** Magic bytes at the start of a file. WebP, AVIF and HEIC have theirs inside a container's header. */
+/** Magic bytes at the start of a file. Those of JPEG, WebP, AVIF and HEIC need more than a comparison. */
 const MAGIC: readonly (readonly [format: InputFormat, bytes: string])[] = [
-  ['jpeg', '\xff\xd8\xff'],
   ['png', '\x89PNG\r\n\x1a\n'],
   ['gif', 'GIF87a'],
   ['gif', 'GIF89a'],
@@ -51,6 +50,8 @@ export function sniff(start: Uint8Array): InputFormat {
   for (const [format, bytes] of MAGIC) {
     if (text.startsWith(bytes)) return format;
   }
+  // A third byte other than 0xFF is a stray one, which decoders skip.
+  if (text.startsWith('\xff\xd8') && text.length > 2) return 'jpeg';
   if (text.startsWith('RIFF') && text.startsWith('WEBP', 8)) return 'webp';
   const brands = text.startsWith('ftyp', 4) ? brandsOf(text) : [];
   if (brands.some((brand) => HEIC_BRANDS.has(brand))) return 'heic';

@@ -1,3 +1,4 @@
+import { STRAY_WINDOW, strayBytes } from '../../../shared/gif-stray.ts';
 import type { ImageHeader } from '../../../shared/image-header.ts';
 import type { ByteReader } from '../byte-reader.ts';
 import { corrupt, imageHeader } from './image-header.ts';
@@ -5,6 +6,7 @@ import { corrupt, imageHeader } from './image-header.ts';
 /** Block introducers and labels (GIF89a, appendix A). */
 const EXTENSION = 0x21;
 const IMAGE = 0x2c;
+const TRAILER = 0x3b;
 const GRAPHIC_CONTROL = 0xf9;
 const COMMENT = 0xfe;
 
@@ -61,7 +63,8 @@ interface Animation {
 /**
  * Walks a GIF's blocks and counts its frames (GIF89a, appendix B). As in browsers, the canvas has the size that the
  * header gives, the first frame may enlarge it, and pixels that no frame draws are transparent. A truncated last frame
- * counts when one byte of its data exists, as in libnsgif. Throws IMAGE_CORRUPT when there is no frame.
+ * counts when one byte of its data exists, as in libnsgif. Skips stray bytes between blocks, at which libnsgif ends and
+ * which Server B removes. Throws IMAGE_CORRUPT when there is no frame.
  */
 export async function readGif(reader: ByteReader): Promise<ImageHeader> {
   await reader.need(0, SCREEN_BYTES, 'the GIF header');
@@ -89,7 +92,10 @@ async function readAnimation(reader: ByteReader, start: number): Promise<Animati
   while (offset !== undefined) {
     if (!reader.has(offset, MAX_HEAD_BYTES)) await load(reader, offset);
     const block = readBlock(reader, offset);
-    if (block === null) break;
+    if (block === null) {
+      offset = skipStray(reader, offset);
+      continue;
+    }
     offset = skipInWindow(reader, block.next) ?? (await skipSubBlocks(reader, block.next));
     const isCut = offset === undefined;
     if (block.frame === undefined) {
@@ -100,6 +106,13 @@ async function readAnimation(reader: ByteReader, start: number): Promise<Animati
     }
   }
   return animation;
+}
+
+/** The offset of the next block after bytes that belong to none; undefined when none follows. */
+function skipStray(reader: ByteReader, offset: number): number | undefined {
+  if (!reader.has(offset, 1) || [EXTENSION, IMAGE, TRAILER].includes(reader.u8(offset))) return undefined;
+  const stray = strayBytes(reader.bytes(offset, Math.min(STRAY_WINDOW, reader.size - offset)));
+  return stray === null ? undefined : offset + stray;
 }
 
 /** The offset after a chain of sub-blocks; undefined when the window ends first. */

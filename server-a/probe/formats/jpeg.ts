@@ -20,8 +20,10 @@ const JPEG_LS_FRAME = 0xf7;
 /** Frames coded in one pass over the picture: baseline, extended, differential, arithmetic, both. */
 const SEQUENTIAL: ReadonlySet<number> = new Set([0xc0, 0xc1, 0xc5, 0xc9, 0xcd]);
 
-/** The most segments before the frame header; an ICC profile of 16 MiB takes 256. */
+/** The most segments before the first scan; an ICC profile of 16 MiB takes 256. */
 const MAX_SEGMENTS = 65_536;
+/** The most bytes before a marker that belong to no segment. */
+const MAX_STRAY_BYTES = 65_536;
 
 /** What a frame header says. */
 interface Frame extends Pick<ImageHeader, 'width' | 'height' | 'channels' | 'progressive'> {
@@ -37,8 +39,9 @@ interface Segment {
 
 /**
  * Reads a JPEG's frame header (ITU-T T.81, annex B) and the first EXIF block, up to the first scan header; EXIF may stand
- * behind the frame header, and libjpeg finds it there. Throws IMAGE_CORRUPT without a frame and a scan, and when the
- * height comes in a later DNL segment; UNSUPPORTED_IMAGE for a frame that libjpeg does not decode.
+ * behind the frame header, and libjpeg finds it there. Skips bytes between segments that belong to none, as decoders do.
+ * Throws IMAGE_CORRUPT without a frame and a scan, and when the height comes in a later DNL segment; UNSUPPORTED_IMAGE for
+ * a frame that libjpeg does not decode.
  */
 export async function readJpeg(reader: ByteReader): Promise<ImageHeader> {
   let orientation: number | undefined;
@@ -81,19 +84,22 @@ async function* segments(reader: ByteReader): AsyncGenerator<Segment> {
     if (code === START_OF_SCAN) return;
     offset += 1 + length;
   }
-  throw corrupt(`at most ${MAX_SEGMENTS} segments before the frame header`, 'the JPEG', 'more');
+  throw corrupt(`at most ${MAX_SEGMENTS} segments before the picture data`, 'the JPEG', 'more');
 }
 
-/** The offset of the next marker's code, past its 0xFF and any fill bytes (0xFF as well) before it. */
+/**
+ * The offset of the next marker's code: past stray bytes, its 0xFF, and any fill bytes (0xFF as well) before it. 0x00
+ * after 0xFF makes no marker, so that it is stray, too (libjpeg's jdmarker.c, `next_marker`).
+ */
 async function findMarker(reader: ByteReader, start: number): Promise<number> {
-  await reader.need(start, 2, 'a JPEG marker');
-  if (reader.u8(start) !== 0xff) throw corrupt('0xff', `the JPEG marker at offset ${start}`, reader.u8(start));
-  let offset = start + 1;
-  while (reader.u8(offset) === 0xff) {
-    offset += 1;
+  let isAfterFill = false;
+  for (let offset = start; offset - start <= MAX_STRAY_BYTES; offset += 1) {
     if (!reader.has(offset, 1)) await reader.need(offset, 1, 'a JPEG marker');
+    const byte = reader.u8(offset);
+    if (isAfterFill && byte !== 0 && byte !== 0xff) return offset;
+    isAfterFill = byte === 0xff;
   }
-  return offset;
+  throw corrupt('0xff', `the JPEG marker at offset ${start}`, `${MAX_STRAY_BYTES} other bytes`);
 }
 
 async function readFrame(reader: ByteReader, { code, start, end }: Segment): Promise<Frame> {

@@ -84,12 +84,18 @@ interface Chunks {
 async function readChunks(reader: ByteReader, start: number): Promise<Chunks> {
   // The RIFF length excludes itself and the type before it, eight bytes.
   await reader.need(4, 4, 'the RIFF header');
-  const stop = Math.min(reader.size, 8 + reader.u32(4, true));
+  let stop = Math.min(reader.size, 8 + reader.u32(4, true));
   let frames = 0;
   let exif: Chunk | undefined;
   let lossless = false;
   let offset = start;
-  while (offset + CHUNK_HEADER_BYTES <= stop) {
+  for (;;) {
+    if (offset + CHUNK_HEADER_BYTES > stop) {
+      if (stop === reader.size || offset === stop || offset === stop + 1) return { frames, exif, lossless };
+      // No chunk ends where the RIFF length says. Server B corrects it, so all chunks count.
+      stop = reader.size;
+      continue;
+    }
     if (!reader.has(offset, CHUNK_HEADER_BYTES)) await reader.need(offset, CHUNK_HEADER_BYTES, 'a WebP chunk');
     const type = reader.u32(offset);
     const length = reader.u32(offset + 4, true);
@@ -98,7 +104,6 @@ async function readChunks(reader: ByteReader, start: number): Promise<Chunks> {
     if (type === EXIF) exif ??= chunkAt(reader, offset);
     offset += CHUNK_HEADER_BYTES + length + (length % 2);
   }
-  return { frames, exif, lossless };
 }
 
 async function readOrientation(reader: ByteReader, { start, end }: Chunk): Promise<number> {

@@ -73,6 +73,12 @@ describe('probe of JPEG', () => {
     await expectAgreement(withSegments(plain, bytes(0xff, 0xd0)));
   });
 
+  it('skips stray bytes between segments, also where they have 0xFF', async () => {
+    for (const stray of ['x', 'eighteen stray byt', '\xff\0\xff\0', Buffer.alloc(60_000, 'much')]) {
+      expect(await expectAgreement(withSegments(plain, bytes(stray)))).to.include({ width: 40, height: 20 });
+    }
+  });
+
   it('recognizes progressive, CMYK and grey', async () => {
     const picture = sharp({ create: { width: 40, height: 20, channels: 3, background: 'teal' } });
     const cmyk = await picture.clone().toColourspace('cmyk').jpeg({ progressive: true }).toBuffer();
@@ -133,16 +139,17 @@ describe('probe of JPEG', () => {
 
   it('refuses a height in DNL, a missing frame header, a second SOI, garbage and impossible lengths', async () => {
     const start = bytes(0xff, 0xd8);
-    const scan = segment(0xda, bytes(1, 1, 0, 0, 63, 0));
+    const scan = scanHeader();
     for (const broken of [
-      bytes(start, frameHeader(10, 0)),
-      bytes(start, frameHeader(0, 10)),
+      bytes(start, frameHeader(10, 0), scan),
+      bytes(start, frameHeader(0, 10), scan),
+      bytes(start, frameHeader(10, 10)),
       bytes(start, scan),
       bytes(start, 0xff, 0xd9),
-      bytes(start, start, frameHeader(10, 10)),
-      bytes(start, 0xff, 0x01, 'garbage', frameHeader(10, 10)),
-      bytes(start, 0xff, 0xe0, 0, 1, frameHeader(10, 10)),
-      bytes(start, 0xff, 0xe0, 0xff, 0xff, frameHeader(10, 10)),
+      bytes(start, start, frameHeader(10, 10), scan),
+      bytes(start, Buffer.alloc(70_000, 'garbage'), frameHeader(10, 10), scan),
+      bytes(start, 0xff, 0xe0, 0, 1, frameHeader(10, 10), scan),
+      bytes(start, 0xff, 0xe0, 0xff, 0xff, frameHeader(10, 10), scan),
       bytes(start, Buffer.alloc(1000, 0xff)),
     ]) {
       await expectRefusal(broken, 'IMAGE_CORRUPT');
