@@ -1,4 +1,5 @@
 import sharp from 'sharp';
+import { SHARED_BYTES } from '../job.ts';
 
 /** The only loaders that may read a picture: from memory, one for each format of shared/operations. */
 const ALLOWED_LOADERS = [
@@ -14,22 +15,47 @@ const UNDER_WAY = 1;
 const DONE = 2;
 const SET_UP_MS = 10_000;
 
+/** Indexes of the numbers that all threads share. */
+const STAGE = 0;
+const INCOMPLETE_READS = 1;
+/** The memory of all threads; of this thread only until {@link setUpLibvips} is called. */
+let shared = new Int32Array(new SharedArrayBuffer(SHARED_BYTES));
+
+/**
+ * Notes a warning of libvips. Its JPEG reader fails at a warning of libjpeg only when it reads further rows, so that it
+ * misses damage in its last eight rows, which are 64 rows of a picture that is shrunk by 8. It then says so in a warning
+ * when it closes the picture (libvips' jpeg2vips.c, `readjpeg_free`).
+ */
+export function noteWarning(text: string): void {
+  if (text.startsWith('read gave')) Atomics.add(shared, INCOMPLETE_READS, 1);
+}
+
+/**
+ * How many pictures, in all threads, have been read with a warning and without an error. Which ones cannot be known:
+ * libvips has one list of warnings for all threads.
+ */
+export function countWarnings(): number {
+  return Atomics.load(shared, INCOMPLETE_READS);
+}
+
 /**
  * Restricts libvips in this process: no cache, one thread for each picture, only {@link ALLOWED_LOADERS}. The block
- * applies to the whole process, so only the first thread sets it; `state` says if that is done. A thread that starts
- * later must not block the loaders again, even for a moment, because other threads are using them.
+ * applies to the whole process, so only the first thread sets it; `state`, of {@link SHARED_BYTES} bytes, says
+ * if that is done. A thread that starts later must not block the loaders again, even for a moment, because other threads are
+ * using them.
  */
 export function setUpLibvips(state: SharedArrayBuffer): void {
   const stage = new Int32Array(state);
-  if (Atomics.compareExchange(stage, 0, UNTOUCHED, UNDER_WAY) === UNTOUCHED) {
+  shared = stage;
+  if (Atomics.compareExchange(stage, STAGE, UNTOUCHED, UNDER_WAY) === UNTOUCHED) {
     sharp.cache(false);
     sharp.concurrency(1);
     sharp.block({ operation: ['VipsForeignLoad'] });
     sharp.unblock({ operation: ALLOWED_LOADERS });
-    Atomics.store(stage, 0, DONE);
-    Atomics.notify(stage, 0);
+    Atomics.store(stage, STAGE, DONE);
+    Atomics.notify(stage, STAGE);
   }
-  if (Atomics.wait(stage, 0, UNDER_WAY, SET_UP_MS) === 'timed-out') {
+  if (Atomics.wait(stage, STAGE, UNDER_WAY, SET_UP_MS) === 'timed-out') {
     throw new Error(`Another thread did not set libvips up within ${SET_UP_MS} ms`);
   }
 }

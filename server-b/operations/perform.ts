@@ -4,11 +4,13 @@ import { checkOutputLimits } from '../../shared/limits.ts';
 import { type OutputSpec, planOf } from '../../shared/operations/index.ts';
 import type { Timings } from '../../shared/task.ts';
 import { planDecode } from '../decode-plan.ts';
-import type { Fault, JobOutput, WorkerJob, WorkerReply } from '../job.ts';
+import type { Fault, JobOutcome, JobOutput, WorkerJob, WorkerReply } from '../job.ts';
 import { Deadline } from './deadline.ts';
 import { isTimeout, Picture } from './decode.ts';
 import { openHeic } from './heic/decode-heic.ts';
 import type { Operations } from './index.ts';
+import { countWarnings } from './libvips.ts';
+import { repair } from './repair/repair.ts';
 
 /** The step before the outputs. */
 const DECODE = 'decode';
@@ -16,11 +18,34 @@ const DECODE = 'decode';
 /**
  * Runs one job. Never rejects. Outputs fail independently; the whole job fails only when the picture cannot be decoded
  * (IMAGE_CORRUPT, IMAGE_TOO_LARGE) or the deadline has passed (TIMEOUT).
+ *
+ * The decoder is strict. Only a picture that it refuses is examined, and repaired if all its pixels are there; all
+ * outputs are then made from the repaired picture, and the outcome has warnings that say what was repaired.
  */
 export async function performJob(job: WorkerJob, limits: PictureLimits, operations: Operations): Promise<WorkerReply> {
+  const deadline = new Deadline(job.deadlineMs);
+  const reply = await makeOutputs(job, limits, operations, deadline);
+  const repaired = isCorrupt(reply.outcome) ? repair(job.image.format, job.body) : null;
+  if (repaired === null) return reply;
+  const { outcome, faults } = await makeOutputs({ ...job, body: repaired.body }, limits, operations, deadline);
+  return { outcome: outcome.kind === 'done' ? { ...outcome, warnings: repaired.warnings } : outcome, faults };
+}
+
+/** True when the job or one of its outputs failed because of the picture. */
+function isCorrupt(outcome: JobOutcome): boolean {
+  if (outcome.kind === 'failed') return outcome.error.code === 'IMAGE_CORRUPT';
+  return outcome.outputs.some(({ header }) => header.kind === 'failure' && header.error.code === 'IMAGE_CORRUPT');
+}
+
+async function makeOutputs(
+  job: WorkerJob,
+  limits: PictureLimits,
+  operations: Operations,
+  deadline: Deadline,
+): Promise<WorkerReply> {
   const faults: Fault[] = [];
   const timings: Timings = { [`${DECODE}_ms`]: 0 };
-  const deadline = new Deadline(job.deadlineMs);
+  const warningsBefore = countWarnings();
   try {
     const started = performance.now();
     const pictures = await openPictures(job, limits, deadline);
@@ -40,6 +65,7 @@ export async function performJob(job: WorkerJob, limits: PictureLimits, operatio
       outputs.push(await perform);
       timings[`${spec.name}_ms`] = since(begun);
     }
+    if (countWarnings() !== warningsBefore) await checkLastRows(pictures);
     // An output may be named `decode`, too. The time of the decode step replaces that output's time.
     Object.assign(timings, { [`${DECODE}_ms`]: decodeMs });
     return { outcome: { kind: 'done', outputs, timings, warnings: [] }, faults };
@@ -48,6 +74,13 @@ export async function performJob(job: WorkerJob, limits: PictureLimits, operatio
     noteFault(faults, DECODE, cause);
     return { outcome: { kind: 'failed', error: describeError(cause) }, faults };
   }
+}
+
+/** Throws IMAGE_CORRUPT for a JPEG with damage in its last rows. Called when libvips has read such a picture lately. */
+async function checkLastRows([picture]: readonly Picture[]): Promise<void> {
+  if (picture?.format !== 'jpeg') return;
+  const corruption = await picture.findCorruption('first');
+  if (corruption !== null) throw corruption;
 }
 
 /** The picture for each output: already decoded for the outputs that share a decode, not yet for the others. */

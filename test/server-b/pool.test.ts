@@ -81,7 +81,10 @@ describe('Pool', () => {
       const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><rect width="9" height="9"/></svg>';
       const outcome = await shared.run({ ...job, body: own(Buffer.from(svg)) }, never);
       expect(outcome).to.have.nested.property('error.code', 'IMAGE_CORRUPT');
-      expect(outcome).to.have.nested.property('error.message').that.includes('unsupported image format');
+      // With its loader, SVG would be told as another format than the header's.
+      expect(outcome)
+        .to.have.nested.property('error.message')
+        .that.matches(/received one that cannot be decoded$/);
       for (const format of FORMATS) {
         const body = own(await plain(40, 40, '#336699', format));
         const done = await shared.run({ ...job, image: await headerOf(body), body }, never);

@@ -96,6 +96,38 @@ describe('bad input to the running service', function () {
     expect([answer.status, problemOf(answer).code]).to.deep.equal([422, 'IMAGE_CORRUPT']);
   });
 
+  it('damaged pictures of all formats, all at once, fail with IMAGE_CORRUPT and only their own format', async () => {
+    const formats = ['jpeg', 'png', 'webp', 'gif'] as const;
+    const cut = await Promise.all(
+      formats.map(async (format) => {
+        const whole = await waves(200, 150).toFormat(format).toBuffer();
+        return { format, body: whole.subarray(0, whole.length * 0.7) };
+      }),
+    );
+    const bodies = [...cut, ...cut, ...cut];
+    const tasks = await Promise.all(bodies.map(({ body }) => service.run(body, { scale_factor: '0.5' })));
+    for (const [index, { error }] of tasks.entries()) {
+      const message = `Expected a whole ${bodies[index]?.format} picture, received one that cannot be decoded`;
+      expect(error).to.deep.equal({ code: 'IMAGE_CORRUPT', message });
+    }
+  });
+
+  it('a picture whose faults cost no pixel is made as without them, and its record has warnings', async () => {
+    const scan = picture.indexOf(bytes(0xff, 0xda));
+    const faulty = bytes(picture.subarray(0, scan), 'stray', picture.subarray(scan, -2));
+    const [sound, repaired] = await Promise.all(
+      [picture, faulty].map((body) => service.run(body, { scale_factor: '0.5' })),
+    );
+    expect(sound).to.not.have.property('warnings');
+    expect(repaired).to.deep.include({
+      status: 'completed',
+      warnings: ['Removed 5 stray bytes between JPEG segments.', 'Added the missing JPEG end marker.'],
+    });
+    const [expected, made] = await Promise.all([sound, repaired].map((task) => service.get(task?.result ?? '')));
+    expect(made?.body).to.deep.equal(expected?.body);
+    await Promise.all([sound, repaired].map((task) => service.delete(`/status/${task?.task_id}`)));
+  });
+
   it('a connection that is cut at any point leaves no file', async () => {
     const body = formBytes([file(picture), HALF]);
     const head = `POST /upload HTTP/1.1\r\nHost: a\r\nContent-Type: ${FORM_TYPE}\r\nContent-Length: ${body.length}\r\n\r\n`;

@@ -1,0 +1,60 @@
+import { STRAY_WINDOW, strayBytes } from '../../../shared/gif-stray.ts';
+import { counted, DAMAGED, type Edit, type Examination } from './edits.ts';
+import { hasAllPixels } from './lzw.ts';
+
+/** Block introducers (GIF89a, appendix A). */
+const EXTENSION = 0x21;
+const IMAGE = 0x2c;
+const TRAILER = 0x3b;
+const SCREEN_BYTES = 13;
+const DESCRIPTOR_BYTES = 10;
+
+/**
+ * Finds stray bytes between the blocks of a GIF, at which libnsgif ends, and whether every frame has all its pixels. A
+ * missing trailer is no damage: libnsgif does not need it.
+ */
+export function examineGif(body: Uint8Array): Examination {
+  const edits: Edit[] = [];
+  let stray = 0;
+  let offset = SCREEN_BYTES + colourTableBytes(body[10]);
+  while (offset < body.length && body[offset] !== TRAILER) {
+    const introducer = body[offset];
+    if (introducer === EXTENSION || introducer === IMAGE) {
+      const next = introducer === IMAGE ? readImage(body, offset) : skipSubBlocks(body, offset + 2);
+      if (next === null) return DAMAGED;
+      offset = next;
+      continue;
+    }
+    const remove = strayBytes(body.subarray(offset, offset + STRAY_WINDOW));
+    if (remove === null) break;
+    edits.push({ at: offset, remove, insert: new Uint8Array() });
+    stray += remove;
+    offset += remove;
+  }
+  const warnings = stray === 0 ? [] : [`Removed ${counted(stray, 'stray byte')} between GIF blocks.`];
+  return { edits, warnings, pixels: 'whole' };
+}
+
+/** The offset after an image; null when pixels are missing. */
+function readImage(body: Uint8Array, start: number): number | null {
+  const width = (body[start + 5] ?? 0) | ((body[start + 6] ?? 0) << 8);
+  const height = (body[start + 7] ?? 0) | ((body[start + 8] ?? 0) << 8);
+  const data = start + DESCRIPTOR_BYTES + colourTableBytes(body[start + 9]);
+  return hasAllPixels(body, data, width * height) ? skipSubBlocks(body, data + 1) : null;
+}
+
+/** The offset after a chain of sub-blocks; null when the file ends first. */
+function skipSubBlocks(body: Uint8Array, start: number): number | null {
+  let offset = start;
+  while (offset < body.length) {
+    const length = body[offset] ?? 0;
+    offset += 1 + length;
+    if (length === 0) return offset;
+  }
+  return null;
+}
+
+/** Bytes of the colour table in a packed field; 0 without its flag. */
+function colourTableBytes(packed = 0): number {
+  return packed & 0x80 ? 3 * (2 << (packed & 0x07)) : 0;
+}

@@ -1,0 +1,39 @@
+import { DAMAGED, type Edit, type Examination } from './edits.ts';
+
+/** `RIFF`, the length of what follows, `WEBP` (RFC 9649, section 2.3). */
+const RIFF_HEADER_BYTES = 12;
+const CHUNK_HEADER_BYTES = 8;
+/** Chunks that have pixels, or tell how they are shown (RFC 9649, section 2.7). */
+const PICTURE_CHUNKS: ReadonlySet<string> = new Set(['VP8 ', 'VP8L', 'VP8X', 'ALPH', 'ANIM', 'ANMF']);
+const OTHER_CHUNKS: ReadonlySet<string> = new Set(['ICCP', 'EXIF', 'XMP ']);
+
+/**
+ * Finds a wrong length in the RIFF header of a WebP, which libwebp refuses, and a missing padding byte at its end. Not
+ * whole is a file whose last chunk of pixels is longer than the file.
+ */
+export function examineWebp(body: Uint8Array): Examination {
+  const view = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  let end = RIFF_HEADER_BYTES;
+  while (end + CHUNK_HEADER_BYTES <= view.length) {
+    const type = view.toString('latin1', end, end + 4);
+    const length = view.readUInt32LE(end + 4);
+    const isWhole = end + CHUNK_HEADER_BYTES + length <= view.length;
+    if (!PICTURE_CHUNKS.has(type) && !(OTHER_CHUNKS.has(type) && isWhole)) break;
+    if (!isWhole) return DAMAGED;
+    end += CHUNK_HEADER_BYTES + length + (length % 2);
+  }
+  if (end === RIFF_HEADER_BYTES) return DAMAGED;
+  const edits: Edit[] = [];
+  const warnings: string[] = [];
+  if (view.readUInt32LE(4) !== end - 8) {
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(end - 8);
+    edits.push({ at: 4, remove: 4, insert: length });
+    warnings.push('Corrected the length in the WebP header.');
+  }
+  if (end > view.length) {
+    edits.push({ at: view.length, remove: 0, insert: new Uint8Array(1) });
+    warnings.push('Added the missing padding byte at the end of the WebP.');
+  }
+  return { edits, warnings, pixels: 'whole' };
+}
