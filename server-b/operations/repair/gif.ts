@@ -1,11 +1,16 @@
 import { STRAY_WINDOW, strayBytes } from '../../../shared/gif-stray.ts';
 import { counted, DAMAGED, type Edit, type Examination } from './edits.ts';
-import { hasAllPixels } from './lzw.ts';
+import { findLastPixel } from './lzw.ts';
 
 /** Block introducers (GIF89a, appendix A). */
 const EXTENSION = 0x21;
 const IMAGE = 0x2c;
 const TRAILER = 0x3b;
+const GRAPHIC_CONTROL = 0xf9;
+/** Bytes of the data in a graphic control extension. */
+const GRAPHIC_CONTROL_BYTES = 4;
+/** The most bytes from the last pixel to the next block: the end code, a sub-block's length, the terminator. */
+const MAX_TAIL_BYTES = 5;
 const SCREEN_BYTES = 13;
 const DESCRIPTOR_BYTES = 10;
 
@@ -20,7 +25,7 @@ export function examineGif(body: Uint8Array): Examination {
   while (offset < body.length && body[offset] !== TRAILER) {
     const introducer = body[offset];
     if (introducer === EXTENSION || introducer === IMAGE) {
-      const next = introducer === IMAGE ? readImage(body, offset) : skipSubBlocks(body, offset + 2);
+      const next = introducer === IMAGE ? readImage(body, offset) : readExtension(body, offset);
       if (next === null) return DAMAGED;
       offset = next;
       continue;
@@ -35,12 +40,22 @@ export function examineGif(body: Uint8Array): Examination {
   return { edits, warnings, pixels: 'whole' };
 }
 
-/** The offset after an image; null when pixels are missing. */
+/** The offset after an image; null when pixels are missing or it is damaged. */
 function readImage(body: Uint8Array, start: number): number | null {
   const width = (body[start + 5] ?? 0) | ((body[start + 6] ?? 0) << 8);
   const height = (body[start + 7] ?? 0) | ((body[start + 8] ?? 0) << 8);
   const data = start + DESCRIPTOR_BYTES + colourTableBytes(body[start + 9]);
-  return hasAllPixels(body, data, width * height) ? skipSubBlocks(body, data + 1) : null;
+  const last = findLastPixel(body, data, width * height);
+  const end = skipSubBlocks(body, data + 1);
+  // A damaged length of a sub-block joins the data to the blocks behind it.
+  return last === null || end === null || end - last > MAX_TAIL_BYTES ? null : end;
+}
+
+/** The offset after an extension; null when it is damaged. */
+function readExtension(body: Uint8Array, start: number): number | null {
+  const end = skipSubBlocks(body, start + 2);
+  const isControl = body[start + 1] === GRAPHIC_CONTROL;
+  return isControl && end !== start + 2 + GRAPHIC_CONTROL_BYTES + 2 ? null : end;
 }
 
 /** The offset after a chain of sub-blocks; null when the file ends first. */

@@ -3,13 +3,12 @@ import { DAMAGED, type Edit, type Examination } from './edits.ts';
 /** `RIFF`, the length of what follows, `WEBP` (RFC 9649, section 2.3). */
 const RIFF_HEADER_BYTES = 12;
 const CHUNK_HEADER_BYTES = 8;
-/** Chunks that have pixels, or tell how they are shown (RFC 9649, section 2.7). */
-const PICTURE_CHUNKS: ReadonlySet<string> = new Set(['VP8 ', 'VP8L', 'VP8X', 'ALPH', 'ANIM', 'ANMF']);
-const OTHER_CHUNKS: ReadonlySet<string> = new Set(['ICCP', 'EXIF', 'XMP ']);
+/** The types of chunks (RFC 9649, section 2.7). */
+const CHUNKS: ReadonlySet<string> = new Set(['VP8 ', 'VP8L', 'VP8X', 'ALPH', 'ANIM', 'ANMF', 'ICCP', 'EXIF', 'XMP ']);
 
 /**
- * Finds a wrong length in the RIFF header of a WebP, which libwebp refuses, and a missing padding byte at its end. Not
- * whole is a file whose last chunk of pixels is longer than the file.
+ * Finds a wrong length in the RIFF header of a WebP, which libwebp refuses, and a missing padding byte at its end. The
+ * chunks must reach to the end of the file: otherwise one of them may be damaged, and with it all behind it.
  */
 export function examineWebp(body: Uint8Array): Examination {
   const view = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
@@ -18,8 +17,7 @@ export function examineWebp(body: Uint8Array): Examination {
     const type = view.toString('latin1', end, end + 4);
     const length = view.readUInt32LE(end + 4);
     const isWhole = end + CHUNK_HEADER_BYTES + length <= view.length;
-    if (!PICTURE_CHUNKS.has(type) && !(OTHER_CHUNKS.has(type) && isWhole)) break;
-    if (!isWhole) return DAMAGED;
+    if (!isWhole || !CHUNKS.has(type)) return DAMAGED;
     end += CHUNK_HEADER_BYTES + length + (length % 2);
   }
   if (end === RIFF_HEADER_BYTES) return DAMAGED;
