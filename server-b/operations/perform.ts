@@ -25,7 +25,7 @@ const DECODE = 'decode';
 export async function performJob(job: WorkerJob, limits: PictureLimits, operations: Operations): Promise<WorkerReply> {
   const deadline = new Deadline(job.deadlineMs);
   const reply = await makeOutputs(job, limits, operations, deadline);
-  const repaired = isCorrupt(reply.outcome) ? repair(job.image.format, job.body) : null;
+  const repaired = isCorrupt(reply.outcome) ? await repair(job.image.format, job.body) : null;
   if (repaired === null) return reply;
   const { outcome, faults } = await makeOutputs({ ...job, body: repaired.body }, limits, operations, deadline);
   return { outcome: outcome.kind === 'done' ? { ...outcome, warnings: repaired.warnings } : outcome, faults };

@@ -1,4 +1,6 @@
-import { crc32 } from 'node:zlib';
+import { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { crc32, createInflate } from 'node:zlib';
 import { counted, DAMAGED, type Edit, type Examination } from './edits.ts';
 
 const SIGNATURE_BYTES = 8;
@@ -9,12 +11,13 @@ const END_CHUNK = Uint8Array.of(0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 
 
 /**
  * Finds wrong checksums of a PNG's picture data, and its missing end (PNG third edition, section 5.3). Both cost no
- * pixel where the zlib stream inside is complete, which has a checksum of its own, so a strict decode shows the rest.
- * libpng itself accepts wrong checksums of ancillary chunks and a missing IEND.
+ * pixel where the zlib stream inside is whole, which has a checksum of its own; so it is inflated once, because libpng
+ * does not read that checksum. libpng itself accepts wrong checksums of ancillary chunks and a missing IEND.
  */
-export function examinePng(body: Uint8Array): Examination {
+export async function examinePng(body: Uint8Array): Promise<Examination> {
   const view = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const edits: Edit[] = [];
+  const data: Uint8Array[] = [];
   let checksums = 0;
   let isCut = false;
   let offset = SIGNATURE_BYTES;
@@ -24,11 +27,14 @@ export function examinePng(body: Uint8Array): Examination {
     if (type === 'IEND') break;
     if (end + CHECKSUM_BYTES > view.length) {
       if (type !== 'IDAT') return DAMAGED;
-      edits.push(...completeData(view, offset, Math.min(end, view.length)));
+      const cut = Math.min(end, view.length);
+      data.push(view.subarray(offset + 8, cut));
+      edits.push(...completeData(view, offset, cut));
       isCut = true;
       break;
     }
     const isData = type === 'IDAT';
+    if (isData) data.push(view.subarray(offset + 8, end));
     if ((isData || CRITICAL.has(type)) && view.readUInt32BE(end) !== crc32(view.subarray(offset + 4, end))) {
       if (!isData) return DAMAGED;
       checksums += 1;
@@ -36,10 +42,22 @@ export function examinePng(body: Uint8Array): Examination {
     }
     offset = end + CHECKSUM_BYTES;
   }
+  if (edits.length > 0 && !(await isWholeStream(data))) return DAMAGED;
   const warnings: string[] = [];
   if (checksums > 0) warnings.push(`Corrected ${counted(checksums, 'checksum')} of PNG picture data.`);
   if (isCut) warnings.push('Added the missing end of the PNG.');
   return { edits, warnings, pixels: 'whole' };
+}
+
+/** True when the pieces are a zlib stream with the right checksum (RFC 1950). Its content is not kept. */
+async function isWholeStream(pieces: readonly Uint8Array[]): Promise<boolean> {
+  const drop = new Writable({ write: (_content, _encoding, done) => done() });
+  try {
+    await pipeline(pieces, createInflate(), drop);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Makes a chunk of the data that a last IDAT chunk has left, and adds the end of the file. */

@@ -5,7 +5,7 @@ import { examineJpeg } from './jpeg.ts';
 import { examinePng } from './png.ts';
 import { examineWebp } from './webp.ts';
 
-const EXAMINERS: Readonly<Partial<Record<Format, (body: Uint8Array) => Examination>>> = {
+const EXAMINERS: Readonly<Partial<Record<Format, (body: Uint8Array) => Examination | Promise<Examination>>>> = {
   jpeg: examineJpeg,
   png: examinePng,
   gif: examineGif,
@@ -21,11 +21,11 @@ export interface Repaired {
 
 /**
  * Repairs what a strict decoder refuses although no pixel depends on it. Null when there is nothing to repair, or when
- * pixels are missing or damaged. A strict decode of the result must still succeed: for a progressive JPEG and a PNG only
- * that shows whether the pixels are all there. The content of `body` may be lost.
+ * pixels are missing or damaged. A strict decode of the result must still succeed: for a progressive JPEG only that shows
+ * whether the pixels are all there. The content of `body` may be lost.
  */
-export function repair(format: Format, body: Uint8Array<ArrayBuffer>): Repaired | null {
-  const examination = EXAMINERS[format]?.(body);
+export async function repair(format: Format, body: Uint8Array<ArrayBuffer>): Promise<Repaired | null> {
+  const examination = await EXAMINERS[format]?.(body);
   if (examination?.pixels !== 'whole' || examination.edits.length === 0) return null;
   return { body: applyEdits(body, examination.edits), warnings: examination.warnings };
 }

@@ -35,7 +35,9 @@ describe('repair of PNG', () => {
     await expectRepaired(changed(4 + dataLength()), ['Corrected 1 checksum of PNG picture data.']);
   });
 
-  it('refuses damaged picture data, with its checksum or without', async () => {
+  it('refuses damaged picture data, with its checksum or without, also in the last row', async () => {
+    const last = changed(4 + dataLength() - 6);
+    expect(codesOf(await performUploaded(last))).to.deep.equal(['IMAGE_CORRUPT']);
     const data = changed(4 + 100);
     expect(codesOf(await performUploaded(data))).to.deep.equal(['IMAGE_CORRUPT']);
     const start = data.indexOf('IDAT');
