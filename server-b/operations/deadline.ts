@@ -1,6 +1,9 @@
 import type { DarkroomError } from '../../shared/errors.ts';
 import { timedOut } from '../job.ts';
 
+/** The most milliseconds by which {@link Deadline.secondsLeft} rounds down. */
+const ROUNDING_MS = 500;
+
 /** The time a worker may spend on one job, running from the moment the worker takes it. */
 export class Deadline {
   readonly #milliseconds: number;
@@ -27,6 +30,11 @@ export class Deadline {
   /** The time left in milliseconds, at least 0. */
   millisecondsLeft(): number {
     return Math.max(0, this.#end - performance.now());
+  }
+
+  /** True from the earliest moment at which sharp's timeout may end a pipeline. */
+  get mayHaveEnded(): boolean {
+    return performance.now() >= this.#end - ROUNDING_MS;
   }
 
   /** The TIMEOUT error that a client gets. */

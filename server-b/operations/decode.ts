@@ -196,7 +196,7 @@ export class Picture implements Size {
       // sharp does not shrink on load where a gamma is given; a gamma of 1 changes nothing (its src/pipeline.cc).
       await this.#open(options).gamma(1).resize({ width: 1, height: 1, fit: 'fill' }).raw().toBuffer();
     } catch (error) {
-      return isTimeout(error) ? this.deadline.error() : corrupt(this.format, error);
+      return isTimeout(error, this.deadline) ? this.deadline.error() : corrupt(this.format, error);
     }
     // The decode misses damage in the last rows of a JPEG; see noteWarning.
     const isDamaged = this.format === 'jpeg' && hasHiddenDamage(this.#source.body);
@@ -269,9 +269,12 @@ export class Strip {
   }
 }
 
-/** True for the error of a pipeline that sharp's timeout ended (sharp's src/common.cc, VipsProgressCallBack). */
-export function isTimeout(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('timeout:');
+/**
+ * True for an error of a pipeline that sharp's timeout may have ended. Only the time decides: libvips has one buffer for
+ * the error messages of all threads, so that the message may be about another picture.
+ */
+export function isTimeout(error: unknown, deadline: Deadline): boolean {
+  return error instanceof Error && !(error instanceof DarkroomError) && deadline.mayHaveEnded;
 }
 
 /**

@@ -70,7 +70,7 @@ async function makeOutputs(
     Object.assign(timings, { [`${DECODE}_ms`]: decodeMs });
     return { outcome: { kind: 'done', outputs, timings, warnings: [] }, faults };
   } catch (error) {
-    const cause = isTimeout(error) ? deadline.error() : error;
+    const cause = isTimeout(error, deadline) ? deadline.error() : error;
     noteFault(faults, DECODE, cause);
     return { outcome: { kind: 'failed', error: describeError(cause) }, faults };
   }
@@ -94,7 +94,7 @@ async function openPictures(job: WorkerJob, limits: PictureLimits, deadline: Dea
     const sharing = picture.sharing(await picture.decodeOnce(shared.size));
     return plans.map((_, index) => (shared.users.has(index) ? sharing : picture));
   } catch (error) {
-    if (isTimeout(error)) throw deadline.error();
+    if (isTimeout(error, deadline)) throw deadline.error();
     throw (await picture.findCorruption('first')) ?? error;
   }
 }
@@ -124,7 +124,7 @@ async function findCause(
   spec: OutputSpec,
   thrown: unknown,
 ): Promise<{ cause: unknown; endsJob: boolean }> {
-  if (isTimeout(thrown)) return { cause: picture.deadline.error(), endsJob: true };
+  if (isTimeout(thrown, picture.deadline)) return { cause: picture.deadline.error(), endsJob: true };
   if (thrown instanceof DarkroomError) return { cause: thrown, endsJob: thrown.code === 'TIMEOUT' };
   const corruption = await picture.findCorruption('first');
   if (corruption !== null) return { cause: corruption, endsJob: true };

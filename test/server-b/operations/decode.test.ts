@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { probe } from '../../../server-a/probe/probe.ts';
 import { Deadline } from '../../../server-b/operations/deadline.ts';
-import { Picture, rasterize } from '../../../server-b/operations/decode.ts';
+import { isTimeout, Picture, rasterize } from '../../../server-b/operations/decode.ts';
 import { encode, WHITE } from '../../../server-b/operations/encode.ts';
 import { Memory } from '../../server-a/probe/agreement.ts';
 import { box } from '../../support/hand-made.ts';
@@ -59,6 +59,13 @@ describe('Picture of an AVIF', () => {
   it('is decoded where it is made from another item', async () => {
     const same: Item = { type: 'iden', data: Buffer.alloc(0), properties: [ispe(64, 48), box('irot', 1)] };
     expect(await sizeOf(heif([same, item], [reference('dimg', 1, 2)]))).to.deep.equal([48, 64]);
+  });
+});
+
+describe('isTimeout', () => {
+  it('goes by the time, not by a message that may be about another picture', () => {
+    expect(isTimeout(new Error('timeout: 50% complete'), new Deadline(60_000))).to.equal(false);
+    expect(isTimeout(new Error('VipsJpeg: premature end of JPEG image'), new Deadline(0))).to.equal(true);
   });
 });
 
