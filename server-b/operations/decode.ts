@@ -37,6 +37,9 @@ type Facts = Partial<Pick<Metadata, 'delay' | 'loop' | 'space' | 'hasProfile'>>;
 
 type Encoded = Uint8Array<ArrayBuffer>;
 
+/** The longest delay that sharp writes, in milliseconds. GIF and WebP can have longer ones. */
+const MAX_DELAY_MS = 65_535;
+
 /** Where a picture's pixels come from. */
 interface Source {
   /** The encoded picture; null where only the raster is left. */
@@ -60,7 +63,7 @@ export class Picture implements Size {
   /** Pixels down one frame, upright. */
   readonly height: number;
   readonly frames: number;
-  /** Milliseconds for which each frame is shown. */
+  /** Milliseconds for which each frame is shown; {@link MAX_DELAY_MS} for a longer time. */
   readonly delays: number[] | undefined;
   /** How many times an animation plays; 0 means without end. */
   readonly loop: number | undefined;
@@ -84,7 +87,7 @@ export class Picture implements Size {
     this.width = header.width;
     this.height = header.height;
     this.frames = header.frames;
-    this.delays = metadata.delay;
+    this.delays = metadata.delay?.map((delay) => Math.min(delay, MAX_DELAY_MS));
     this.loop = metadata.loop;
     this.wideProfile = metadata.space === 'rgb16' && metadata.hasProfile === true;
     this.deadline = deadline;
@@ -199,7 +202,8 @@ export class Picture implements Size {
       return isTimeout(error, this.deadline) ? this.deadline.error() : corrupt(this.format, error);
     }
     // The decode misses damage in the last rows of a JPEG; see noteWarning.
-    const isDamaged = this.format === 'jpeg' && hasHiddenDamage(this.#source.body);
+    const { body } = this.#source;
+    const isDamaged = this.format === 'jpeg' && body !== null && hasHiddenDamage(body);
     return isDamaged ? corrupt(this.format, 'damage in the last rows') : null;
   }
 

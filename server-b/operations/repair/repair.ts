@@ -1,11 +1,11 @@
-import type { Format } from '../../../shared/operations/format.ts';
+import type { InputFormat } from '../../../shared/operations/format.ts';
 import { applyEdits, type Examination } from './edits.ts';
 import { examineGif } from './gif.ts';
 import { examineJpeg } from './jpeg.ts';
 import { examinePng } from './png.ts';
 import { examineWebp } from './webp.ts';
 
-const EXAMINERS: Readonly<Partial<Record<Format, (body: Uint8Array) => Examination | Promise<Examination>>>> = {
+const EXAMINERS: Readonly<Partial<Record<InputFormat, (body: Uint8Array) => Examination | Promise<Examination>>>> = {
   jpeg: examineJpeg,
   png: examinePng,
   gif: examineGif,
@@ -24,7 +24,7 @@ export interface Repaired {
  * pixels are missing or damaged. A strict decode of the result must still succeed: for a progressive JPEG only that shows
  * whether the pixels are all there. The content of `body` may be lost.
  */
-export async function repair(format: Format, body: Uint8Array<ArrayBuffer>): Promise<Repaired | null> {
+export async function repair(format: InputFormat, body: Uint8Array<ArrayBuffer>): Promise<Repaired | null> {
   const examination = await EXAMINERS[format]?.(body);
   if (examination?.pixels !== 'whole' || examination.edits.length === 0) return null;
   return { body: applyEdits(body, examination.edits), warnings: examination.warnings };

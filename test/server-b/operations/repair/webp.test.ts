@@ -44,6 +44,16 @@ describe('repair of WebP', () => {
     }
   });
 
+  it('accepts a frame that is shown for more than a minute', async () => {
+    const animation = Buffer.from(kinds.get('animated') ?? '');
+    // The duration, of three bytes, follows a frame's position and size (RFC 9649, section 2.7.1.2).
+    animation.writeUIntLE(120_000, animation.indexOf('ANMF') + 8 + 12, 3);
+    const outcome = await performUploaded(animation, [{ name: 'same', operation: 'resize' }]);
+    expect(codesOf(outcome)).to.deep.equal([]);
+    const made = outcome.kind === 'done' ? outcome.outputs[0]?.picture : null;
+    expect((await sharp(made ?? new Uint8Array()).metadata()).delay?.[0]).to.equal(65_535);
+  });
+
   it('accepts bytes after the picture without a warning', async () => {
     for (const sound of kinds.values()) {
       const made = await repaired(bytes(sound, 'more'));
