@@ -22,6 +22,8 @@ export interface ServerAOptions {
   /** The secret that Server B expects. */
   readonly token: string | undefined;
   readonly log: Logger;
+  /** Move every file of a data folder that would be refused to lost+found, and start with an empty store. */
+  readonly newStore?: boolean;
   /** Called once when the store cannot be written any more, so that the process ends and its supervisor restarts it. */
   readonly onFatal: (error: Error) => void;
 }
@@ -47,7 +49,7 @@ interface ProtocolContext {
 
 /**
  * Opens the data folder, the lanes and the protocols, in that order. A protocol with port 0 is off, except HTTP. Throws
- * BAD_REQUEST when a preset is invalid or another process has the folder, and the system's error, with code and port,
+ * BAD_REQUEST when a preset is invalid, another process has the folder, or accepted pictures may be lost, and the system's error, with code and port,
  * when a port is taken; closes what it opened then.
  */
 export async function startServerA(settings: ServerASettings, options: ServerAOptions): Promise<ServerA> {
@@ -55,7 +57,7 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
   const presets = await Presets.load(settings.presets);
   const deadlineMs = settings.jobSeconds * 1000;
   const tasks = await Tasks.open(
-    { ...settings, onFatal: options.onFatal },
+    { ...settings, newStore: options.newStore, onFatal: options.onFatal },
     log,
     (records) => new Dispatcher({ records, backend, token, deadlineMs, log }),
   );

@@ -3,6 +3,7 @@ export const FAILPOINTS = [
   // The data folder is made and opened.
   'folder-made',
   'store-opened',
+  'marker-written',
   'folder-synced',
   'recovery-committed',
   // An upload becomes a task; the answer follows. A picture that another task keeps is linked, not written.

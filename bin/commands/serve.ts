@@ -9,6 +9,7 @@ import { invalid } from '../../shared/errors.ts';
 import { formatAddress } from '../serve/address.ts';
 import { explainListenFailure } from '../serve/failure.ts';
 import { fetchMissingModel } from '../serve/fetch-model.ts';
+import { isNewStore, newStoreOption } from '../serve/new-store.ts';
 import { checkPorts } from '../serve/ports.ts';
 import { runServerA } from '../serve/run-server-a.ts';
 import { addSettings, type Environment, readEnvironment } from '../settings.ts';
@@ -19,20 +20,20 @@ import { serveApart } from './server-a.ts';
 export function serveCommand(): Command {
   const command = new Command('serve').description('run Server A, with Server B as its supervised child');
   // This is the default command, so an unknown command name arrives here as an argument.
-  command.allowExcessArguments(true);
+  command.allowExcessArguments(true).addOption(newStoreOption());
   return addSettings(command, serverASettings, SERVER_A_PREFIX).action(async (flags: Record<string, unknown>) => {
     const [word] = command.args;
     if (word !== undefined) throw invalid('a command, or flags after `npm start --`,', 'the first word', word);
     const environment = readEnvironment();
     const settings = resolveSettings(serverASettings, SERVER_A_PREFIX, flags, environment);
     checkPorts(serverASettings, settings);
-    if (settings.serverB === undefined) await serveTogether(settings, environment);
-    else await serveApart(settings, settings.serverB);
+    if (settings.serverB === undefined) await serveTogether(settings, environment, isNewStore(flags));
+    else await serveApart(settings, settings.serverB, isNewStore(flags));
   });
 }
 
 /** Starts both at once. Closes A first, so that its last jobs still have a Server B. */
-async function serveTogether(settings: ServerASettings, environment: Environment): Promise<void> {
+async function serveTogether(settings: ServerASettings, environment: Environment, newStore: boolean): Promise<void> {
   await checkModel(settings.model);
   const stop = abortOnSignal();
   const { Supervisor } = await import('../../server-b/supervisor.ts');
@@ -52,7 +53,7 @@ async function serveTogether(settings: ServerASettings, environment: Environment
   };
   const fetched = fetchMissingModel(settings, stop, log);
   try {
-    await runServerA(settings, { backend: supervisor, backendText, token, stop });
+    await runServerA(settings, { backend: supervisor, backendText, token, newStore, stop });
   } finally {
     await Promise.all([supervisor.close(), fetched]);
   }

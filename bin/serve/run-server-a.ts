@@ -10,6 +10,8 @@ export interface ServerARun {
   /** A short text about Server B for the terminal; resolves when it is known. */
   readonly backendText: () => Promise<string>;
   readonly token: string | undefined;
+  /** See {@link newStoreOption}. */
+  readonly newStore: boolean;
   /** When this aborts, Server A finishes running jobs and closes. */
   readonly stop: AbortSignal;
 }
@@ -20,8 +22,8 @@ export async function runServerA(settings: ServerASettings, run: ServerARun): Pr
   const { createLogger } = await import('../../shared/log.ts');
   const log = createLogger('server-a', settings.logLevel);
   const fatal = new AbortController();
-  const { backend, token } = run;
-  const options = { backend, token, log, onFatal: (error: Error) => fatal.abort(error) };
+  const { backend, token, newStore } = run;
+  const options = { backend, token, newStore, log, onFatal: (error: Error) => fatal.abort(error) };
   const serverA = await startServerA(settings, options).catch((error: unknown) => {
     throw explainListenFailure(error, serverASettings, settings);
   });

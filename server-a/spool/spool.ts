@@ -11,7 +11,11 @@ import { orStorageFull, type Removal, SpoolFile, type SpoolFileKind, type SpoolF
 export type SpoolName =
   | { readonly kind: 'input'; readonly id: string }
   | { readonly kind: 'output'; readonly id: string; readonly attempt: number; readonly output: string }
+  | { readonly kind: 'temporary' }
   | { readonly kind: 'other' };
+
+/** The name of a file that is being written. */
+const TEMPORARY = /^[\w-]{21}\.tmp$/;
 
 /** The name of a task's input file. */
 export function inputName(id: string): string {
@@ -23,8 +27,9 @@ export function outputName(id: string, attempt: number, output: string): string 
   return `${id}.${attempt}.${output}`;
 }
 
-/** Reads a file's name; temporary files and all names that are not ours are `other`. */
+/** Reads a file's name; a name that is not ours is `other`. */
 export function parseSpoolName(name: string): SpoolName {
+  if (TEMPORARY.test(name)) return { kind: 'temporary' };
   const [id = '', second = '', third = ''] = name.split('.');
   if (name === inputName(id)) return { kind: 'input', id };
   const output = outputNameSchema.safeParse(third);
@@ -49,7 +54,7 @@ export class Spool implements SpoolFolder {
     this.#system = system;
   }
 
-  /** Opens the folder, or makes it with mode 0700. {@link sweep} counts the files in it. */
+  /** Opens the folder, or makes it with mode 0700. {@link adopt} counts a file that is in it. */
   static async open(folder: string, log: Logger, system: System = SYSTEM): Promise<Spool> {
     const absolute = resolve(folder);
     await system.files.mkdir(absolute, 0o700);
@@ -132,7 +137,7 @@ export class Spool implements SpoolFolder {
     await failpointAfter(this.sync(), 'input-folder-synced');
   }
 
-  /** Stops all removals, because it is unknown which files the records own. The sweep at the next start decides. */
+  /** Stops all removals, because it is unknown which files the records own. The next start decides. */
   preserve(): void {
     this.#isPreserved = true;
   }
@@ -146,7 +151,7 @@ export class Spool implements SpoolFolder {
     return removal;
   }
 
-  /** Does not reject: a failed removal is logged, and the sweep of the next start tries again. */
+  /** Does not reject: a failed removal is logged, and the next start looks at the file again. */
   async unlink(path: string): Promise<Removal> {
     if (this.#isPreserved) return 'stayed';
     try {
@@ -156,23 +161,21 @@ export class Spool implements SpoolFolder {
       if (systemCode(error) === 'ENOENT') return 'missing';
       const file = basename(path);
       const owner = parseSpoolName(file);
-      const task_id = owner.kind === 'other' ? undefined : owner.id;
+      const task_id = 'id' in owner ? owner.id : undefined;
       this.#log.warn({ task_id, err: error, file }, 'a spool file without an owner was not removed');
       return 'stayed';
     }
   }
 
-  /** Counts the files for which `isOwned` is true and removes the others. Resolves with the removed names. */
-  async sweep(isOwned: (name: SpoolName) => boolean): Promise<string[]> {
-    const removed: string[] = [];
-    for (const entry of await this.#system.files.readdir(this.#folder)) {
-      // A folder is not ours: lost+found exists when the spool is a separate file system.
-      if (entry.isDirectory()) continue;
-      this.#bytes += (await this.size(entry.name)) ?? 0;
-      if (isOwned(parseSpoolName(entry.name))) continue;
-      if ((await this.remove(entry.name)) === 'removed') removed.push(entry.name);
-    }
-    return removed;
+  /** The names of all files. Folders are not ours: lost+found exists when the spool is a separate file system. */
+  async names(): Promise<string[]> {
+    const entries = await this.#system.files.readdir(this.#folder);
+    return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
+  }
+
+  /** Counts the bytes of a file that was there before this process. */
+  async adopt(name: string): Promise<void> {
+    this.#bytes += (await this.size(name)) ?? 0;
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,7 @@
 import type { FailpointName } from '../../shared/failpoint.ts';
 import type { TaskStatus } from '../../shared/task.ts';
+import type { Identity } from './identity.ts';
+import type { Marker } from './marker.ts';
 
 /** The columns that a task's end changes. */
 interface End {
@@ -117,11 +119,22 @@ export interface ChangedRow {
 /** The result of one command of a group: the changed rows, or SQLite's error and whether it means a full disk. */
 export type Outcome = { readonly rows: ChangedRow[] } | { readonly error: Error; readonly diskFull: boolean };
 
-/** A message from the writer thread to the main thread. */
+/** What the writer thread opens. */
+export interface WriterData {
+  readonly path: string;
+  /** What the store must be, by the marker beside it. */
+  readonly marker: Marker;
+}
+
+/**
+ * A message from the writer thread to the main thread. `found` is what was found in a store that is refused; null when
+ * it cannot be opened for another reason. `isClean`: every record is in store.db.
+ */
 export type WriterMessage =
-  | { readonly kind: 'opened' }
-  | { readonly kind: 'refused'; readonly error: Error }
-  | { readonly kind: 'committed'; readonly outcomes: readonly Outcome[] };
+  | { readonly kind: 'opened'; readonly identity: Identity }
+  | { readonly kind: 'refused'; readonly error: Error; readonly found: string | null }
+  | { readonly kind: 'committed'; readonly outcomes: readonly Outcome[] }
+  | { readonly kind: 'closed'; readonly isClean: boolean; readonly error: Error | null };
 
 /** A message from the main thread to the writer thread: commit a group, or close the store. */
 export type WriterOrder =

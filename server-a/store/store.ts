@@ -4,6 +4,8 @@ import { DarkroomError } from '../../shared/errors.ts';
 import { failpointAfter } from '../../shared/failpoint.ts';
 import type { Logger } from '../../shared/log.ts';
 import { type Box, boxesSchema } from '../../shared/snippet.ts';
+import type { Identity } from './identity.ts';
+import type { Marker } from './marker.ts';
 import { json, type TaskRow, type TaskState, taskRowSchema, taskStateSchema } from './row.ts';
 import { openForReading } from './schema.ts';
 import { type ChangedRow, type Command, FAILPOINTS } from './statements.ts';
@@ -68,17 +70,23 @@ export class Store {
   }
 
   /**
-   * Opens or creates the database file at `path`. Throws when its version is unknown or its writes would not be
-   * durable. `onFatal` is called once if the writer thread dies; nothing can be written after that.
+   * Opens or creates the database file at `path`; `marker` says which store it must be. Throws like
+   * {@link WriteQueue.start}. `onFatal` is called once if the writer thread dies; nothing can be written after that.
    */
-  static async open(path: string, log: Logger, onFatal: (error: Error) => void): Promise<Store> {
-    const writer = await WriteQueue.start(new URL('./writer-thread.js', import.meta.url), path, onFatal);
+  static async open(path: string, log: Logger, onFatal: (error: Error) => void, marker: Marker = null): Promise<Store> {
+    const script = new URL('./writer-thread.js', import.meta.url);
+    const writer = await WriteQueue.start(script, { path, marker }, onFatal);
     try {
       return new Store(writer, openForReading(path), log);
     } catch (error) {
       await writer.close();
       throw error;
     }
+  }
+
+  /** The identity for the marker. */
+  get identity(): Identity {
+    return this.#writer.identity;
   }
 
   /** False once the writer thread has died or the store was closed. */
@@ -145,9 +153,14 @@ export class Store {
     throw new DarkroomError('INTERNAL', `The record of task ${id} is damaged.`);
   }
 
-  /** Commits all commands given before, then closes the file. Idempotent. */
+  /**
+   * Commits all commands given before, moves every record to the database file, then closes it. Idempotent. This
+   * connection is closed last: it only reads, so it cannot remove a write-ahead log that still has records.
+   */
   async close(): Promise<void> {
-    await this.#writer.close();
-    if (this.#database.isOpen) this.#database.close();
+    const { isClean, error } = await this.#writer.close();
+    if (!this.#database.isOpen) return;
+    this.#database.close();
+    if (!isClean) this.#log.warn({ err: error }, 'records stay in the write-ahead log until the next start');
   }
 }

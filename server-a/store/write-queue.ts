@@ -1,7 +1,16 @@
 import { once } from 'node:events';
+import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { DarkroomError } from '../../shared/errors.ts';
-import type { ChangedRow, Command, Outcome, WriterMessage, WriterOrder } from './statements.ts';
+import type { Identity } from './identity.ts';
+import { StoreRefusal } from './refusal.ts';
+import type { ChangedRow, Command, Outcome, WriterData, WriterMessage, WriterOrder } from './statements.ts';
+
+/** If every record is in store.db after the end, and the error that prevented it. */
+export interface Closing {
+  readonly isClean: boolean;
+  readonly error: Error | null;
+}
 
 interface Waiting {
   readonly command: Command;
@@ -14,6 +23,8 @@ interface Waiting {
  * so groups grow with the load and a single command is sent at once.
  */
 export class WriteQueue {
+  /** The identity of the opened store. */
+  readonly identity: Identity;
   readonly #worker: Worker;
   readonly #exited: Promise<unknown>;
   readonly #onFatal: (error: Error) => void;
@@ -21,29 +32,36 @@ export class WriteQueue {
   #committing: Waiting[] = [];
   /** Why nothing can be written any more; null while the queue is open. */
   #end: Error | null = null;
+  #closing: Closing = { isClean: false, error: null };
 
-  private constructor(worker: Worker, onFatal: (error: Error) => void) {
+  private constructor(worker: Worker, identity: Identity, onFatal: (error: Error) => void) {
+    this.identity = identity;
     this.#worker = worker;
     this.#onFatal = onFatal;
     this.#exited = new Promise((resolve) => worker.once('exit', resolve));
     worker.on('message', (message: WriterMessage) => {
       if (message.kind === 'committed') this.#settle(message.outcomes);
+      if (message.kind === 'closed') this.#closing = message;
     });
     worker.on('error', (error) => this.#fail(error));
     worker.on('exit', (code) => this.#fail(new Error(`exit code ${code}`)));
   }
 
   /**
-   * Starts the thread `script` for the store at `path`. Resolves when the thread has opened the store; rejects with the
-   * thread's error when it could not. `onFatal` is called once if the thread ends before {@link close}.
+   * Starts the thread `script` for the store at `path`, which must be the one of the marker. Resolves when the thread has
+   * opened the store. Throws {@link StoreRefusal} for a damaged or another store, and BAD_REQUEST when it cannot be
+   * opened for another reason. `onFatal` is called once if the thread ends before {@link close}.
    */
-  static async start(script: URL, path: string, onFatal: (error: Error) => void): Promise<WriteQueue> {
-    const worker = new Worker(script, { workerData: path });
+  static async start(script: URL, { path, marker }: WriterData, onFatal: (error: Error) => void): Promise<WriteQueue> {
+    const worker = new Worker(script, { workerData: { path, marker } satisfies WriterData });
     const [message]: WriterMessage[] = await once(worker, 'message');
-    if (message?.kind === 'opened') return new WriteQueue(worker, onFatal);
+    if (message?.kind === 'opened') return new WriteQueue(worker, message.identity, onFatal);
     await worker.terminate();
-    const cause = message?.kind === 'refused' ? message.error : undefined;
-    throw new Error(`The store ${path} cannot be opened: ${cause?.message ?? 'no answer'}`, { cause });
+    const refused = message?.kind === 'refused' ? message : undefined;
+    const cause = refused?.error;
+    if (typeof refused?.found === 'string') throw new StoreRefusal(dirname(path), refused.found, { cause });
+    const reason = `The store ${path} cannot be opened: ${cause?.message ?? 'no answer'}`;
+    throw new DarkroomError('BAD_REQUEST', reason, { cause });
   }
 
   /** False once nothing can be written any more. */
@@ -64,13 +82,18 @@ export class WriteQueue {
     });
   }
 
-  /** Commits all commands given before, then ends the thread. Idempotent. */
-  async close(): Promise<void> {
+  /**
+   * Commits all commands given before, moves every record to store.db, then ends the thread. `isClean` is false when
+   * records stay in the write-ahead log: the thread had died, or the disk is full, or another process reads the log.
+   * Idempotent.
+   */
+  async close(): Promise<Closing> {
     if (this.#end === null) {
       this.#end = new Error('The store is closed.');
       if (this.#committing.length === 0) this.#send();
     }
     await this.#exited;
+    return this.#closing;
   }
 
   /** Sends the next group. Ends the thread when the group is empty and the queue is closed. */

@@ -2,10 +2,21 @@
  * The writer thread, the only writer of the store. Each group of commands is one transaction, so that one fsync serves
  * the whole group and none blocks the event loop.
  */
+import { existsSync, statSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
+import { checkContent, STORE_FILE } from './check-content.ts';
+import { markClosed, markOpen } from './identity.ts';
+import { isDamage, resultCode, StoreRefusal } from './refusal.ts';
 import { openForWriting } from './schema.ts';
-import { type Command, type Outcome, STATEMENTS, type WriterMessage, type WriterOrder } from './statements.ts';
+import {
+  type Command,
+  type Outcome,
+  STATEMENTS,
+  type WriterData,
+  type WriterMessage,
+  type WriterOrder,
+} from './statements.ts';
 
 /**
  * SQLite's result codes (https://sqlite.org/rescode.html) after which the file is intact and a later group may succeed.
@@ -17,26 +28,46 @@ const port = parentPort;
 if (port === null) throw new Error('writer-thread.ts runs only as a worker thread.');
 
 const send = (message: WriterMessage) => port.postMessage(message);
+const { path, marker }: WriterData = workerData;
 
 try {
-  serve(openForWriting(String(workerData)));
-  send({ kind: 'opened' });
+  send({ kind: 'opened', identity: serve() });
 } catch (error) {
-  send({ kind: 'refused', error: asError(error) });
+  send({ kind: 'refused', error: asError(error), found: foundIn(error) });
 }
 
 type Statements = ReadonlyMap<string, StatementSyncInstance>;
 
-function serve(database: DatabaseSyncInstance): void {
+function serve() {
+  if (existsSync(path) && statSync(path).size > 0) checkContent(path, marker);
+  const database = openForWriting(path);
   const statements = new Map(Object.entries(STATEMENTS).map(([name, sql]) => [name, database.prepare(sql)]));
   port?.on('message', (order: WriterOrder) => {
     if (order.kind === 'commit') {
       send({ kind: 'committed', outcomes: commit(database, statements, order.commands) });
     } else {
-      database.close();
+      send(close(database));
       port?.close();
     }
   });
+  return markOpen(database);
+}
+
+/** Closes the store. When a record could not be moved to store.db, the write-ahead log must stay. */
+function close(database: DatabaseSyncInstance): WriterMessage {
+  try {
+    const isClean = markClosed(database);
+    database.close();
+    return { kind: 'closed', isClean, error: null };
+  } catch (error) {
+    return { kind: 'closed', isClean: false, error: asError(error) };
+  }
+}
+
+/** What was found in a store that is refused, else null. */
+function foundIn(error: unknown): string | null {
+  if (error instanceof StoreRefusal) return error.found;
+  return isDamage(error) ? `${STORE_FILE} is damaged (${asError(error).message})` : null;
 }
 
 /**
@@ -71,11 +102,6 @@ function run(database: DatabaseSyncInstance, statements: Statements, command: Co
 /** Reads the code here because an error's own properties are lost between threads. */
 function failure(error: unknown): Outcome {
   return { error: asError(error), diskFull: resultCode(error) === SQLITE_FULL };
-}
-
-/** SQLite's primary result code: the low byte of the extended one; 0 for an error that is not from SQLite. */
-function resultCode(error: unknown): number {
-  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
 }
 
 function asError(error: unknown): Error {

@@ -1,4 +1,4 @@
-import type { ErrorDescription } from '../../shared/errors.ts';
+import { DarkroomError, type ErrorDescription } from '../../shared/errors.ts';
 import { failpoint } from '../../shared/failpoint.ts';
 import type { ImageHeader } from '../../shared/image-header.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -58,6 +58,11 @@ export class Lifecycle {
 
   get #now(): number {
     return this.#parts.system.clock.now();
+  }
+
+  /** Throws INTERNAL when no record can be written any more, so that no file is made without one. */
+  checkWritable(): void {
+    if (!this.#parts.store.isWritable) throw new DarkroomError('INTERNAL', 'The store cannot be written any more.');
   }
 
   /** Stores a new task. The task takes over the place in the queue of its picture. */

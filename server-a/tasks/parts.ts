@@ -1,6 +1,3 @@
-import { join } from 'node:path';
-import { syncFolder } from '../../shared/durable-folder.ts';
-import { failpoint, failpointAfter } from '../../shared/failpoint.ts';
 import { MEBIBYTE } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Task } from '../../shared/task.ts';
@@ -8,17 +5,16 @@ import { closePart } from '../closing.ts';
 import type { ServerASettings } from '../config.ts';
 import type { Dispatch, TaskRecords } from '../dispatch/contract.ts';
 import { Admission, type AdmissionLimits } from '../intake/admission.ts';
-import { makeDataFolder } from '../spool/data-folder.ts';
-import { DataLock } from '../spool/data-lock.ts';
-import { Spool } from '../spool/spool.ts';
+import type { Spool } from '../spool/spool.ts';
 import { toTask } from '../store/row.ts';
-import { Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import type { System } from '../system.ts';
 import { Attempts } from './attempts.ts';
+import { type Data, openData } from './data.ts';
 import { Fetching, type FetchLimits } from './fetching.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { Outbox } from './outbox.ts';
-import { recover } from './recovery.ts';
+import { RecordGate } from './record-gate.ts';
 import { Retention } from './retention.ts';
 import { Snippets } from './snippets.ts';
 import { Watchers } from './watchers.ts';
@@ -52,14 +48,14 @@ export interface TasksOptions
    * case.
    */
   readonly onFatal?: (error: Error) => void;
+  /** Move every file of a folder that would be refused to lost+found, and start with an empty store. */
+  readonly newStore?: boolean | undefined;
 }
 
 /** The parts that are open while a data folder is in use. */
-export interface Parts<Dispatcher extends Dispatch = Dispatch> {
-  readonly lock: DataLock;
-  readonly store: Store;
-  readonly spool: Spool;
+export interface Parts<Dispatcher extends Dispatch = Dispatch> extends Data {
   readonly admission: Admission;
+  readonly recordGate: RecordGate;
   readonly watchers: Watchers;
   readonly retention: Retention;
   readonly outbox: Outbox;
@@ -74,10 +70,8 @@ export interface Parts<Dispatcher extends Dispatch = Dispatch> {
 export type MakeDispatcher<Dispatcher extends Dispatch> = (records: TaskRecords) => Dispatcher;
 
 /**
- * Locks the data folder, opens store and spool, makes interrupted tasks pending again, removes expired files and files
- * without an owner, then makes the dispatcher and starts to fetch listed URLs. Throws BAD_REQUEST when another process
- * has the folder or it cannot be made, and an Error when the store is damaged or its writes would not be durable; it
- * closes everything then.
+ * Opens the data folder, removes expired files, then makes the dispatcher and starts to fetch listed URLs. Throws like
+ * {@link openData}; closes everything then.
  */
 export async function openParts<Dispatcher extends Dispatch>(
   options: TasksOptions,
@@ -85,23 +79,17 @@ export async function openParts<Dispatcher extends Dispatch>(
   makeDispatcher: MakeDispatcher<Dispatcher>,
   system: System,
 ): Promise<Parts<Dispatcher>> {
-  const folder = await makeDataFolder(options.dataDir, system.files);
-  const lock = DataLock.take(folder, system.clock);
-  let spool: Spool | null = null;
+  const data = await openData(options, log, system);
   try {
-    const opened = await Spool.open(join(folder, 'spool'), log, system);
-    spool = opened;
-    const store = await Store.open(join(folder, 'store.db'), log, (error) => {
-      // It is unknown whether the last writes are on disk, and so which files the records own.
-      opened.preserve();
-      log.fatal({ err: error }, 'the store cannot be written any more');
-      options.onFatal?.(error);
-    });
-    const foundation = { store, spool, system, log };
-    return { lock, spool, store, ...(await openOnStore(foundation, folder, options, makeDispatcher)) };
+    const retention = new Retention(data, log, system.clock);
+    await retention.run(system.clock.now());
+    const parts = await connect({ ...data, system, log }, options, makeDispatcher);
+    retention.start();
+    return { ...data, retention, ...parts };
   } catch (error) {
-    await spool?.close();
-    lock.release();
+    await data.store.close();
+    await data.spool.close();
+    data.lock.release();
     throw error;
   }
 }
@@ -126,30 +114,6 @@ interface Foundation {
   readonly log: Logger;
 }
 
-async function openOnStore<Dispatcher extends Dispatch>(
-  foundation: Foundation,
-  folder: string,
-  options: TasksOptions,
-  makeDispatcher: MakeDispatcher<Dispatcher>,
-) {
-  const { store, spool, system, log } = foundation;
-  try {
-    const opened = failpoint('store-opened');
-    if (opened !== undefined) await opened;
-    // The names of store and spool must survive a power cut, too.
-    await failpointAfter(syncFolder(folder, system.files), 'folder-synced');
-    await recover(store, spool, log);
-    const retention = new Retention(store, spool, log, system.clock);
-    await retention.run(system.clock.now());
-    const parts = await connect(foundation, options, makeDispatcher);
-    retention.start();
-    return { retention, ...parts };
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
-}
-
 /** Nothing may fail after the dispatcher is made, because it would stay open. */
 async function connect<Dispatcher extends Dispatch>(
   { store, spool, system, log }: Foundation,
@@ -165,6 +129,7 @@ async function connect<Dispatcher extends Dispatch>(
   const keepMs = Math.round(options.keepHours * HOUR_MS);
   const lifecycle = new Lifecycle({ store, spool, admission, watchers, outbox, keepMs, system, log });
   for (const snippet of store.crowdedSnippets()) await lifecycle.releaseOlder(snippet);
+  const recordGate = new RecordGate();
   const snippets = new Snippets(store, admission, clock);
   const records = new Attempts({ store, spool, keepMs, system, log }, lifecycle);
   const dispatcher = makeDispatcher(records);
@@ -179,7 +144,7 @@ async function connect<Dispatcher extends Dispatch>(
     ...fetchLimits(options),
   });
   fetching.wake();
-  return { admission, watchers, outbox, lifecycle, records, dispatcher, fetching, snippets };
+  return { admission, recordGate, watchers, outbox, lifecycle, records, dispatcher, fetching, snippets };
 }
 
 function admissionLimits(options: TasksOptions): AdmissionLimits {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Clock, Timer } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import { hasEnded } from '../../shared/task.ts';
+import type { LostAndFound } from '../spool/lost-and-found.ts';
 import { inputName, outputName, type Spool } from '../spool/spool.ts';
 import { json, storedOutputSchema } from '../store/row.ts';
 import type { Store } from '../store/store.ts';
@@ -19,18 +20,27 @@ const BATCH = 256;
 
 const outputsText = json(z.array(storedOutputSchema));
 
-/** Removes expired outputs and kept pictures, a week later their records, and expired boxes without a picture. */
+/** What expires. */
+export interface RetentionParts {
+  readonly store: Store;
+  readonly spool: Spool;
+  readonly lostAndFound: LostAndFound;
+}
+
+/** Removes expired outputs and kept pictures, a week later their records, expired boxes without a picture, and lost files. */
 export class Retention {
   readonly #store: Store;
   readonly #spool: Spool;
+  readonly #lostAndFound: LostAndFound;
   readonly #log: Logger;
   readonly #clock: Clock;
   #timer: Timer | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(store: Store, spool: Spool, log: Logger, clock: Clock) {
+  constructor({ store, spool, lostAndFound }: RetentionParts, log: Logger, clock: Clock) {
     this.#store = store;
     this.#spool = spool;
+    this.#lostAndFound = lostAndFound;
     this.#log = log;
     this.#clock = clock;
   }
@@ -58,9 +68,10 @@ export class Retention {
     while ((await this.#purgeSome(now)) === BATCH);
     // One write without a limit: no more boxes expire in a minute than were put in a minute.
     await this.#store.write({ statement: 'expireBoxes', parameters: { before: now - RECORD_MS } });
+    await this.#lostAndFound.expire(now);
   }
 
-  /** Changes the record first: files that a crash leaves behind are removed by the sweep of the next start. */
+  /** Changes the record first: the next start moves files that a crash leaves behind to lost+found. */
   async #expireSome(now: number): Promise<number> {
     const rows = await this.#store.write({ statement: 'expire', parameters: { now, most: BATCH } });
     for (const { id, attempt, outputs } of rows) {
@@ -84,7 +95,7 @@ export class Retention {
   }
 }
 
-/** The names of the outputs with files in a row's JSON; none for damaged JSON, whose files the next start sweeps. */
+/** The names of the outputs with files in a row's JSON; none for damaged JSON, whose files the next start sets aside. */
 function picturesOf(outputs: string | undefined): string[] {
   return pictureNames(outputsText.safeParse(outputs).data ?? []);
 }

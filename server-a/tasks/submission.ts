@@ -25,21 +25,24 @@ export class Submission {
    * output above the limits, STORAGE_FULL and DRAINING, and discards the picture then.
    */
   async submit(received: ReceivedPicture, specs: readonly OutputSpec[], keep: Keep | null): Promise<string> {
-    const { admission, lifecycle, dispatcher } = this.#parts;
+    const { admission, recordGate, lifecycle, dispatcher } = this.#parts;
     const { filename, header, bytes, sha256, file, reservation } = received;
     const id = this.#system.newId();
-    try {
-      admission.checkOpen();
-      if (keep !== null && 'snippet' in keep) admission.checkRecords(Buffer.byteLength(JSON.stringify(keep.boxes)));
-      checkOutputLimits(header, specs, this.#options);
-      await file.moveTo(inputName(id));
-      await lifecycle.insert({ id, filename, header, bytes, sha256, specs, keep });
-      file.keep();
-      reservation.handOver();
-    } catch (error) {
-      await discardPicture(received);
-      throw error;
-    }
+    await recordGate.use(async () => {
+      try {
+        admission.checkOpen();
+        if (keep !== null && 'snippet' in keep) admission.checkRecords(Buffer.byteLength(JSON.stringify(keep.boxes)));
+        checkOutputLimits(header, specs, this.#options);
+        lifecycle.checkWritable();
+        await file.moveTo(inputName(id));
+        await lifecycle.insert({ id, filename, header, bytes, sha256, specs, keep });
+        file.keep();
+        reservation.handOver();
+      } catch (error) {
+        await discardPicture(received);
+        throw error;
+      }
+    });
     dispatcher.enqueue(id, false);
     return id;
   }
@@ -49,21 +52,24 @@ export class Submission {
    * NOT_FOUND (not kept), EXPIRED, SPOOL_CORRUPT, IMAGE_TOO_LARGE, QUEUE_FULL, STORAGE_FULL and DRAINING.
    */
   async submitKept(row: TaskRow, specs: readonly OutputSpec[]): Promise<string> {
-    const { admission, spool, lifecycle, dispatcher } = this.#parts;
+    const { admission, spool, recordGate, lifecycle, dispatcher } = this.#parts;
     const picture = checkOriginal(row);
     checkOutputLimits(picture.header, specs, this.#options);
     const reservation = admission.reserve(picture.bytes);
     const task = { id: this.#system.newId(), filename: row.filename, ...picture, specs, keep: null };
-    try {
-      await spool.link(inputName(row.id), inputName(task.id));
-      reservation.consume(picture.bytes);
-      await lifecycle.insert(task);
-      reservation.handOver();
-    } catch (error) {
-      reservation.release();
-      await spool.remove(inputName(task.id));
-      throw error;
-    }
+    await recordGate.use(async () => {
+      try {
+        lifecycle.checkWritable();
+        await spool.link(inputName(row.id), inputName(task.id));
+        reservation.consume(picture.bytes);
+        await lifecycle.insert(task);
+        reservation.handOver();
+      } catch (error) {
+        reservation.release();
+        await spool.remove(inputName(task.id));
+        throw error;
+      }
+    });
     dispatcher.enqueue(task.id, false);
     return task.id;
   }

@@ -222,7 +222,8 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
   async forget(id: string): Promise<void> {
     const row = this.#find(id);
     if (!hasEnded(row.status)) throw notEnded(row.status);
-    if (!(await this.#parts.lifecycle.forget(row)) && this.#parts.store.stateOf(id) !== undefined) {
+    const { lifecycle, recordGate } = this.#parts;
+    if (!(await recordGate.use(() => lifecycle.forget(row))) && this.#parts.store.stateOf(id) !== undefined) {
       throw new DarkroomError('NOT_READY', 'The end of the task has not been published yet. Try again later.');
     }
   }

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -100,6 +99,7 @@ describe('spool', () => {
     expect(parseSpoolName(inputName(ID))).to.deep.equal({ kind: 'input', id: ID });
     const output = { kind: 'output', id: ID, attempt: 12, output: 'my-thumb' };
     expect(parseSpoolName(outputName(ID, 12, 'my-thumb'))).to.deep.equal(output);
+    expect(parseSpoolName(`${ID}.tmp`)).to.deep.equal({ kind: 'temporary' });
     const unnamed = ['', 'Resize', '-a', 'a_b', 'a'.repeat(33)].map((output) => `${ID}.1.${output}`);
     const misnumbered = [`${ID}.01.resize`, `${ID}.x.resize`];
     for (const name of ['x.tmp', ...unnamed, ...misnumbered, `${ID}.1.resize.tmp`, ID, '.', `${ID}.input.x`]) {
@@ -131,31 +131,15 @@ describe('spool', () => {
     });
   }
 
-  it('sweeps files without an owner, counts the rest, and ignores folders', async () => {
+  it('names its files, ignores folders, and counts the files that it adopts', async () => {
     await writeFile(join(folder(), inputName(ID)), '12345');
     await writeFile(join(folder(), outputName(ID, 1, 'resize')), '123');
-    await writeFile(join(folder(), 'left.tmp'), '1');
     await mkdir(join(folder(), 'lost+found'));
-    const removed = await spool.sweep((name) => name.kind === 'input');
-    expect(removed.sort()).to.deep.equal([outputName(ID, 1, 'resize'), 'left.tmp'].sort());
-    expect((await readdir(folder())).sort()).to.deep.equal([inputName(ID), 'lost+found'].sort());
+    expect((await spool.names()).sort()).to.deep.equal([inputName(ID), outputName(ID, 1, 'resize')].sort());
+    expect(spool.bytes).to.equal(0);
+    await spool.adopt(inputName(ID));
+    await spool.adopt('missing.input');
     expect(spool.bytes).to.equal(5);
-  });
-
-  it('sweeps the rest when a file cannot be removed', async () => {
-    const names = [1, 2, 3].map((attempt) => outputName(ID, attempt, 'resize'));
-    for (const name of names) await writeFile(join(folder(), name), '123');
-    const stuck = join(folder(), outputName(ID, 2, 'resize'));
-    const removed = await spool.sweep((name) => {
-      // A folder with the file's name cannot be unlinked, not even by root.
-      if (name.kind === 'output' && name.attempt === 2) {
-        rmSync(stuck);
-        mkdirSync(stuck);
-      }
-      return false;
-    });
-    expect(removed.sort()).to.deep.equal([names[0], names[2]]);
-    expect(await readdir(folder())).to.deep.equal([names[1]]);
   });
 
   it('removes nothing once it is preserved', async () => {

@@ -154,7 +154,8 @@ describe('migration', () => {
     makeVersion1();
     const database = store();
     database.exec('CREATE TABLE snippets (foreign_to_us TEXT)');
-    expect(await codeOf(open())).to.contain('snippets already exists');
+    const error: unknown = await open().catch((reason: unknown) => reason);
+    expect(String(error)).to.contain('snippets already exists');
     expect(database.prepare('PRAGMA user_version').get()).to.include({ user_version: 1 });
     database.exec('DROP TABLE snippets');
     database.close();

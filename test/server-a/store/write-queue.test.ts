@@ -22,7 +22,7 @@ describe('write queue', () => {
   let queue: WriteQueue;
   const start = async (script: URL) => {
     fatal.length = 0;
-    queue = await WriteQueue.start(script, path(), (error) => fatal.push(error));
+    queue = await WriteQueue.start(script, { path: path(), marker: null }, (error) => fatal.push(error));
   };
   afterEach(() => queue.close());
 
@@ -70,7 +70,9 @@ describe('write queue', () => {
 
   it('rejects with the cause when the store cannot be opened', async () => {
     await start(WRITER);
-    const refused = WriteQueue.start(WRITER, join(folder(), 'missing', 'store.db'), () => undefined);
-    expect(await codeOf(refused)).to.contain('unable to open database file');
+    const data = { path: join(folder(), 'missing', 'store.db'), marker: null };
+    const error: unknown = await WriteQueue.start(WRITER, data, () => undefined).catch((reason: unknown) => reason);
+    expect(error).to.include({ code: 'BAD_REQUEST' });
+    expect(String(error)).to.contain('unable to open database file');
   });
 });

@@ -1,8 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { LostAndFound } from '../../../server-a/spool/lost-and-found.ts';
 import { Spool } from '../../../server-a/spool/spool.ts';
 import { Store } from '../../../server-a/store/store.ts';
+import { SYSTEM } from '../../../server-a/system.ts';
 import { Retention } from '../../../server-a/tasks/retention.ts';
 import { SYSTEM_CLOCK } from '../../../shared/clock.ts';
 import { beginJob, codeOf, silent, storeOutput, submitPicture, useTasks } from './support.ts';
@@ -27,7 +29,8 @@ describe('retention', () => {
   async function retainAt(now: number): Promise<void> {
     const store = await Store.open(join(folder(), 'store.db'), silent, () => undefined);
     const spool = await Spool.open(join(folder(), 'spool'), silent);
-    const retention = new Retention(store, spool, silent, SYSTEM_CLOCK);
+    const lostAndFound = new LostAndFound(folder(), SYSTEM);
+    const retention = new Retention({ store, spool, lostAndFound }, silent, SYSTEM_CLOCK);
     retention.start();
     await retention.run(now);
     await retention.stop();
