@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
@@ -34,7 +34,7 @@ export class DataLock {
     try {
       database.exec('BEGIN EXCLUSIVE');
       const owner = { pid: process.pid, host: hostname(), since: new Date(clock.now()).toISOString() };
-      writeFileSync(ownerFile, `${JSON.stringify(owner)}\n`);
+      writeFileSync(ownerFile, `${JSON.stringify(owner)}\n`, { mode: 0o600 });
       const lock = new DataLock(database, ownerFile);
       DataLock.#held.add(lock);
       return lock;
@@ -55,8 +55,11 @@ export class DataLock {
 }
 
 function openDatabase(folder: string): DatabaseSyncInstance {
+  const path = join(folder, 'lock.db');
   try {
-    return new DatabaseSync(join(folder, 'lock.db'));
+    // SQLite would make it with mode 0644.
+    closeSync(openSync(path, 'a', 0o600));
+    return new DatabaseSync(path);
   } catch (error) {
     throw notWritable(folder, error);
   }

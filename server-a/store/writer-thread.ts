@@ -2,7 +2,7 @@
  * The writer thread, the only writer of the store. Each group of commands is one transaction, so that one fsync serves
  * the whole group and none blocks the event loop.
  */
-import { existsSync, statSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { checkContent, STORE_FILE } from './check-content.ts';
@@ -39,7 +39,9 @@ try {
 type Statements = ReadonlyMap<string, StatementSyncInstance>;
 
 function serve() {
-  if (existsSync(path) && statSync(path).size > 0) checkContent(path, marker);
+  // SQLite would make it with mode 0644, and gives the files beside it the mode of this one.
+  closeSync(openSync(path, 'a', 0o600));
+  if (statSync(path).size > 0) checkContent(path, marker);
   const database = openForWriting(path);
   const statements = new Map(Object.entries(STATEMENTS).map(([name, sql]) => [name, database.prepare(sql)]));
   port?.on('message', (order: WriterOrder) => {

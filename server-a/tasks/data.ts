@@ -5,6 +5,7 @@ import type { Logger } from '../../shared/log.ts';
 import { makeDataFolder } from '../spool/data-folder.ts';
 import { DataLock } from '../spool/data-lock.ts';
 import { LostAndFound } from '../spool/lost-and-found.ts';
+import { makePrivate } from '../spool/private-files.ts';
 import { Spool } from '../spool/spool.ts';
 import { STORE_FILE } from '../store/check-content.ts';
 import { checkFiles } from '../store/check-files.ts';
@@ -41,6 +42,7 @@ export async function openData(options: DataOptions, log: Logger, system: System
   const folder = await makeDataFolder(options.dataDir, system.files);
   const lock = DataLock.take(folder, system.clock);
   try {
+    await makePrivate(folder, log);
     const lostAndFound = new LostAndFound(folder, system);
     const open = async () => ({
       folder,

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { chown, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fetch } from 'undici';
 import { makeFolder, syncFolder } from '../../shared/durable-folder.ts';
@@ -70,7 +70,7 @@ export async function installModel(file: string, dataDir: string, files = NODE_F
   const target = join(folder, basename(source));
   // The copy is checked in its own folder, so that the model in use is replaced only by one that works.
   const trial = join(folder, `.${randomUUID()}`);
-  await mkdir(trial);
+  await mkdir(trial, { mode: 0o700 });
   try {
     const synset = hasSynset ? beside : synsetBeside(target);
     const copies = [
@@ -138,7 +138,7 @@ async function writeDurably(
   chunks: Readable | AsyncIterable<Uint8Array>,
   files: FileSystem,
 ): Promise<void> {
-  const file = await files.open(path, 'wx', 0o644);
+  const file = await files.open(path, 'wx', 0o600);
   try {
     for await (const chunk of chunks) await file.writeFile(chunk);
     await file.sync();
@@ -152,12 +152,20 @@ async function writeDurably(
  * only when the new names are durable, so that a power cut leaves either the old or the new model.
  */
 async function putInPlace(folder: string, staged: readonly Staged[], files: FileSystem): Promise<void> {
+  await giveToOwner(folder, staged);
   for (const { temporary, path } of staged) await files.rename(temporary, path);
   await syncFolder(folder, files);
   const kept = new Set(staged.map(({ path }) => basename(path)));
   const names = await readdir(folder);
   const older = names.filter((name) => name.endsWith('.onnx') && !kept.has(name));
   await Promise.all(older.map((name) => removeFile(join(folder, name), files)));
+}
+
+/** Files that root installs belong to the owner of the data folder, whose Server B must read them: they are private. */
+async function giveToOwner(folder: string, staged: readonly Staged[]): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = await stat(dirname(folder));
+  for (const path of [folder, ...staged.map(({ temporary }) => temporary)]) await chown(path, uid, gid);
 }
 
 /** Removes a file, unless it is already removed. */
@@ -171,7 +179,7 @@ async function removeFile(path: string, files: FileSystem): Promise<void> {
 
 async function makeModelFolder(dataDir: string, files: FileSystem): Promise<string> {
   const folder = modelFolder(dataDir);
-  await makeFolder(folder, 0o777, files);
+  await makeFolder(folder, 0o700, files);
   return folder;
 }
 

@@ -73,6 +73,6 @@ describe('write queue', () => {
     const data = { path: join(folder(), 'missing', 'store.db'), marker: null };
     const error: unknown = await WriteQueue.start(WRITER, data, () => undefined).catch((reason: unknown) => reason);
     expect(error).to.include({ code: 'BAD_REQUEST' });
-    expect(String(error)).to.contain('unable to open database file');
+    expect(String(error)).to.contain('ENOENT');
   });
 });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
@@ -282,6 +282,34 @@ describe('a data folder', () => {
       expect(await lost()).to.have.length(count);
     }
     expect(await readdir(join(dataDir, 'lost+found'))).to.deep.equal(['#1234']);
+  });
+
+  it('is private with all that is in it, also one of an older Darkroom', async () => {
+    const dataDir = await copyOf('killed');
+    await mkdir(join(dataDir, 'model'));
+    await mkdir(join(dataDir, 'lost+found'));
+    await writeFile(join(dataDir, 'model', 'synset.txt'), '');
+    for (const path of await readdir(dataDir, { recursive: true })) {
+      const isFolder = (await stat(join(dataDir, path))).isDirectory();
+      await chmod(join(dataDir, path), isFolder ? 0o755 : 0o644);
+    }
+    await chmod(dataDir, 0o755);
+    await writeFile(join(dataDir, 'not-ours'), '', { mode: 0o644 });
+    await submitPicture(await open({ dataDir }));
+    const paths = ['.', ...(await readdir(dataDir, { recursive: true }))];
+    expect(paths).to.include.members([STORE, WAL, SHM, 'store.json', 'lock.db', 'lock.json']);
+    const modes = paths.map(async (path) => ({ path, mode: (await stat(join(dataDir, path))).mode & 0o077 }));
+    expect((await Promise.all(modes)).filter(({ mode }) => mode !== 0)).to.deep.equal([
+      { path: 'not-ours', mode: 0o044 },
+    ]);
+  });
+
+  it('is private with all that is in it when it is new', async () => {
+    const dataDir = join(root(), 'data');
+    await submitPicture(await open({ dataDir }));
+    const paths = ['.', ...(await readdir(dataDir, { recursive: true }))];
+    const modes = await Promise.all(paths.map(async (path) => (await stat(join(dataDir, path))).mode & 0o077));
+    expect(modes.filter((mode) => mode !== 0)).to.deep.equal([]);
   });
 
   it('has every record in store.db after a stop', async () => {
