@@ -1,6 +1,8 @@
 import type { Logger } from '../shared/log.ts';
 import { closePart } from './closing.ts';
 import type { ServerASettings } from './config.ts';
+import { COMMANDS } from './control/commands.ts';
+import { type ControlServer, startControl } from './control/server.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import type { Backend } from './dispatch/lanes.ts';
 import { createApp } from './protocols/http/app.ts';
@@ -62,9 +64,11 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
     (records) => new Dispatcher({ records, backend, token, deadlineMs, log }),
   );
   const protocols: Protocol[] = [];
+  let control: ControlServer | null = null;
   // Protocols answer status and results until the last job has ended. They close together: none uses another.
   const close = async (drainMs: number, graceMs: number) => {
     tasks.drain();
+    await closePart(log, 'control socket', () => control?.close());
     await closePart(log, 'dispatcher', () => tasks.dispatcher.close(drainMs));
     await Promise.all(protocols.map((protocol) => closePart(log, protocol.line, () => protocol.close(graceMs))));
     await closePart(log, 'tasks', () => tasks.close());
@@ -72,6 +76,7 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
   try {
     const counts = tasks.counts();
     if (counts.pending > 0) log.info(counts, 'tasks of an earlier run are pending');
+    control = await openControl(settings.dataDir, tasks, log);
     const context = { tasks, presets, settings, readiness: () => readinessOf(tasks), log };
     const http = await startHttp(context);
     protocols.push(http);
@@ -81,6 +86,16 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
   } catch (error) {
     await close(0, 0);
     throw error;
+  }
+}
+
+/** The control socket; null, with a line in the log, where the system cannot make one. */
+async function openControl(dataDir: string, tasks: Tasks, log: Logger): Promise<ControlServer | null> {
+  try {
+    return await startControl(dataDir, COMMANDS, { tasks, log });
+  } catch (error) {
+    log.error({ err: error }, 'the control socket cannot be opened, so that darkroom backup does not work');
+    return null;
   }
 }
 

@@ -65,6 +65,9 @@ const FORBIDDEN: Readonly<Record<string, readonly Plant[]>> = {
     importing('server-a/spool/bad-koa.ts', 'koa'),
     importing('server-a/a-new-folder/bad-mqtt.ts', '../protocols/mqtt/broker.ts'),
     importing('server-a/a-new-folder/bad-ws.ts', 'ws'),
+    importing('server-a/tasks/bad-control.ts', '../control/server.ts'),
+    importing('server-a/control/bad-http.ts', '../protocols/http/app.ts'),
+    importing('server-a/control/bad-b.ts', '../../server-b/config.ts'),
   ],
   'nothing below tasks imports tasks': [
     importing('server-a/dispatch/bad-tasks.ts', '../tasks/tasks.ts'),
@@ -104,6 +107,7 @@ const ALLOWED: readonly Plant[] = [
   importing('server-a/protocols/mqtt/good-shared.ts', '../api-keys.ts'),
   importing('server-a/protocols/mqtt/topics/good-sibling.ts', '../broker.ts'),
   importing('server-a/protocols/good.ts', './problem.ts'),
+  importing('server-a/control/good.ts', '../tasks/tasks.ts'),
   importing('server-a/tasks/good.ts', '../dispatch/contract.ts'),
   importing('server-a/dispatch/good.ts', '../../shared/task.ts'),
   importing('server-a/index.ts', './protocols/http/app.ts'),

@@ -1,0 +1,4 @@
+import type { ControlCommand } from './command.ts';
+
+/** Every command of the control socket. A new one is a file in this folder and an entry here. */
+export const COMMANDS: readonly ControlCommand[] = [];
