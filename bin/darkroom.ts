@@ -12,6 +12,8 @@ const SERVERS: Loaders = {
   'server-a': async () => (await import('./commands/server-a.ts')).serverACommand(),
   'server-b': async () => (await import('./commands/server-b.ts')).serverBCommand(),
   model: async () => (await import('./commands/model.ts')).modelCommand(),
+  backup: async () => (await import('./commands/backup.ts')).backupCommand(),
+  restore: async () => (await import('./commands/restore.ts')).restoreCommand(),
 };
 const CLIENTS: Loaders = {
   upload: async () => (await import('./commands/upload.ts')).uploadCommand(),

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cameraSettings } from '../bin/camera/config.ts';
+import { ownerSettings } from '../bin/control/config.ts';
 import { CLIENT_PREFIX, clientSettings, grpcClientSettings } from '../bin/http/config.ts';
 import { zeromqAddresses } from '../bin/zeromq/config.ts';
 import { SERVER_A_PREFIX, serverASettings } from '../server-a/config.ts';
@@ -28,6 +29,12 @@ const SECTIONS: readonly Section[] = [
     introduction: 'Read by `darkroom server-b`.',
     schema: serverBSettings,
     prefix: SERVER_B_PREFIX,
+  },
+  {
+    title: 'Backup commands',
+    introduction: 'Read by `darkroom backup` and `restore`.',
+    schema: ownerSettings,
+    prefix: SERVER_A_PREFIX,
   },
   {
     title: 'Client commands',

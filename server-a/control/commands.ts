@@ -1,4 +1,5 @@
+import { backupCommand } from './backup.ts';
 import type { ControlCommand } from './command.ts';
 
 /** Every command of the control socket. A new one is a file in this folder and an entry here. */
-export const COMMANDS: readonly ControlCommand[] = [];
+export const COMMANDS: readonly ControlCommand[] = [backupCommand];

@@ -97,20 +97,29 @@ async function* answer(
     const command = commands.find(({ name }) => name === request.command);
     const known = commands.map(({ name }) => name).join(', ');
     if (command === undefined) throw invalid(`one of ${known}`, 'the command', request.command);
-    const output = command.run(request, context, signal);
-    let next = await output.next();
-    for (; !next.done; next = await output.next()) {
-      for (let start = 0; start < next.value.length; start += MAX_FRAME_BYTES) {
-        yield* frame(next.value.subarray(start, start + MAX_FRAME_BYTES));
-      }
-    }
-    end = { result: next.value ?? null };
+    end = { result: (yield* inFrames(command.run(request, context, signal))) ?? null };
   } catch (error) {
     if (!(error instanceof DarkroomError)) context.log.error({ err: error }, 'a command of the control socket failed');
     end = { error: describeError(error) };
   }
   yield END_OF_DATA;
   yield* frame(Buffer.from(JSON.stringify(end)));
+}
+
+/** The data of a command in frames; returns its result. */
+async function* inFrames(output: AsyncGenerator<Uint8Array, unknown>): AsyncGenerator<Buffer, unknown> {
+  try {
+    let next = await output.next();
+    for (; !next.done; next = await output.next()) {
+      for (let start = 0; start < next.value.length; start += MAX_FRAME_BYTES) {
+        yield* frame(next.value.subarray(start, start + MAX_FRAME_BYTES));
+      }
+    }
+    return next.value;
+  } finally {
+    // A command that is not at its end, because the client has gone, frees what it has.
+    await output.return(undefined);
+  }
 }
 
 async function readRequest(socket: Socket, signal: AbortSignal): Promise<z.infer<typeof requestSchema>> {

@@ -46,6 +46,8 @@ export class Spool implements SpoolFolder {
   readonly #system: System;
   #bytes = 0;
   #isPreserved = false;
+  /** Settles when the removals that wait may go on; one for each hold. */
+  readonly #holds = new Set<Promise<void>>();
 
   private constructor(folder: string, folderSync: FolderSync, log: Logger, system: System) {
     this.#folder = folder;
@@ -142,6 +144,19 @@ export class Spool implements SpoolFolder {
     this.#isPreserved = true;
   }
 
+  /** Delays the removal of inputs and outputs until the function that this gives is called. */
+  hold(): () => void {
+    let release = () => {};
+    const hold = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    this.#holds.add(hold);
+    return () => {
+      this.#holds.delete(hold);
+      release();
+    };
+  }
+
   /** Removes a counted file that no record owns, like {@link unlink}. */
   async remove(name: string): Promise<Removal> {
     // A file may be removable although its size cannot be read.
@@ -153,6 +168,7 @@ export class Spool implements SpoolFolder {
 
   /** Does not reject: a failed removal is logged, and the next start looks at the file again. */
   async unlink(path: string): Promise<Removal> {
+    if (this.#holds.size > 0 && parseSpoolName(basename(path)).kind !== 'temporary') await Promise.all(this.#holds);
     if (this.#isPreserved) return 'stayed';
     try {
       await this.#system.files.unlink(path);

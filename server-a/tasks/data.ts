@@ -1,3 +1,4 @@
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder } from '../../shared/durable-folder.ts';
 import { failpoint, failpointAfter } from '../../shared/failpoint.ts';
@@ -42,6 +43,7 @@ export async function openData(options: DataOptions, log: Logger, system: System
   const folder = await makeDataFolder(options.dataDir, system.files);
   const lock = DataLock.take(folder, system.clock);
   try {
+    await removeWork(folder);
     await makePrivate(folder, log);
     const lostAndFound = new LostAndFound(folder, system);
     const open = async () => ({
@@ -120,6 +122,12 @@ async function setEverythingAside(
   } finally {
     await spool.close();
   }
+}
+
+/** Removes the folders of backups and restores that were cut off. */
+async function removeWork(folder: string): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => /^(backup|restore)-[\w-]{21}$/.test(name));
+  for (const name of names) await rm(join(folder, name), { recursive: true });
 }
 
 function spoolFolder(folder: string): string {

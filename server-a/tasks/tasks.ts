@@ -5,6 +5,7 @@ import type { Logger } from '../../shared/log.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 import type { Snippet } from '../../shared/snippet.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
+import type { BackupResult } from '../backup/write-backup.ts';
 import type { Dispatch, TaskRecords } from '../dispatch/contract.ts';
 import { discardPicture, type ReceivedPicture, receivePicture } from '../intake/receive.ts';
 import { type TaskRow, toTask } from '../store/row.ts';
@@ -239,6 +240,16 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
   counts(): { pending: number; processing: number; spool_bytes: number } {
     const { pending, processing } = this.#parts.store.count();
     return { pending, processing, spool_bytes: this.#parts.spool.bytes };
+  }
+
+  /**
+   * Yields an archive of all tasks and their files at one moment. Throws the errors of SQLite and of the system, and the
+   * signal's reason.
+   */
+  async *backup(signal: AbortSignal): AsyncGenerator<Uint8Array, BackupResult> {
+    const { writeBackup } = await import('../backup/write-backup.ts');
+    const { folder, spool } = this.#parts;
+    return yield* writeBackup({ folder, spool, system: this.#system }, signal);
   }
 
   /** Refuses new tasks with DRAINING from now on, and stops all fetches. */
