@@ -60,7 +60,7 @@ describe('a process that is killed between two durable steps', () => {
   }
 
   it('loses no accepted task and no written end, and leaves no file without an owner', async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     const names = [...FAILPOINTS];
     const work = async () => {
       for (let name = names.shift(); name !== undefined; name = names.shift()) await expectSafe(name);
