@@ -1,4 +1,12 @@
 import { z } from 'zod';
+import { endedInstanceSchema } from '../shared/wire/messages.ts';
+
+/** The environment variable in which the supervisor tells an instance who it is, as JSON of {@link identitySchema}. */
+export const IDENTITY_VARIABLE = 'DARKROOM_INSTANCE';
+
+/** The random name of an instance, and how the instances before it ended. */
+export const identitySchema = z.object({ instance: z.string(), ended: z.array(endedInstanceSchema) });
+export type Identity = z.infer<typeof identitySchema>;
 
 /** A message from the instance to its supervisor over the IPC channel. */
 export const childMessageSchema = z.discriminatedUnion('kind', [
@@ -13,6 +21,8 @@ export const childMessageSchema = z.discriminatedUnion('kind', [
   }),
   /** Its main thread is alive. Sent from the start of the process, before it listens. */
   z.object({ kind: z.literal('beat') }),
+  /** A worker is still busy after its deadline. The instance ends itself right after this message. */
+  z.object({ kind: z.literal('stuck') }),
 ]);
 export type ChildMessage = z.infer<typeof childMessageSchema>;
 

@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nanoid } from 'nanoid';
 import { MEBIBYTE } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
 import { FORMATS, INPUT_FORMATS } from '../shared/operations/format.ts';
 import { OPERATION_NAMES } from '../shared/operations/index.ts';
 import { PROTOCOL_VERSION } from '../shared/wire/frame.ts';
 import { Budget } from './budget.ts';
-import { DRAIN_MS } from './child-messages.ts';
+import { DRAIN_MS, type Identity } from './child-messages.ts';
 import type { ServerBSettings } from './config.ts';
 import { type ListenAddress, Listener } from './listener.ts';
 import type { ModelFiles } from './model/find.ts';
@@ -17,6 +16,7 @@ import { Pool } from './pool.ts';
 const DRAIN_POLL_MS = 20;
 
 export interface ServerBOptions {
+  readonly identity: Identity;
   /** A worker is still busy after its deadline: the process must end, because a busy thread cannot be ended alone. */
   readonly stuck: () => void;
   readonly log: Logger;
@@ -67,9 +67,9 @@ async function useModels(models: AsyncIterable<ModelFiles | null>, pool: Pool, l
   }
 }
 
-function openListener(settings: ServerBSettings, pool: Pool, { stuck, log }: ServerBOptions): Promise<Listener> {
+function openListener(settings: ServerBSettings, pool: Pool, options: ServerBOptions): Promise<Listener> {
   const slots = settings.threads * settings.jobsPerThread;
-  const instance = nanoid();
+  const { identity, stuck, log } = options;
   return Listener.open({ host: settings.ip, port: settings.port }, slots, {
     pool,
     budget: new Budget({ slots, bytes: settings.memoryMb * MEBIBYTE }),
@@ -78,11 +78,12 @@ function openListener(settings: ServerBSettings, pool: Pool, { stuck, log }: Ser
     log,
     welcome: () => ({
       protocol: PROTOCOL_VERSION,
-      instance,
+      instance: identity.instance,
       slots,
       operations: [...OPERATION_NAMES],
       formats: settings.heic ? [...INPUT_FORMATS] : [...FORMATS],
       model: pool.model?.name ?? null,
+      ended: identity.ended,
     }),
     stuck: (jobId) => {
       log.fatal({ task_id: jobId }, 'a worker is still busy after its deadline');

@@ -1,8 +1,20 @@
+import { nanoid } from 'nanoid';
 import { resolveSettings } from '../shared/config.ts';
 import { systemCode } from '../shared/errors.ts';
+import { parseJson } from '../shared/json.ts';
 import { createLogger } from '../shared/log.ts';
-import { BEAT_MS, type ChildMessage, supervisorMessageSchema } from './child-messages.ts';
+import {
+  BEAT_MS,
+  type ChildMessage,
+  IDENTITY_VARIABLE,
+  type Identity,
+  identitySchema,
+  supervisorMessageSchema,
+} from './child-messages.ts';
 import { SERVER_B_PREFIX, serverBSettings } from './config.ts';
+
+/** How long the supervisor may take to read `stuck` before the instance ends itself all the same, in milliseconds. */
+const TELL_MS = 200;
 
 /**
  * The process that a supervisor forks: one instance of Server B. It drains and ends when the supervisor asks for it,
@@ -21,7 +33,7 @@ async function main(): Promise<void> {
   setInterval(() => send({ kind: 'beat' }), BEAT_MS).unref();
   // On a busy machine loading the rest takes seconds, too.
   const { startServerB } = await import('./index.ts');
-  const server = await startServerB(settings, { stuck: endNow, log });
+  const server = await startServerB(settings, { identity: identity(), stuck: endStuck, log });
   process.on('message', (message) => {
     if (!supervisorMessageSchema.safeParse(message).success) return;
     server.drain().then(
@@ -33,6 +45,19 @@ async function main(): Promise<void> {
     );
   });
   send({ kind: 'listening', ...server.address });
+}
+
+/** Who this instance is. A process that no supervisor has started takes a name of its own. */
+function identity(): Identity {
+  const told = identitySchema.safeParse(parseJson(process.env[IDENTITY_VARIABLE] ?? ''));
+  return told.data ?? { instance: nanoid(), ended: [] };
+}
+
+/** Ends as stuck. The supervisor cannot tell this SIGKILL from any other, so it is told first. */
+function endStuck(): void {
+  setTimeout(endNow, TELL_MS);
+  const message: ChildMessage = { kind: 'stuck' };
+  if (process.connected) process.send?.(message, undefined, undefined, endNow);
 }
 
 /** `process.exit` would wait seconds for threads in native code, and keep the port open meanwhile. */

@@ -1,12 +1,23 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { nanoid } from 'nanoid';
 import { type Clock, SYSTEM_CLOCK, type Timer } from '../shared/clock.ts';
 import { toEnvironment } from '../shared/config.ts';
 import { DarkroomError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import { type ChildMessage, childMessageSchema, DRAIN_MS, SILENT_MS } from './child-messages.ts';
+import type { EndedInstance } from '../shared/wire/messages.ts';
+import {
+  type ChildMessage,
+  childMessageSchema,
+  DRAIN_MS,
+  IDENTITY_VARIABLE,
+  type Identity,
+  SILENT_MS,
+} from './child-messages.ts';
 import { SERVER_B_PREFIX, type ServerBSettings, serverBSettings } from './config.ts';
+import { causeOf, type InstanceEnd } from './instance-end.ts';
 import type { ListenAddress } from './listener.ts';
+import { OomKills } from './oom-kills.ts';
 
 /** First and longest pause before an instance is replaced, in milliseconds; the pause doubles each time (back-off). */
 const FIRST_WAIT_MS = 100;
@@ -19,6 +30,8 @@ const EXIT_MS = 2000;
  * Threads of libuv's pool for file work, in addition to one for each job: all threads share that pool (4 by default).
  */
 const SPARE_UV_THREADS = 4;
+/** Ended instances that the next one tells Server A of. Server A asks about those whose jobs it has lost. */
+const MAX_ENDED = 16;
 
 export interface SupervisorOptions {
   /** The environment that the instance inherits, without Darkroom's own variables: those come from the settings. */
@@ -28,6 +41,8 @@ export interface SupervisorOptions {
   readonly clock?: Clock;
   /** Starts the process of an instance, with an IPC channel. */
   readonly fork?: (environment: Environment) => ChildProcess;
+  /** The counter of this process's control group unless a test gives its own. */
+  readonly oomKills?: Pick<OomKills, 'hasRisen'>;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,8 +53,18 @@ interface FirstStart {
   readonly unable: (reason: unknown) => void;
 }
 
-/** How an instance ended: the exit of its process, or the reason why no process could be started. */
-type End = { readonly code: number | null; readonly signal: NodeJS.Signals | null } | { readonly err: unknown };
+/** One run of a Server B process. */
+interface Life {
+  readonly instance: string;
+  readonly startedAt: number;
+  /** Only for the first instance. */
+  readonly first: FirstStart | undefined;
+  isStuck: boolean;
+  isKilledBySupervisor: boolean;
+}
+
+/** How a life ended: the end of its process, or the reason why no process could be started. */
+type End = InstanceEnd | { readonly err: unknown };
 type Unable = Extract<ChildMessage, { kind: 'unable' }>;
 
 /**
@@ -51,7 +76,10 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #clock: Clock;
   readonly #fork: (environment: Environment) => ChildProcess;
+  readonly #oomKills: Pick<OomKills, 'hasRisen'>;
   readonly #listeners = new Set<() => void>();
+  /** The last instances that listened and have ended. */
+  #ended: EndedInstance[] = [];
   #child: ChildProcess | null = null;
   #address: ListenAddress | null = null;
   #restart: Timer | undefined;
@@ -63,6 +91,7 @@ export class Supervisor {
     this.#options = options;
     this.#clock = options.clock ?? SYSTEM_CLOCK;
     this.#fork = options.fork ?? forkInstance;
+    this.#oomKills = options.oomKills ?? new OomKills();
   }
 
   /** Where the current instance listens; null between two instances. */
@@ -114,46 +143,74 @@ export class Supervisor {
    */
   #startInstance(first?: FirstStart): void {
     const startedAt = this.#clock.now();
-    const forkFailed = (error: unknown) => this.#ended({ err: error }, startedAt, first);
+    const life: Life = { instance: nanoid(), startedAt, first, isStuck: false, isKilledBySupervisor: false };
+    const forkFailed = (error: unknown) => this.#lifeEnded(life, { err: error });
+    // Kills until now were not of this instance.
+    this.#oomKills.hasRisen();
     try {
-      const child = this.#fork(this.#environment());
+      const child = this.#fork(this.#environment({ instance: life.instance, ended: this.#ended }));
       if (child.pid === undefined) child.once('error', forkFailed);
-      else this.#watch(child, startedAt, first);
+      else this.#watch(child, life);
     } catch (error) {
       forkFailed(error);
     }
   }
 
-  #watch(child: ChildProcess, startedAt: number, first?: FirstStart): void {
+  #watch(child: ChildProcess, life: Life): void {
     this.#child = child;
-    const silence = this.#clock.setTimeout(() => this.#killSilent(child), SILENT_MS);
+    const silence = this.#clock.setTimeout(() => this.#killSilent(child, life), SILENT_MS);
     child.on('error', (error) => this.#options.log.error({ err: error }, 'the process of Server B reported an error'));
     child.on('message', (raw) => {
       silence.refresh();
       const message = childMessageSchema.safeParse(raw);
-      if (!message.success) return;
-      if (message.data.kind === 'unable') this.#unable(message.data, first);
-      if (message.data.kind !== 'listening') return;
-      this.#setAddress({ host: message.data.host, port: message.data.port });
-      first?.listening();
+      if (message.success) this.#hear(message.data, life);
     });
-    child.once('exit', (code, signal) => {
+    child.once('exit', () => {
       this.#clock.clearTimeout(silence);
       this.#child = null;
-      this.#ended({ code, signal }, startedAt, first);
+    });
+    // Unlike 'exit', this comes after the last message of the instance.
+    child.once('close', (code, signal) => {
+      const { isStuck, isKilledBySupervisor } = life;
+      this.#lifeEnded(life, { code, signal, isStuck, isKilledBySupervisor });
     });
   }
 
+  #hear(message: ChildMessage, life: Life): void {
+    switch (message.kind) {
+      case 'beat':
+        return;
+      case 'stuck':
+        life.isStuck = true;
+        return;
+      case 'unable':
+        this.#unable(message, life.first);
+        return;
+      case 'listening':
+        this.#setAddress({ host: message.host, port: message.port });
+        life.first?.listening();
+    }
+  }
+
   /** An instance has ended. Rejects `start` when it was the first and never listened; else starts another. */
-  #ended(end: End, startedAt: number, first?: FirstStart): void {
+  #lifeEnded({ instance, startedAt, first }: Life, end: End): void {
     const hasListened = this.#address !== null;
     this.#setAddress(null);
+    if (hasListened && !('err' in end)) this.#remember({ instance, cause: this.#causeOf(end) });
     if (first !== undefined && !hasListened) {
       first.unable('err' in end ? end.err : endedBeforeListening(end));
     } else if (!this.#isClosing) {
       this.#options.log.error(end, 'Server B ended; starting another');
       this.#startAgain(this.#clock.now() - startedAt);
     }
+  }
+
+  #causeOf(end: InstanceEnd): EndedInstance['cause'] {
+    return causeOf(end, () => this.#oomKills.hasRisen());
+  }
+
+  #remember(ended: EndedInstance): void {
+    this.#ended = [...this.#ended, ended].slice(-MAX_ENDED);
   }
 
   /**
@@ -170,7 +227,8 @@ export class Supervisor {
     this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_WAIT_MS);
   }
 
-  #killSilent(child: ChildProcess): void {
+  #killSilent(child: ChildProcess, life: Life): void {
+    life.isKilledBySupervisor = true;
     this.#options.log.error({ silent_ms: SILENT_MS }, 'Server B sends no heartbeat; killing it');
     child.kill('SIGKILL');
   }
@@ -189,11 +247,12 @@ export class Supervisor {
    * returns to the system when it is freed; without the variable glibc raises the threshold up to 32 MiB (after 8 large
    * pictures each of JPEG, AVIF and PNG: 460 MiB instead of 300, with the same CPU time).
    */
-  #environment(): Environment {
+  #environment(identity: Identity): Environment {
     const slots = this.#settings.threads * this.#settings.jobsPerThread;
     return {
       ...withoutDarkroom(this.#options.environment),
       ...toEnvironment(serverBSettings, SERVER_B_PREFIX, this.#settings),
+      [IDENTITY_VARIABLE]: JSON.stringify(identity),
       UV_THREADPOOL_SIZE: String(slots + SPARE_UV_THREADS),
       VIPS_BLOCK_UNTRUSTED: '1',
       MALLOC_ARENA_MAX: '2',
@@ -215,6 +274,6 @@ function withoutDarkroom(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('DARKROOM_')));
 }
 
-function endedBeforeListening({ code, signal }: Extract<End, { code: unknown }>): DarkroomError {
+function endedBeforeListening({ code, signal }: InstanceEnd): DarkroomError {
   return new DarkroomError('INTERNAL', `Server B ended before it listened (${signal ?? `exit code ${code}`}).`);
 }

@@ -115,7 +115,12 @@ export const ERRORS = {
   },
   CANCELED: { http: 499, grpc: 'CANCELLED', retry: 'no', when: 'The task was canceled.' },
   INTERNAL: { http: 500, grpc: 'INTERNAL', retry: 'no', when: 'Darkroom failed; its log has the reason.' },
-  WORKER_CRASHED: { http: 500, grpc: 'INTERNAL', retry: 'no', when: 'The picture crashed its worker three times.' },
+  WORKER_CRASHED: {
+    http: 500,
+    grpc: 'INTERNAL',
+    retry: 'no',
+    when: 'The picture crashed its worker three times, or its worker ended twenty times.',
+  },
   SPOOL_CORRUPT: { http: 500, grpc: 'INTERNAL', retry: 'no', when: 'A stored file is missing or damaged.' },
   SOURCE_ERROR: { http: 502, grpc: 'UNAVAILABLE', retry: 'yes', when: 'The URL could not be fetched.' },
   DRAINING: { http: 503, grpc: 'UNAVAILABLE', retry: 'later', when: 'The server is shutting down.' },

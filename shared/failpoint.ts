@@ -16,10 +16,10 @@ export const FAILPOINTS = [
   // A listed URL becomes a task, and gets its picture.
   'list-committed',
   'picture-committed',
-  // An attempt begins. It may be released or get a strike.
+  // An attempt begins. It may be released, or end with Server B.
   'attempt-committed',
   'release-committed',
-  'strike-committed',
+  'crash-committed',
   // An attempt ends, its end is published, and the subscriber has acknowledged it.
   'output-written',
   'output-synced',

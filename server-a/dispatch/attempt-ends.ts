@@ -7,13 +7,13 @@ import type { Job, TaskRecords } from './contract.ts';
 import type { JobOutcome } from './lane-client.ts';
 import type { Schedule } from './schedule.ts';
 import { trace } from './trace.ts';
-import { judge, type Verdict } from './verdict.ts';
+import { type Answer, isEndedByJob, judge, type Verdict } from './verdict.ts';
 
 /** Bytes of an input that are read and hashed at a time. */
 const HASHED_BYTES = 64 * 1024;
 
 export interface AttemptEndsOptions {
-  readonly records: Pick<TaskRecords, 'complete' | 'fail' | 'strike' | 'readInput'>;
+  readonly records: Pick<TaskRecords, 'complete' | 'fail' | 'crashedAlone' | 'readInput'>;
   readonly schedule: Pick<Schedule, 'release' | 'putBack'>;
   readonly backOff: Pick<BackOff, 'record' | 'pause' | 'reset'>;
   readonly log: Logger;
@@ -40,22 +40,22 @@ export class AttemptEnds {
   }
 
   /**
-   * Writes what the outcome means for the task. `instance` is the instance of Server B that answered last, null before
-   * the first answer. Rejects when the records cannot be written; the task then runs again after a pause.
+   * Writes what the outcome means for the task. `answer` is the last WELCOME of Server B, null before the first one.
+   * Rejects when the records cannot be written; the task then runs again after a pause.
    */
-  async settle(attempt: Attempt, outcome: JobOutcome, instance: string | null): Promise<void> {
+  async settle(attempt: Attempt, outcome: JobOutcome, answer: Answer | null): Promise<void> {
     const { job, mode } = attempt;
-    await this.#options.backOff.record(job, mode, () => this.#apply(attempt, judge(outcome, instance)));
+    await this.#options.backOff.record(job, mode, () => this.#apply(attempt, judge(outcome, answer)));
   }
 
   /**
    * Settles the attempts in doubt when an instance answers. If the attempt ran on this instance, only its lane was
-   * lost; if it ran on another instance, that one crashed. Rejects like {@link settle}.
+   * lost; if it ran on another instance, that one has ended. Rejects like {@link settle}.
    */
-  async settleDoubts(instance: string): Promise<void> {
+  async settleDoubts(answer: Answer): Promise<void> {
     const doubts = [...this.#doubts.values()];
     this.#doubts.clear();
-    await Promise.all(doubts.map((doubt) => this.#settleDoubt(doubt, instance)));
+    await Promise.all(doubts.map((doubt) => this.#settleDoubt(doubt, answer)));
   }
 
   /** Makes the tasks in doubt pending again. If the write fails, recovery at the next start does it. */
@@ -68,11 +68,11 @@ export class AttemptEnds {
     }
   }
 
-  #settleDoubt({ attempt, instance: lost }: Doubt, instance: string): Promise<void> {
+  #settleDoubt({ attempt, instance: lost }: Doubt, answer: Answer): Promise<void> {
     const { schedule, backOff } = this.#options;
     const { job, mode } = attempt;
-    if (lost === instance) return backOff.record(job, mode, () => schedule.release(job, mode));
-    return backOff.record(job, 'alone', () => this.#crashed(attempt));
+    if (lost === answer.instance) return backOff.record(job, mode, () => schedule.release(job, mode));
+    return backOff.record(job, 'alone', () => this.#crashed(attempt, isEndedByJob(lost, answer)));
   }
 
   async #apply(attempt: Attempt, verdict: Verdict): Promise<void> {
@@ -97,7 +97,7 @@ export class AttemptEnds {
         );
         return this.#again(attempt, 'Server A failed while it ran a job');
       case 'crashed':
-        return this.#crashed(attempt);
+        return this.#crashed(attempt, verdict.isByJob);
       case 'doubt':
         this.#doubts.set(job.id, { attempt, instance: verdict.instance });
     }
@@ -128,14 +128,14 @@ export class AttemptEnds {
     return { code: 'SPOOL_CORRUPT', message: 'The stored input has changed on disk since it was accepted.' };
   }
 
-  /** Marks the task as a suspect. A task that was a suspect already ran alone, so it gets a strike. */
-  async #crashed({ job, mode }: Attempt): Promise<void> {
+  /** Marks the task as a suspect. A task that was a suspect already ran alone: it may have caused the end by itself. */
+  async #crashed({ job, mode }: Attempt, isByJob: boolean): Promise<void> {
     const { records, schedule, log } = this.#options;
     log.warn(
-      { task_id: job.id, attempt: job.attempt, alone: mode === 'alone' },
-      'Server B crashed while it ran this job',
+      { task_id: job.id, attempt: job.attempt, alone: mode === 'alone', by_job: isByJob },
+      'Server B ended while it ran this job',
     );
     if (mode === 'shared') return schedule.release(job, 'alone');
-    if ((await records.strike(job)) === 'pending') schedule.putBack({ id: job.id, mode: 'alone' });
+    if ((await records.crashedAlone(job, isByJob)) === 'pending') schedule.putBack({ id: job.id, mode: 'alone' });
   }
 }

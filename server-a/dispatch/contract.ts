@@ -35,7 +35,7 @@ export interface Dispatch {
 
 /**
  * An output file that is being written. It becomes an output when `commit` has made it durable and `complete` has named
- * it. All other files of the attempt are removed when the attempt ends by complete, fail, release or strike, also when
+ * it. All other files of the attempt are removed when the attempt ends by complete, fail, release or crashedAlone, also when
  * these find that the attempt is no longer current.
  */
 export interface OutputFile {
@@ -89,8 +89,12 @@ export interface TaskRecords {
   fail(job: Job, error: ErrorDescription): Promise<boolean>;
   /** processing → pending, without a strike. With `suspect` the task becomes a suspect; a suspect stays one. */
   release(job: Job, suspect: boolean): Promise<boolean>;
-  /** Adds a strike: processing → pending, or failed with WORKER_CRASHED at the third. Resolves with the new status. */
-  strike(job: Job): Promise<'pending' | 'failed' | 'unchanged'>;
+  /**
+   * Counts an instance or a thread that ended while it ran only this job, and a strike when the job can have caused that:
+   * processing → pending, or failed with WORKER_CRASHED at the third strike or the twentieth end. Resolves with the new
+   * status.
+   */
+  crashedAlone(job: Job, isStrike: boolean): Promise<'pending' | 'failed' | 'unchanged'>;
 }
 
 /** Reads a job's input and makes files for its outputs. */

@@ -9,6 +9,7 @@ import type { JobOutcome, LaneClient } from './lane-client.ts';
 import { type Backend, Lanes } from './lanes.ts';
 import { Schedule } from './schedule.ts';
 import { trace } from './trace.ts';
+import type { Answer } from './verdict.ts';
 
 export interface DispatcherOptions {
   readonly records: TaskRecords;
@@ -68,7 +69,7 @@ export class Dispatcher implements Dispatch {
       log,
       timing,
       clock,
-      answered: (instance) => this.#answered(instance),
+      answered: (answer) => this.#answered(answer),
     });
   }
 
@@ -148,7 +149,7 @@ export class Dispatcher implements Dispatch {
     if (ran === null) return;
     // The lane can run the next job while Server A makes the outputs durable.
     this.#dispatch();
-    await this.#ends.settle(ran.attempt, ran.outcome, this.#lanes.instance);
+    await this.#ends.settle(ran.attempt, ran.outcome, this.#lanes.answer);
   }
 
   /** Runs one attempt on a reserved lane; null when the task was canceled before or cannot run. */
@@ -174,10 +175,10 @@ export class Dispatcher implements Dispatch {
   }
 
   /** Settles attempts in doubt, because an instance of Server B answered on a lane. */
-  #answered(instance: string): void {
-    trace('dispatch', 'hears from instance', instance);
+  #answered(answer: Answer): void {
+    trace('dispatch', 'hears from instance', answer.instance);
     this.#ends
-      .settleDoubts(instance)
+      .settleDoubts(answer)
       .catch((error: unknown) => {
         this.#options.log.error({ err: error }, 'attempts in doubt could not be settled');
         this.#backOff.pause('jobs in doubt could not be settled');

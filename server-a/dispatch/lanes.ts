@@ -4,6 +4,7 @@ import type { LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
 import type { JobFiles } from './contract.ts';
 import { LaneClient } from './lane-client.ts';
+import type { Answer } from './verdict.ts';
 
 /** First and longest wait before connecting again, in milliseconds; it doubles in between. */
 const FIRST_WAIT_MS = 50;
@@ -24,8 +25,8 @@ export interface LanesOptions {
   readonly log: Logger;
   readonly timing: LaneTiming;
   readonly clock: Clock;
-  /** Called when `instance` greets on a lane or changes what it offers. */
-  answered(instance: string): void;
+  /** Called when an instance greets on a lane or changes what it offers. */
+  answered(answer: Answer): void;
 }
 
 /** Keeps as many lanes open as Server B has slots, and reconnects with back-off when one is lost. */
@@ -61,14 +62,14 @@ export class Lanes {
     return this.#welcome?.model ?? null;
   }
 
-  /** The instance of Server B that answered last; null before the first answer. */
-  get instance(): string | null {
-    return this.#welcome?.instance ?? null;
+  /** The last WELCOME; null before the first one. */
+  get answer(): Answer | null {
+    return this.#welcome;
   }
 
   /** A lane of the current instance that can run a job now; undefined without one. */
   free(): LaneClient | undefined {
-    return [...this.#lanes].find((lane) => lane.isFree && lane.instance === this.instance);
+    return [...this.#lanes].find((lane) => lane.isFree && lane.instance === this.#welcome?.instance);
   }
 
   /** Closes every lane. No other lane opens. */
@@ -109,7 +110,7 @@ export class Lanes {
     this.#welcome = welcome;
     this.#waitMs = FIRST_WAIT_MS;
     this.#fill();
-    this.#options.answered(welcome.instance);
+    this.#options.answered(welcome);
   }
 
   #lost(lane: LaneClient, reason: string): void {

@@ -1,5 +1,13 @@
 import { describeError, ERRORS, type ErrorDescription } from '../../shared/errors.ts';
+import type { EndedInstance } from '../../shared/wire/messages.ts';
 import type { JobOutcome } from './lane-client.ts';
+
+/** The instance of Server B that answered last, and what it says of the instances before it. */
+export interface Answer {
+  readonly instance: string;
+  /** Undefined when Server B does not say it. */
+  readonly ended?: readonly EndedInstance[] | undefined;
+}
 
 /** The consequence of an attempt's outcome for its task. */
 export type Verdict =
@@ -12,13 +20,16 @@ export type Verdict =
   | { readonly kind: 'again'; readonly pause: string | null }
   /** Server A itself failed, for example on a full disk: pause, then run the task again without a strike. */
   | { readonly kind: 'stopped'; readonly error: unknown }
-  /** A thread or an instance died while it ran the job, perhaps because of another job. */
-  | { readonly kind: 'crashed' }
+  /**
+   * A thread or an instance died while it ran the job, perhaps because of another job. `isByJob` is false when no job
+   * can have caused it.
+   */
+  | { readonly kind: 'crashed'; readonly isByJob: boolean }
   /** Unknown until an instance answers: `instance` may have died or may still run the job. */
   | { readonly kind: 'doubt'; readonly instance: string };
 
-/** Decides what an outcome means. `instance` is the instance that answered last; null before the first answer. */
-export function judge(outcome: JobOutcome, instance: string | null): Verdict {
+/** Decides what an outcome means. `answer` is the last WELCOME; null before the first one. */
+export function judge(outcome: JobOutcome, answer: Answer | null): Verdict {
   switch (outcome.kind) {
     case 'done':
       return { kind: 'complete', received: outcome };
@@ -27,7 +38,7 @@ export function judge(outcome: JobOutcome, instance: string | null): Verdict {
     case 'failed':
       return judgeFailure(outcome.error);
     case 'lost':
-      return outcome.isPastGo ? judgeLoss(outcome.instance, instance) : { kind: 'again', pause: null };
+      return outcome.isPastGo ? judgeLoss(outcome.instance, answer) : { kind: 'again', pause: null };
     case 'stopped':
       return judgeStop(outcome.error);
     case 'canceled':
@@ -37,9 +48,17 @@ export function judge(outcome: JobOutcome, instance: string | null): Verdict {
 }
 
 /** For a job past GO that lost its lane: a crash if another instance has answered since, else in doubt. */
-function judgeLoss(lost: string, instance: string | null): Verdict {
-  if (instance !== null && instance !== lost) return { kind: 'crashed' };
-  return { kind: 'doubt', instance: lost };
+function judgeLoss(lost: string, answer: Answer | null): Verdict {
+  if (answer === null || answer.instance === lost) return { kind: 'doubt', instance: lost };
+  return { kind: 'crashed', isByJob: isEndedByJob(lost, answer) };
+}
+
+/**
+ * True when a job can have ended the instance `lost`. An instance that is not on the list ended together with its
+ * supervisor, which no job can do. Without a list nothing is known, so a job may have done it.
+ */
+export function isEndedByJob(lost: string, { ended }: Answer): boolean {
+  return ended === undefined || ended.some(({ instance, cause }) => instance === lost && cause === 'crashed');
 }
 
 function judgeRefusal(error: ErrorDescription): Verdict {
@@ -47,7 +66,7 @@ function judgeRefusal(error: ErrorDescription): Verdict {
 }
 
 function judgeFailure(error: ErrorDescription): Verdict {
-  if (error.code === 'WORKER_CRASHED') return { kind: 'crashed' };
+  if (error.code === 'WORKER_CRASHED') return { kind: 'crashed', isByJob: true };
   // Server A did not send this cancel, so the task does not fail: Server B may be shutting down.
   if (error.code === 'CANCELED' || ERRORS[error.code].retry === 'later') return { kind: 'again', pause: error.message };
   return { kind: error.code === 'IMAGE_CORRUPT' ? 'check-input' : 'fail', error };

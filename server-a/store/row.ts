@@ -33,6 +33,7 @@ export const taskRowSchema = z.object({
   attempt: count,
   strikes: count,
   suspect: flag,
+  crashes: count,
   filename: z.string().nullable(),
   source_url: json(z.string()).nullable(),
   header: json(imageHeaderSchema).nullable(),

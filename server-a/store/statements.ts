@@ -52,11 +52,15 @@ interface CommandParameters {
   readonly endWaiting: End;
   readonly endOpen: End;
   readonly release: { readonly id: string; readonly attempt: number; readonly suspect: 0 | 1 };
-  readonly strike: {
+  /** `crashed` and `outlived` are the errors, as JSON, for too many strikes and for too many crashes. */
+  readonly crashedAlone: {
     readonly id: string;
     readonly attempt: number;
-    readonly most: number;
-    readonly error: string;
+    readonly strike: 0 | 1;
+    readonly most_strikes: number;
+    readonly most_crashes: number;
+    readonly crashed: string;
+    readonly outlived: string;
     readonly now: number;
     readonly expires_at: number;
   };
@@ -82,7 +86,7 @@ export const FAILPOINTS: Readonly<Record<Statement, FailpointName>> = {
   makeReady: 'picture-committed',
   begin: 'attempt-committed',
   release: 'release-committed',
-  strike: 'strike-committed',
+  crashedAlone: 'crash-committed',
   endAttempt: 'end-committed',
   endWaiting: 'end-committed',
   endOpen: 'end-committed',
@@ -146,6 +150,7 @@ const END = `
     timings = $timings, warnings = $warnings, finished_at = $now, expires_at = $expires_at
   WHERE id = $id`;
 const FENCE = "id = $id AND attempt = $attempt AND status = 'processing'";
+const MAY_RUN_AGAIN = 'strikes + $strike < $most_strikes AND crashes + 1 < $most_crashes';
 const CHANGED = 'RETURNING id, status, stage, attempt, original_kept, audience';
 
 /** The SQL of every write. Each is one statement and returns the tasks it changed. */
@@ -169,12 +174,12 @@ export const STATEMENTS: Readonly<Record<Statement, string>> = {
   endWaiting: `${END} AND status = 'pending' ${CHANGED}`,
   endOpen: `${END} AND status IN ('pending', 'processing') ${CHANGED}`,
   release: `UPDATE tasks SET status = 'pending', suspect = max(suspect, $suspect) WHERE ${FENCE} ${CHANGED}`,
-  strike: `
-    UPDATE tasks SET strikes = strikes + 1, suspect = 1,
-      status = iif(strikes + 1 < $most, 'pending', 'failed'),
-      error = iif(strikes + 1 < $most, NULL, $error),
-      finished_at = iif(strikes + 1 < $most, NULL, $now),
-      expires_at = iif(strikes + 1 < $most, NULL, $expires_at)
+  crashedAlone: `
+    UPDATE tasks SET strikes = strikes + $strike, crashes = crashes + 1, suspect = 1,
+      status = iif(${MAY_RUN_AGAIN}, 'pending', 'failed'),
+      error = iif(${MAY_RUN_AGAIN}, NULL, iif(strikes + $strike < $most_strikes, $outlived, $crashed)),
+      finished_at = iif(${MAY_RUN_AGAIN}, NULL, $now),
+      expires_at = iif(${MAY_RUN_AGAIN}, NULL, $expires_at)
     WHERE ${FENCE} ${CHANGED}`,
   recover: `UPDATE tasks SET status = 'pending' WHERE finished_at IS NULL AND status = 'processing' ${CHANGED}`,
   expire: `

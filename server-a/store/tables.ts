@@ -1,5 +1,5 @@
 /** Raised whenever the tables change; kept in the file as `user_version`. */
-export const SCHEMA_VERSION = 5;
+export const SCHEMA_VERSION = 6;
 
 /**
  * One row for each task. `sequence` is the order of submission. Times are milliseconds since 1970. header, specs,
@@ -9,6 +9,7 @@ export const SCHEMA_VERSION = 5;
  * `outputs_kept` and `original_kept` are 1 while the task owns these files. An original without an expiry belongs to
  * `snippet`.
  * `boxes`: the boxes in a snippet's picture, as JSON; `boxes_at`: when they were last changed, else NULL.
+ * `strikes`: ends of Server B that the task can have caused while it ran alone; `crashes`: all ends while it ran alone.
  * `audience`: the subscriber that has not acknowledged the task's end.
  */
 const TASKS = `
@@ -20,6 +21,7 @@ const TASKS = `
     attempt INTEGER NOT NULL DEFAULT 0,
     strikes INTEGER NOT NULL DEFAULT 0,
     suspect INTEGER NOT NULL DEFAULT 0,
+    crashes INTEGER NOT NULL DEFAULT 0,
     filename TEXT,
     source_url TEXT,
     header TEXT,
@@ -100,6 +102,7 @@ const VERSION_2_TO_3 = `ALTER TABLE tasks ADD COLUMN boxes TEXT; ALTER TABLE tas
   ${BOXES_TO_PICTURES} ${SNIPPETS_INDEX}`;
 const VERSION_3_TO_4 = `ALTER TABLE tasks RENAME COLUMN operations TO specs; ${NAME_OUTPUTS}`;
 const VERSION_4_TO_5 = "ALTER TABLE tasks ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]';";
+const VERSION_5_TO_6 = 'ALTER TABLE tasks ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;';
 
 /** The migration from each older version. SQLite cannot drop NOT NULL, so the rows of version 1 are copied. */
 export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
@@ -111,7 +114,8 @@ export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
     DROP TABLE tasks_1;
     ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX} ${NAME_OUTPUTS}`,
   ],
-  [2, `${VERSION_2_TO_3} ${VERSION_3_TO_4} ${VERSION_4_TO_5}`],
-  [3, `${VERSION_3_TO_4} ${VERSION_4_TO_5}`],
-  [4, VERSION_4_TO_5],
+  [2, `${VERSION_2_TO_3} ${VERSION_3_TO_4} ${VERSION_4_TO_5} ${VERSION_5_TO_6}`],
+  [3, `${VERSION_3_TO_4} ${VERSION_4_TO_5} ${VERSION_5_TO_6}`],
+  [4, `${VERSION_4_TO_5} ${VERSION_5_TO_6}`],
+  [5, VERSION_5_TO_6],
 ]);

@@ -9,9 +9,15 @@ import { endedWith, endParameters, failedWith, pictureNames, type TaskEnd } from
 
 /** The strike at which a task fails. */
 const MAX_STRIKES = 3;
+/** The end of an instance, while it ran only this task, at which the task fails whatever the cause was. */
+const MAX_CRASHES = 20;
 const CRASHED: ErrorDescription = {
   code: 'WORKER_CRASHED',
   message: `The picture crashed its worker ${MAX_STRIKES} times.`,
+};
+const OUTLIVED: ErrorDescription = {
+  code: 'WORKER_CRASHED',
+  message: `The worker ended ${MAX_CRASHES} times while it ran only this picture.`,
 };
 const DAMAGED_RECORD: ErrorDescription = { code: 'INTERNAL', message: 'The record of the task is damaged.' };
 
@@ -93,12 +99,21 @@ export class Attempts implements TaskRecords {
     return changed !== undefined;
   }
 
-  async strike(job: Job): Promise<'pending' | 'failed' | 'unchanged'> {
+  async crashedAlone(job: Job, isStrike: boolean): Promise<'pending' | 'failed' | 'unchanged'> {
     const { id, attempt } = job;
     const now = this.#now;
-    const expires_at = now + this.#parts.keepMs;
-    const parameters = { id, attempt, most: MAX_STRIKES, error: JSON.stringify(CRASHED), now, expires_at };
-    const [changed] = await this.#parts.store.write({ statement: 'strike', parameters });
+    const parameters = {
+      id,
+      attempt,
+      strike: isStrike ? 1 : 0,
+      most_strikes: MAX_STRIKES,
+      most_crashes: MAX_CRASHES,
+      crashed: JSON.stringify(CRASHED),
+      outlived: JSON.stringify(OUTLIVED),
+      now,
+      expires_at: now + this.#parts.keepMs,
+    } as const;
+    const [changed] = await this.#parts.store.write({ statement: 'crashedAlone', parameters });
     if (changed?.status === 'failed') await this.#lifecycle.ended(changed);
     else if (changed !== undefined) this.#lifecycle.changed(id);
     await this.#files.finish(job, []);

@@ -8,6 +8,14 @@ import { outputSpecsSchema } from '../operations/outputs.ts';
 import { outputHeaderSchema, taskIdSchema, timingsSchema, warningsSchema } from '../task.ts';
 import type { MessageKind } from './frame.ts';
 
+/** An instance of Server B that has ended. */
+export const endedInstanceSchema = z.object({
+  instance: z.string().min(1).max(64),
+  /** `crashed`: a job can have caused the end. `killed`: the end came from outside. */
+  cause: z.enum(['crashed', 'killed']),
+});
+export type EndedInstance = z.infer<typeof endedInstanceSchema>;
+
 const problemSchema = z.object({ code: z.enum(ERROR_CODES), message: z.string() });
 
 /** The payload of each frame kind that has a JSON one. */
@@ -21,6 +29,8 @@ export const MESSAGE_SCHEMAS = {
     operations: z.array(z.string().max(40)).max(100),
     formats: z.array(inputFormatSchema),
     model: z.string().max(200).nullable(),
+    /** The instances before this one that its supervisor knows. An older Server B does not say it. */
+    ended: z.array(endedInstanceSchema).max(64).optional(),
   }),
   JOB: z.object({
     id: taskIdSchema,

@@ -6,11 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { DRAIN_MS, SILENT_MS } from '../../server-b/child-messages.ts';
+import { DRAIN_MS, IDENTITY_VARIABLE, identitySchema, SILENT_MS } from '../../server-b/child-messages.ts';
 import { serverBSettings } from '../../server-b/config.ts';
 import type { ListenAddress } from '../../server-b/listener.ts';
 import { Supervisor, type SupervisorOptions } from '../../server-b/supervisor.ts';
 import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
+import type { Message } from '../../shared/wire/messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { headerOf, waves } from '../support/pictures.ts';
 import { eventually, isRunning } from '../support/processes.ts';
@@ -19,6 +20,9 @@ import { jobMessage, WireClient } from '../support/wire-client.ts';
 const INSTANCE = new URL('./fixtures/instance.js', import.meta.url).pathname;
 /** Milliseconds that an instance may take to end after its drain. */
 const OVERDUE_MS = DRAIN_MS + 2000;
+/** Signals that the kernel raises for what a process did, and signals that only others send. */
+const FAULTS = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SIGTRAP', 'SIGSYS'] as const;
+const KILLS = ['SIGKILL', 'SIGTERM', 'SIGHUP'] as const;
 /** Bytes of one environment variable with which no system starts a process. */
 const MORE_THAN_FITS = 3_000_000;
 
@@ -65,13 +69,17 @@ describe('supervisor', function () {
     return supervisor.pid;
   }
 
-  /** The random name of the current instance. */
-  async function instance(): Promise<string> {
+  async function welcome(): Promise<Message<'WELCOME'>> {
     const client = new WireClient(livingAddress());
     client.lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: '' });
     const { message } = await client.next('WELCOME');
     client.close();
-    return message.instance;
+    return message;
+  }
+
+  /** The random name of the current instance. */
+  async function instance(): Promise<string> {
+    return (await welcome()).instance;
   }
 
   /** The error of a supervisor that cannot start. */
@@ -110,6 +118,21 @@ describe('supervisor', function () {
     }
     expect(pids.size).to.equal(4);
     expect(seen).to.deep.equal([false, true, false, true, false, true]);
+  });
+
+  it('has each instance tell in WELCOME how those before it ended', async () => {
+    await supervise().start();
+    const names: string[] = [];
+    for (const [round, signal] of (['SIGSEGV', 'SIGKILL'] as const).entries()) {
+      names.push(await instance());
+      const pid = livingPid();
+      process.kill(pid, signal);
+      await replaced(pid, 100 * 2 ** round);
+    }
+    expect((await welcome()).ended).to.deep.equal([
+      { instance: names[0], cause: 'crashed' },
+      { instance: names[1], cause: 'killed' },
+    ]);
   });
 
   it('kills and replaces an instance without a heartbeat', async () => {
@@ -162,18 +185,31 @@ describe('supervisor', function () {
   describe('with the clock', () => {
     let children: ChildProcess[];
     let isForked: boolean;
+    /** What each instance was told of itself. */
+    let identities: (string | undefined)[];
+    /** Kills for memory that the supervisor has not seen yet. */
+    let kills: number;
 
     /** Starts a supervisor of processes that only send beats. */
     async function superviseWords(...words: string[]): Promise<void> {
       children = [];
       isForked = true;
-      const begin = () => {
+      identities = [];
+      kills = 0;
+      const begin: SupervisorOptions['fork'] = (environment) => {
+        identities.push(environment[IDENTITY_VARIABLE]);
         if (!isForked) throw new Error('no process');
         const child = fork(INSTANCE, words);
         children.push(child);
         return child;
       };
-      await supervise({}, { fork: begin }).start();
+      await supervise({}, { fork: begin, oomKills: { hasRisen } }).start();
+    }
+
+    function hasRisen(): boolean {
+      const risen = kills > 0;
+      kills = 0;
+      return risen;
     }
 
     function living(): ChildProcess {
@@ -200,6 +236,44 @@ describe('supervisor', function () {
       living().kill('SIGKILL');
       await end();
     }
+
+    describe('tells the next instance', () => {
+      /** Every way to end an instance, and the cause that is told of it. */
+      const ends: readonly (readonly [string, string, () => void])[] = [
+        ...FAULTS.map((signal) => [signal, 'crashed', () => living().kill(signal)] as const),
+        ...KILLS.map((signal) => [signal, 'killed', () => living().kill(signal)] as const),
+        ['an exit of its own', 'crashed', () => living().send('exit')],
+        ['a stuck worker', 'crashed', () => living().send('stuck')],
+        ['the supervisor, because it was silent', 'killed', () => clock.advance(SILENT_MS)],
+      ];
+
+      function toldCause(): string | undefined {
+        return identitySchema.parse(JSON.parse(identities.at(-1) ?? '')).ended.at(-1)?.cause;
+      }
+
+      for (const [how, cause, act] of ends) {
+        it(`that the one before was ${cause} by ${how}`, async () => {
+          await superviseWords();
+          const pid = livingPid();
+          act();
+          await replaced(pid);
+          expect(toldCause()).to.equal(cause);
+        });
+      }
+
+      it('that the one before was crashed by SIGKILL when the kernel has killed for memory meanwhile', async () => {
+        await superviseWords();
+        const first = livingPid();
+        kills += 1;
+        living().kill('SIGKILL');
+        await replaced(first);
+        expect(toldCause()).to.equal('crashed');
+        const second = livingPid();
+        living().kill('SIGKILL');
+        await replaced(second, 200);
+        expect(toldCause()).to.equal('killed');
+      });
+    });
 
     it('kills an instance 6 s after its last beat', async () => {
       await superviseWords();

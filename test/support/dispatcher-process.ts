@@ -27,7 +27,7 @@ const records: TaskRecords = {
   },
   fail: async () => true,
   release: async () => true,
-  strike: async () => 'unchanged',
+  crashedAlone: async () => 'unchanged',
 };
 
 const fake = await FakeServerB.open(({ wire }) => ({

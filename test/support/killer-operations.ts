@@ -1,8 +1,13 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Picture } from '../../server-b/operations/decode.ts';
 import { OPERATIONS, type Operation } from '../../server-b/operations/index.ts';
 
 /** Side in pixels of the square pictures at which an operation misbehaves. */
-export const KILLERS = { abortsProcess: 13, exitsThread: 17, hangs: 19, throws: 23 } as const;
+export const KILLERS = { abortsProcess: 13, exitsThread: 17, hangs: 19, throws: 23, waits: 29 } as const;
+/** A picture of KILLERS.waits is done only when the data folder of its Server B has a file of this name. */
+export const RELEASE_FILE = 'release';
 /** How long a picture of KILLERS.hangs blocks its thread, in milliseconds. */
 const HANG_MS = 60_000;
 
@@ -13,8 +18,9 @@ export const placeholder = misbehaving(OPERATIONS.placeholder);
 
 function misbehaving({ perform }: Operation): Operation {
   return {
-    perform: (picture, spec, model) => {
+    perform: async (picture, spec, model) => {
       misbehave(picture);
+      if (isSquareOf(picture, KILLERS.waits)) await released();
       return perform(picture, spec, model);
     },
   };
@@ -28,4 +34,13 @@ function misbehave({ width, height }: Picture): void {
   if (width === KILLERS.exitsThread) process.exit(1);
   if (width === KILLERS.hangs) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HANG_MS);
   if (width === KILLERS.throws) throw new Error('thrown by the killer operations');
+}
+
+function isSquareOf({ width, height }: Picture, side: number): boolean {
+  return width === side && height === side;
+}
+
+async function released(): Promise<void> {
+  const file = join(process.env['DARKROOM_B_DATA_DIR'] ?? '', RELEASE_FILE);
+  while (!existsSync(file)) await sleep(20);
 }

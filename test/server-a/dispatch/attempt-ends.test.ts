@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import type { Attempt, Mode } from '../../../server-a/dispatch/attempt.ts';
 import { AttemptEnds } from '../../../server-a/dispatch/attempt-ends.ts';
 import type { JobOutcome } from '../../../server-a/dispatch/lane-client.ts';
+import type { Answer } from '../../../server-a/dispatch/verdict.ts';
 import { DarkroomError, type ErrorCode } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
 import { codeOf } from '../tasks/support.ts';
@@ -19,6 +20,9 @@ function failed(code: ErrorCode): JobOutcome {
   return { kind: 'failed', error: { code, message: 'why' } };
 }
 
+/** What the instances say of themselves. A job can have ended the first one. */
+const FIRST: Answer = { instance: 'first', ended: [] };
+const SECOND: Answer = { instance: 'second', ended: [{ instance: 'first', cause: 'crashed' }] };
 const LOST: JobOutcome = { kind: 'lost', instance: 'first', isPastGo: true };
 
 describe('attempt ends', () => {
@@ -43,7 +47,7 @@ describe('attempt ends', () => {
       records: {
         complete: (job) => write(`complete ${job.id}`).then(() => true),
         fail: (job, { code }) => write(`fail ${job.id} ${code}`).then(() => true),
-        strike: (job) => write(`strike ${job.id}`).then(() => strike),
+        crashedAlone: (job, isStrike) => write(`${isStrike ? 'strike' : 'crash'} ${job.id}`).then(() => strike),
         readInput: async function* () {
           yield input;
         },
@@ -80,83 +84,90 @@ describe('attempt ends', () => {
     await ends.settle(
       attemptOf('shared'),
       received(() => Promise.resolve([])),
-      'first',
+      FIRST,
     );
     expect(done).to.deep.equal(['complete one', 'reset']);
   });
 
   it('discard outputs that could not be made durable, and run the task again after a pause', async () => {
     const full = () => Promise.reject(new DarkroomError('STORAGE_FULL', 'full'));
-    await ends.settle(attemptOf('alone'), received(full), 'first');
+    await ends.settle(attemptOf('alone'), received(full), FIRST);
     expect(done).to.deep.equal(['discard', 'release one alone', 'pause: Server A failed while it ran a job']);
   });
 
   it('fail a task', async () => {
-    await ends.settle(attemptOf('shared'), failed('TIMEOUT'), 'first');
+    await ends.settle(attemptOf('shared'), failed('TIMEOUT'), FIRST);
     expect(done).to.deep.equal(['fail one TIMEOUT']);
   });
 
   it('fail a task with IMAGE_CORRUPT when its picture cannot be decoded and the stored input is unchanged', async () => {
-    await ends.settle(attemptOf('shared'), failed('IMAGE_CORRUPT'), 'first');
+    await ends.settle(attemptOf('shared'), failed('IMAGE_CORRUPT'), FIRST);
     expect(done).to.deep.equal(['fail one IMAGE_CORRUPT']);
   });
 
   it('fail a task with SPOOL_CORRUPT when its picture cannot be decoded and the stored input has changed', async () => {
     input = Buffer.from('the pictur_');
-    await ends.settle(attemptOf('shared'), failed('IMAGE_CORRUPT'), 'first');
+    await ends.settle(attemptOf('shared'), failed('IMAGE_CORRUPT'), FIRST);
     expect(done).to.deep.equal(['fail one SPOOL_CORRUPT']);
   });
 
   it('run a task again at once, or after a pause', async () => {
-    await ends.settle(attemptOf('shared'), { kind: 'canceled' }, 'first');
-    await ends.settle(attemptOf('alone', 'two'), failed('DRAINING'), 'first');
+    await ends.settle(attemptOf('shared'), { kind: 'canceled' }, FIRST);
+    await ends.settle(attemptOf('alone', 'two'), failed('DRAINING'), FIRST);
     expect(done).to.deep.equal(['release one shared', 'release two alone', 'pause: why']);
   });
 
   it('make a task that crashed in the mode shared a suspect', async () => {
-    await ends.settle(attemptOf('shared'), failed('WORKER_CRASHED'), 'first');
+    await ends.settle(attemptOf('shared'), failed('WORKER_CRASHED'), FIRST);
     expect(done).to.deep.equal(['release one alone']);
   });
 
   it('give a strike to a task that crashed in the mode alone, and run it alone again', async () => {
-    await ends.settle(attemptOf('alone'), failed('WORKER_CRASHED'), 'first');
+    await ends.settle(attemptOf('alone'), failed('WORKER_CRASHED'), FIRST);
     expect(done).to.deep.equal(['strike one', 'put back one alone']);
   });
 
   for (const became of ['failed', 'unchanged'] as const) {
     it(`do not run a task again when its strike made it ${became}`, async () => {
       strike = became;
-      await ends.settle(attemptOf('alone'), failed('WORKER_CRASHED'), 'first');
+      await ends.settle(attemptOf('alone'), failed('WORKER_CRASHED'), FIRST);
       expect(done).to.deep.equal(['strike one']);
     });
   }
 
   it('stay in doubt until an instance answers', async () => {
-    await ends.settle(attemptOf('shared'), LOST, 'first');
+    await ends.settle(attemptOf('shared'), LOST, FIRST);
     expect([ends.inDoubt, done]).to.deep.equal([1, []]);
-    await ends.settleDoubts('first');
+    await ends.settleDoubts(FIRST);
     expect([ends.inDoubt, done]).to.deep.equal([0, ['release one shared']]);
   });
 
   it('in doubt count as crashes when another instance answers', async () => {
-    await ends.settle(attemptOf('shared'), LOST, 'first');
-    await ends.settle(attemptOf('alone', 'two'), LOST, 'first');
-    await ends.settleDoubts('second');
+    await ends.settle(attemptOf('shared'), LOST, FIRST);
+    await ends.settle(attemptOf('alone', 'two'), LOST, FIRST);
+    await ends.settleDoubts(SECOND);
     expect(done).to.have.members(['release one alone', 'strike two', 'put back two alone']);
+  });
+
+  it('in doubt are no strikes when the instance was killed from outside', async () => {
+    await ends.settle(attemptOf('shared'), LOST, FIRST);
+    await ends.settle(attemptOf('alone', 'two'), LOST, FIRST);
+    await ends.settleDoubts({ instance: 'second', ended: [{ instance: 'first', cause: 'killed' }] });
+    expect(done).to.have.members(['release one alone', 'crash two', 'put back two alone']);
   });
 
   it('that cannot be written are passed to the back-off, with the mode in which the task runs again', async () => {
     problem = new DarkroomError('STORAGE_FULL', 'full');
-    expect(await codeOf(ends.settle(attemptOf('shared'), failed('TIMEOUT'), 'first'))).to.equal('STORAGE_FULL');
-    await ends.settle(attemptOf('shared', 'two'), LOST, 'first');
-    expect(await codeOf(ends.settleDoubts('second'))).to.equal('STORAGE_FULL');
-    await ends.settle(attemptOf('shared', 'three'), LOST, 'first');
-    expect(await codeOf(ends.settleDoubts('first'))).to.equal('STORAGE_FULL');
+    expect(await codeOf(ends.settle(attemptOf('shared'), failed('TIMEOUT'), FIRST))).to.equal('STORAGE_FULL');
+    await ends.settle(attemptOf('shared', 'two'), LOST, FIRST);
+    expect(await codeOf(ends.settleDoubts(SECOND))).to.equal('STORAGE_FULL');
+    await ends.settle(attemptOf('shared', 'three'), LOST, FIRST);
+    expect(await codeOf(ends.settleDoubts(FIRST))).to.equal('STORAGE_FULL');
     expect(done).to.deep.equal(['unwritten one shared', 'unwritten two alone', 'unwritten three shared']);
   });
 
   it('in doubt are released when the dispatcher closes, even if one release fails', async () => {
-    await ends.settle(attemptOf('shared'), LOST, 'first');
+    await ends.settle(attemptOf('shared'), LOST, FIRST);
     await ends.releaseDoubts();
     problem = new DarkroomError('STORAGE_FULL', 'full');
     await ends.releaseDoubts();

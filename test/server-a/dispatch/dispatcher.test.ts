@@ -508,7 +508,7 @@ describe('dispatcher', () => {
         failures -= 1;
         return { ...file, write: full };
       };
-      for (const name of ['begin', 'readInput', 'complete', 'fail', 'release', 'strike'] as const) {
+      for (const name of ['begin', 'readInput', 'complete', 'fail', 'release', 'crashedAlone'] as const) {
         Object.defineProperty(records, name, { value: tasks.records[name].bind(tasks.records) });
       }
       await start(obedient, { records });
@@ -528,7 +528,15 @@ describe('dispatcher', () => {
         let failures = 2 * failing.length;
         const records: TaskRecords = Object.create(tasks.records);
         records.waiting = () => [];
-        for (const method of ['begin', 'readInput', 'createOutput', 'complete', 'fail', 'release', 'strike'] as const) {
+        for (const method of [
+          'begin',
+          'readInput',
+          'createOutput',
+          'complete',
+          'fail',
+          'release',
+          'crashedAlone',
+        ] as const) {
           const write = tasks.records[method].bind(tasks.records);
           const isFailing = failing.some((one) => one === method);
           const value = (...parameters: Parameters<typeof write>) => {

@@ -47,6 +47,8 @@ const OLD_CLASSIFY = '[{"operation":"classify","top_k":5}]';
 const OLD_LABELS = `[{"header":{"kind":"labels","name":"classify","operation":"classify","model":"test",
   "labels":[{"index":281,"wnid":"n02123045","label":"tabby","probability":0.5}]},"sha256":null}]`;
 const OLD_OUTPUTS = `iif(outputs = '[]', '[]', '${OLD_LABELS}')`;
+/** Takes away what version 6 has added. */
+const WITHOUT_6 = 'ALTER TABLE tasks DROP COLUMN crashes;';
 const COLUMNS = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, '${OLD_RESIZE}',
   ${OLD_OUTPUTS}, outputs_kept, error, timings, created_at, started_at, finished_at, expires_at`;
 
@@ -102,7 +104,7 @@ describe('migration', () => {
     await before.close();
     const database = store();
     database.exec('ALTER TABLE tasks DROP COLUMN boxes; ALTER TABLE tasks DROP COLUMN boxes_at');
-    database.exec('ALTER TABLE tasks DROP COLUMN warnings');
+    database.exec(`${WITHOUT_6} ALTER TABLE tasks DROP COLUMN warnings`);
     database.exec(`INSERT INTO snippets VALUES (1, '${JSON.stringify(boxes)}', 32503680000000)`);
     database.exec('DROP INDEX snippets_updated; ALTER TABLE tasks RENAME COLUMN specs TO operations');
     database.exec(`UPDATE tasks SET operations = '${OLD_CLASSIFY}'; PRAGMA user_version = 2`);
@@ -124,7 +126,8 @@ describe('migration', () => {
     const endedTask = before.get(ended);
     await before.close();
     const database = store();
-    database.exec('ALTER TABLE tasks DROP COLUMN warnings; ALTER TABLE tasks RENAME COLUMN specs TO operations');
+    database.exec(`${WITHOUT_6} ALTER TABLE tasks DROP COLUMN warnings`);
+    database.exec('ALTER TABLE tasks RENAME COLUMN specs TO operations');
     database.exec(`UPDATE tasks SET operations = '${OLD_RESIZE}', outputs = ${OLD_OUTPUTS}`);
     database.exec('PRAGMA user_version = 3');
     database.close();
@@ -139,12 +142,25 @@ describe('migration', () => {
     const endedTask = before.get(ended);
     await before.close();
     const database = store();
-    database.exec('ALTER TABLE tasks DROP COLUMN warnings; PRAGMA user_version = 4');
+    database.exec(`${WITHOUT_6} ALTER TABLE tasks DROP COLUMN warnings; PRAGMA user_version = 4`);
     database.close();
     const after = await open();
     expect(after.get(ended)).to.deep.equal(endedTask);
     await after.records.complete(await beginJob(after, waiting), [LABELS], {}, ['Repaired.']);
     expect(after.get(waiting).warnings).to.deep.equal(['Repaired.']);
+  });
+
+  it('migrates a store of version 5, whose tasks have lost no instance yet', async () => {
+    const before = await open();
+    const { waiting } = await fillWith(before);
+    await before.records.release(await beginJob(before, waiting), true);
+    await before.close();
+    const database = store();
+    database.exec(`${WITHOUT_6} PRAGMA user_version = 5`);
+    database.close();
+    const after = await open();
+    expect(after.records.waiting()).to.deep.include({ id: waiting, suspect: true });
+    expect(await after.records.crashedAlone(await beginJob(after, waiting), false)).to.equal('pending');
   });
 
   it('leaves the store unchanged when a migration fails', async () => {

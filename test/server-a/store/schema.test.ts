@@ -38,8 +38,8 @@ describe('schema', () => {
     const database = openForWriting(path());
     database.exec('PRAGMA user_version = 7');
     database.close();
-    expect(() => openForWriting(path())).to.throw("Expected 5 for the store's user_version, received 7");
-    expect(() => openForReading(path())).to.throw("Expected 5 for the store's user_version, received 7");
+    expect(() => openForWriting(path())).to.throw("Expected 6 for the store's user_version, received 7");
+    expect(() => openForReading(path())).to.throw("Expected 6 for the store's user_version, received 7");
   });
 
   it('refuses a file that is not a database', () => {

@@ -70,7 +70,7 @@ class Life {
     if (kind === 'complete') await this.#complete(job);
     if (kind === 'fail') await records.fail(job, { code: 'IMAGE_CORRUPT', message: 'no' });
     if (kind === 'release' || kind === 'suspect') await records.release(job, kind === 'suspect');
-    if (kind === 'strike') await records.strike(job);
+    if (kind === 'strike') await records.crashedAlone(job, true);
   }
 
   async check(): Promise<void> {

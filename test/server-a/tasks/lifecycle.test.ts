@@ -17,7 +17,7 @@ const MOVES: Record<
   complete: { move: (records, job) => records.complete(job, [LABELS], {}), took: true, status: 'completed' },
   fail: { move: (records, job) => records.fail(job, ERROR), took: true, status: 'failed' },
   release: { move: (records, job) => records.release(job, false), took: true, status: 'pending' },
-  strike: { move: (records, job) => records.strike(job), took: 'pending', status: 'pending' },
+  strike: { move: (records, job) => records.crashedAlone(job, true), took: 'pending', status: 'pending' },
 };
 
 /** Ways to leave `processing`, after which the attempt can no longer change the task. */
@@ -138,13 +138,27 @@ describe('task lifecycle', () => {
     let tasks = await open();
     const { task_id } = await submitPicture(tasks);
     for (const outcome of ['pending', 'pending', 'failed']) {
-      expect(await tasks.records.strike(await beginJob(tasks, task_id))).to.equal(outcome);
+      expect(await tasks.records.crashedAlone(await beginJob(tasks, task_id), true)).to.equal(outcome);
       await tasks.close();
       tasks = await open();
     }
     expect(tasks.get(task_id)).to.include({ status: 'failed', attempts: 3 });
     expect(tasks.get(task_id).error?.code).to.equal('WORKER_CRASHED');
     expect(await files()).to.deep.equal([]);
+  });
+
+  it('gives a task up at the twentieth end of Server B while it ran alone, without a strike, counted across restarts', async () => {
+    let tasks = await open();
+    const { task_id } = await submitPicture(tasks);
+    for (let crash = 1; crash <= 20; crash += 1) {
+      const outcome = await tasks.records.crashedAlone(await beginJob(tasks, task_id), false);
+      expect(outcome, `${crash}`).to.equal(crash < 20 ? 'pending' : 'failed');
+      if (crash !== 10) continue;
+      await tasks.close();
+      tasks = await open();
+    }
+    const message = 'The worker ended 20 times while it ran only this picture.';
+    expect(tasks.get(task_id).error).to.deep.equal({ code: 'WORKER_CRASHED', message });
   });
 
   it('remembers suspects across restarts, and a restart is not a strike', async () => {
@@ -201,7 +215,7 @@ describe('task lifecycle', () => {
     const { task_id } = await submitPicture(tasks);
     for (let strike = 0; strike < 3; strike += 1) {
       expect(await codeOf(submitPicture(tasks))).to.equal('QUEUE_FULL');
-      await tasks.records.strike(await beginJob(tasks, task_id));
+      await tasks.records.crashedAlone(await beginJob(tasks, task_id), true);
     }
     await submitPicture(tasks);
   });

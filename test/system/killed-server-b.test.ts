@@ -1,0 +1,38 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { KILLERS, RELEASE_FILE } from '../support/killer-operations.ts';
+import { plain } from '../support/pictures.ts';
+import { childrenOf, eventually } from '../support/processes.ts';
+import { repositoryPath } from '../support/repository.ts';
+import { Service } from '../support/service.ts';
+
+const environment = { DARKROOM_B_OPERATIONS_MODULE: repositoryPath('dist/test/support/killer-operations.js') };
+const HALF = { scale_factor: '0.5', classify: 'false' };
+/** More than the strikes after which a task fails. */
+const ROUNDS = 5;
+
+describe('a picture whose Server B is killed from outside', function () {
+  this.timeout(60_000);
+  let service: Service;
+
+  before(async () => {
+    service = await Service.start({ environment });
+  });
+
+  after(() => service.stop());
+
+  it('in each of its attempts completes in the first attempt that is left in peace', async () => {
+    const id = await service.submit(await plain(KILLERS.waits, KILLERS.waits, 'red'), HALF);
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      await eventually(`attempt ${round}`, async () => {
+        const { status, attempts } = await service.status(id);
+        return status === 'processing' && attempts === round ? true : undefined;
+      });
+      for (const pid of await childrenOf(service.pid)) process.kill(pid, 'SIGKILL');
+    }
+    await writeFile(join(service.dataDir, RELEASE_FILE), '');
+    const task = await service.end(id);
+    expect([task.status, task.error, task.attempts]).to.deep.equal(['completed', null, ROUNDS + 1]);
+  });
+});
