@@ -32,5 +32,7 @@ export const supervisorMessageSchema = z.object({ kind: z.literal('drain') });
 /** How often an instance sends `beat`, and how long it may send nothing before it is killed, in milliseconds. */
 export const BEAT_MS = 2000;
 export const SILENT_MS = 6000;
+/** How long a process may take to its first message, in milliseconds: on a busy machine it loads its code slowly. */
+export const STARTING_MS = 60_000;
 /** How long running jobs may take to finish during a drain, in milliseconds. */
 export const DRAIN_MS = 20_000;

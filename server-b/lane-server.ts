@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
+import { SYSTEM_CLOCK } from '../shared/clock.ts';
 import type { PictureLimits } from '../shared/config.ts';
 import { digestOf, matchesDigest } from '../shared/constant-time.ts';
 import { DarkroomError, describeError, shuttingDown } from '../shared/errors.ts';
 import { checkInputLimits, checkOutputLimits } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
+import { Watchdog } from '../shared/watchdog.ts';
 import { PROTOCOL_VERSION } from '../shared/wire/frame.ts';
 import { LANE_TIMING, Lane, type LaneTiming } from '../shared/wire/lane.ts';
 import type { Message } from '../shared/wire/messages.ts';
@@ -16,6 +18,8 @@ import type { Pool } from './pool.ts';
 const GREETING_MS = 2000;
 /** The instance ends when a worker is still busy this many milliseconds after its deadline. */
 const STUCK_MS = 1000;
+/** A process that did not run for this many milliseconds at once was stalled. Less is the delay of a busy machine. */
+const STALL_MS = 1000;
 
 /** The parts and callbacks that all lanes of one Server B share. */
 export interface LaneServerContext {
@@ -49,13 +53,13 @@ interface CurrentJob {
 export class LaneServer {
   readonly #context: LaneServerContext;
   readonly #lane: Lane;
-  readonly #greeting: NodeJS.Timeout;
+  readonly #greeting: Watchdog;
   #job: CurrentJob | null = null;
   #mustWelcome = false;
 
   constructor(socket: Socket, context: LaneServerContext) {
     this.#context = context;
-    this.#greeting = setTimeout(() => this.#lane.close(noGreeting()), GREETING_MS).unref();
+    this.#greeting = new Watchdog(SYSTEM_CLOCK, GREETING_MS, () => this.#lane.close(noGreeting())).unref();
     this.#lane = new Lane(
       socket,
       'b',
@@ -87,7 +91,7 @@ export class LaneServer {
   }
 
   #greet(hello: Message<'HELLO'>): void {
-    clearTimeout(this.#greeting);
+    this.#greeting.stop();
     const problem = this.#greetingProblem(hello);
     if (problem === null) {
       this.#welcome();
@@ -180,24 +184,29 @@ export class LaneServer {
   }
 
   /**
-   * The pool's outcome. Sends FAIL at the deadline, and asks for the instance's end when the worker does not return.
+   * The pool's outcome. Sends FAIL at the deadline, and asks for the instance's end when the worker does not return. Time
+   * in which this process was stalled is not the job's. Workers and libvips cannot tell, so a TIMEOUT of theirs after a
+   * stall has the job run again.
    */
   async #runToDeadline(job: CurrentJob): Promise<JobOutcome> {
     const { id, outputs, image, deadline_ms: deadlineMs } = job.message;
     let isBack = false;
     const isLate = () => !isBack && !job.abandoned.signal.aborted;
-    const late = setTimeout(() => {
+    const stuck = new Watchdog(SYSTEM_CLOCK, STUCK_MS, () => this.#context.stuck(id));
+    stuck.pause();
+    const deadline = new Watchdog(SYSTEM_CLOCK, deadlineMs, () => {
+      stuck.resume();
       this.#late(job, isLate).catch((error: unknown) => this.#log(job).error({ err: error }, 'a TIMEOUT was not sent'));
-    }, deadlineMs);
-    const stuck = setTimeout(() => this.#context.stuck(id), deadlineMs + STUCK_MS);
+    });
     try {
       const { body } = job;
       job.body = new Uint8Array(0);
-      return await this.#context.pool.run({ id, outputs, image, body, deadlineMs }, job.abandoned.signal);
+      const outcome = await this.#context.pool.run({ id, outputs, image, body, deadlineMs }, job.abandoned.signal);
+      return deadline.longestStallMs > STALL_MS && hasTimedOut(outcome) ? stalled() : outcome;
     } finally {
       isBack = true;
-      clearTimeout(late);
-      clearTimeout(stuck);
+      deadline.stop();
+      stuck.stop();
     }
   }
 
@@ -245,7 +254,7 @@ export class LaneServer {
   }
 
   #closed(error: Error | null): void {
-    clearTimeout(this.#greeting);
+    this.#greeting.stop();
     if (error !== null) this.#context.log.warn({ err: error }, 'a lane was closed by an error');
     if (this.#job !== null) this.#abandon(this.#job);
     this.#context.closed(this);
@@ -263,6 +272,16 @@ function allocate(bytes: number): Uint8Array<ArrayBuffer> {
   } catch (cause) {
     throw new DarkroomError('BACKEND_UNAVAILABLE', `Server B has no ${bytes} bytes of memory for the body.`, { cause });
   }
+}
+
+function hasTimedOut(outcome: JobOutcome): boolean {
+  if (outcome.kind === 'failed') return outcome.error.code === 'TIMEOUT';
+  return outcome.outputs.some(({ header }) => header.kind === 'failure' && header.error.code === 'TIMEOUT');
+}
+
+function stalled(): JobOutcome {
+  const message = 'Server B did not run for a while, so the time of the job was over too early.';
+  return { kind: 'failed', error: { code: 'BACKEND_UNAVAILABLE', message } };
 }
 
 function noGreeting(): DarkroomError {

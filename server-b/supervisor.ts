@@ -3,8 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { nanoid } from 'nanoid';
 import { type Clock, SYSTEM_CLOCK, type Timer } from '../shared/clock.ts';
 import { toEnvironment } from '../shared/config.ts';
-import { DarkroomError } from '../shared/errors.ts';
+import { DarkroomError, shuttingDown } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
+import { Watchdog } from '../shared/watchdog.ts';
 import type { EndedInstance } from '../shared/wire/messages.ts';
 import {
   type ChildMessage,
@@ -13,6 +14,7 @@ import {
   IDENTITY_VARIABLE,
   type Identity,
   SILENT_MS,
+  STARTING_MS,
 } from './child-messages.ts';
 import { SERVER_B_PREFIX, type ServerBSettings, serverBSettings } from './config.ts';
 import { causeOf, type InstanceEnd } from './instance-end.ts';
@@ -47,8 +49,8 @@ export interface SupervisorOptions {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Callbacks for the first instance: it listens, or it cannot start, with the reason. */
-interface FirstStart {
+/** Callbacks for `start`: an instance listens, or none can start, with the reason. */
+interface Start {
   readonly listening: () => void;
   readonly unable: (reason: unknown) => void;
 }
@@ -57,8 +59,6 @@ interface FirstStart {
 interface Life {
   readonly instance: string;
   readonly startedAt: number;
-  /** Only for the first instance. */
-  readonly first: FirstStart | undefined;
   isStuck: boolean;
   isKilledBySupervisor: boolean;
 }
@@ -81,6 +81,8 @@ export class Supervisor {
   /** The last instances that listened and have ended. */
   #ended: EndedInstance[] = [];
   #child: ChildProcess | null = null;
+  /** Null once the first instance listens. */
+  #start: Start | null = null;
   #address: ListenAddress | null = null;
   #restart: Timer | undefined;
   #waitMs = FIRST_WAIT_MS;
@@ -109,10 +111,16 @@ export class Supervisor {
     this.#listeners.add(listener);
   }
 
-  /** Resolves when the first instance listens. Throws the reason, with the system's code and port, when it cannot. */
+  /**
+   * Resolves when the first instance listens; one that is killed before that is replaced. Throws the reason, with the
+   * system's code and port, when it cannot start, and DRAINING after {@link close}.
+   */
   async start(): Promise<void> {
     try {
-      await new Promise<void>((listening, unable) => this.#startInstance({ listening, unable }));
+      await new Promise<void>((listening, unable) => {
+        this.#start = { listening, unable };
+        this.#startInstance();
+      });
     } catch (error) {
       this.#isClosing = true;
       throw error;
@@ -124,11 +132,14 @@ export class Supervisor {
     this.#isClosing = true;
     this.#clock.clearTimeout(this.#restart);
     const child = this.#child;
-    if (child === null) return;
+    if (child === null) {
+      this.#start?.unable(shuttingDown());
+      return;
+    }
     await new Promise<void>((resolve) => {
-      const overdue = this.#clock.setTimeout(() => child.kill('SIGKILL'), DRAIN_MS + EXIT_MS);
+      const overdue = new Watchdog(this.#clock, DRAIN_MS + EXIT_MS, () => child.kill('SIGKILL'));
       child.once('exit', () => {
-        this.#clock.clearTimeout(overdue);
+        overdue.stop();
         resolve();
       });
       if (this.#address === null) child.kill('SIGKILL');
@@ -141,9 +152,9 @@ export class Supervisor {
    * Starts an instance. When the fork fails, the instance counts as ended at once. For some reasons (ENOMEM) Node
    * throws; for others (EAGAIN, EMFILE, ENFILE, ENOENT) it returns a child without a pid, which emits only 'error'.
    */
-  #startInstance(first?: FirstStart): void {
+  #startInstance(): void {
     const startedAt = this.#clock.now();
-    const life: Life = { instance: nanoid(), startedAt, first, isStuck: false, isKilledBySupervisor: false };
+    const life: Life = { instance: nanoid(), startedAt, isStuck: false, isKilledBySupervisor: false };
     const forkFailed = (error: unknown) => this.#lifeEnded(life, { err: error });
     // Kills until now were not of this instance.
     this.#oomKills.hasRisen();
@@ -158,15 +169,21 @@ export class Supervisor {
 
   #watch(child: ChildProcess, life: Life): void {
     this.#child = child;
-    const silence = this.#clock.setTimeout(() => this.#killSilent(child, life), SILENT_MS);
+    let silence = this.#expectMessage(child, life, STARTING_MS);
+    let isFirst = true;
     child.on('error', (error) => this.#options.log.error({ err: error }, 'the process of Server B reported an error'));
     child.on('message', (raw) => {
-      silence.refresh();
+      if (isFirst) {
+        silence.stop();
+        silence = this.#expectMessage(child, life, SILENT_MS);
+        isFirst = false;
+      }
+      silence.feed();
       const message = childMessageSchema.safeParse(raw);
       if (message.success) this.#hear(message.data, life);
     });
     child.once('exit', () => {
-      this.#clock.clearTimeout(silence);
+      silence.stop();
       this.#child = null;
     });
     // Unlike 'exit', this comes after the last message of the instance.
@@ -184,21 +201,23 @@ export class Supervisor {
         life.isStuck = true;
         return;
       case 'unable':
-        this.#unable(message, life.first);
+        this.#unable(message);
         return;
       case 'listening':
         this.#setAddress({ host: message.host, port: message.port });
-        life.first?.listening();
+        this.#start?.listening();
+        this.#start = null;
     }
   }
 
-  /** An instance has ended. Rejects `start` when it was the first and never listened; else starts another. */
-  #lifeEnded({ instance, startedAt, first }: Life, end: End): void {
+  /** An instance has ended. Starts another, unless this end shows that the first one cannot start. */
+  #lifeEnded({ instance, startedAt }: Life, end: End): void {
     const hasListened = this.#address !== null;
     this.#setAddress(null);
-    if (hasListened && !('err' in end)) this.#remember({ instance, cause: this.#causeOf(end) });
-    if (first !== undefined && !hasListened) {
-      first.unable('err' in end ? end.err : endedBeforeListening(end));
+    const cause = 'err' in end ? 'crashed' : this.#causeOf(end);
+    if (hasListened) this.#remember({ instance, cause });
+    if (this.#start !== null && (cause === 'crashed' || this.#isClosing)) {
+      this.#start.unable('err' in end ? end.err : endedBeforeListening(end));
     } else if (!this.#isClosing) {
       this.#options.log.error(end, 'Server B ended; starting another');
       this.#startAgain(this.#clock.now() - startedAt);
@@ -216,9 +235,9 @@ export class Supervisor {
   /**
    * The reason comes as text over IPC. Code and port are put back on the error, so that a message can name the flag.
    */
-  #unable({ message, code, port }: Unable, first?: FirstStart): void {
+  #unable({ message, code, port }: Unable): void {
     this.#options.log.error({ reason: message, code, port }, 'Server B cannot start');
-    first?.unable(Object.assign(new Error(message), { code, port }));
+    this.#start?.unable(Object.assign(new Error(message), { code, port }));
   }
 
   #startAgain(ranMs: number): void {
@@ -227,10 +246,13 @@ export class Supervisor {
     this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_WAIT_MS);
   }
 
-  #killSilent(child: ChildProcess, life: Life): void {
-    life.isKilledBySupervisor = true;
-    this.#options.log.error({ silent_ms: SILENT_MS }, 'Server B sends no heartbeat; killing it');
-    child.kill('SIGKILL');
+  /** Kills the instance when it sends no message for so many milliseconds, unless the watchdog is fed. */
+  #expectMessage(child: ChildProcess, life: Life, milliseconds: number): Watchdog {
+    return new Watchdog(this.#clock, milliseconds, () => {
+      life.isKilledBySupervisor = true;
+      this.#options.log.error({ silent_ms: milliseconds }, 'Server B sends no heartbeat; killing it');
+      child.kill('SIGKILL');
+    });
   }
 
   #setAddress(address: ListenAddress | null): void {

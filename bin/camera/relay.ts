@@ -1,5 +1,7 @@
 import { WebSocket } from 'ws';
+import { SYSTEM_CLOCK } from '../../shared/clock.ts';
 import { DarkroomError } from '../../shared/errors.ts';
+import { Watchdog } from '../../shared/watchdog.ts';
 import { Backoff } from '../http/retry.ts';
 import { type CameraSettings, relayAddress } from './config.ts';
 
@@ -83,13 +85,14 @@ async function converse(
     if (!isAlive) socket.terminate();
     isAlive = false;
     if (socket.readyState === WebSocket.OPEN) socket.ping();
+    heartbeat.feed();
   };
   let cut: NodeJS.Timeout | undefined;
   const stop = () => {
     socket.close();
     cut = setTimeout(() => socket.terminate(), CLOSING_MS);
   };
-  const heartbeat = setInterval(beat, PING_MS);
+  const heartbeat = new Watchdog(SYSTEM_CLOCK, PING_MS, beat);
   signal.addEventListener('abort', stop);
   socket.on('open', () => handlers.onOpen((text) => socket.send(text)));
   socket.on('message', (data) => handlers.onText(String(data)));
@@ -103,7 +106,7 @@ async function converse(
   const [code, reason] = await new Promise<[number, Buffer]>((resolve) => {
     socket.once('close', (...end) => resolve(end));
   });
-  clearInterval(heartbeat);
+  heartbeat.stop();
   clearTimeout(cut);
   signal.removeEventListener('abort', stop);
   return failure ?? (ORDERLY_CODES.has(code) ? null : `${code} ${reason}`.trim());

@@ -1,7 +1,8 @@
 import { connect } from 'node:net';
-import type { Clock, Timer } from '../../shared/clock.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { DarkroomError, type ErrorDescription } from '../../shared/errors.ts';
 import type { Timings } from '../../shared/task.ts';
+import { Watchdog } from '../../shared/watchdog.ts';
 import { MAX_DATA_BYTES, PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
 import { Lane, type LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
@@ -59,14 +60,14 @@ interface CurrentJob {
   stop: JobOutcome | null;
   isPastGo: boolean;
   /** Fires when nothing of the outcome has arrived for too long; runs only while the lane is read. */
-  overdue: Timer | undefined;
+  overdue: Watchdog | undefined;
 }
 
 /** Server A's side of one lane: greets Server B, then runs one job at a time. */
 export class LaneClient {
   readonly #options: LaneClientOptions;
   readonly #lane: Lane;
-  readonly #greeting: Timer;
+  readonly #greeting: Watchdog;
   #instance = '';
   #refusal: string | null = null;
   #isReserved = false;
@@ -90,7 +91,7 @@ export class LaneClient {
       options.timing,
       options.clock,
     );
-    this.#greeting = options.clock.setTimeout(() => this.#lane.close(noWelcome()), GREETING_MS);
+    this.#greeting = new Watchdog(options.clock, GREETING_MS, () => this.#lane.close(noWelcome()));
     this.#lane.send('HELLO', { protocol: PROTOCOL_VERSION, token: options.token ?? '' });
   }
 
@@ -154,7 +155,7 @@ export class LaneClient {
   }
 
   #welcomed(message: Message<'WELCOME'>): void {
-    this.#options.clock.clearTimeout(this.#greeting);
+    this.#greeting.stop();
     this.#instance = message.instance;
     this.#options.welcomed(this, message);
   }
@@ -199,29 +200,29 @@ export class LaneClient {
 
   /** Starts the timer within which Server B must send more of the outcome. Each output and each piece restarts it. */
   #expectOutcome(current: CurrentJob): void {
-    this.#options.clock.clearTimeout(current.overdue);
+    current.overdue?.stop();
     // Server B may send so much output that the lane is paused before Server A knows that the body was sent. No timer
     // runs while the lane is paused; #resume starts it.
     if (this.#lane.isPaused) return;
     const milliseconds = current.deadlineMs + OVERDUE_MS;
     const close = () => this.#lane.close(overdue(milliseconds));
-    current.overdue = this.#options.clock.setTimeout(close, milliseconds);
+    current.overdue = new Watchdog(this.#options.clock, milliseconds, close);
   }
 
   #output(message: Message<'OUTPUT'>): void {
-    this.#current?.overdue?.refresh();
+    this.#current?.overdue?.feed();
     this.#current?.receiver.begin(message);
   }
 
   #data(piece: Buffer): void {
-    this.#current?.overdue?.refresh();
+    this.#current?.overdue?.feed();
     this.#current?.receiver.data(piece);
   }
 
   /** Stops reading (backpressure) and the timer: Server B is not late with bytes that are not read. */
   #pause(current: CurrentJob): void {
     this.#lane.pause();
-    this.#options.clock.clearTimeout(current.overdue);
+    current.overdue?.stop();
   }
 
   #resume(current: CurrentJob): void {
@@ -251,7 +252,7 @@ export class LaneClient {
     const current = this.#current;
     if (current === null) return;
     this.#current = null;
-    this.#options.clock.clearTimeout(current.overdue);
+    current.overdue?.stop();
     const result = current.stop ?? outcome;
     if (result.kind === 'done') {
       current.settle(result);
@@ -265,7 +266,7 @@ export class LaneClient {
   }
 
   #closed(error: Error | null): void {
-    this.#options.clock.clearTimeout(this.#greeting);
+    this.#greeting.stop();
     this.#end({ kind: 'lost', instance: this.#instance, isPastGo: this.#current?.isPastGo ?? false });
     this.#options.closed(this, this.#refusal ?? error?.message ?? 'Server B closed the connection');
   }

@@ -3,10 +3,11 @@ import { debuglog } from 'node:util';
 import type { Dispatcher } from 'undici';
 import sendRequest from 'undici/lib/api/api-request.js';
 import Agent from 'undici/lib/dispatcher/agent.js';
+import { SYSTEM_CLOCK } from '../../shared/clock.ts';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
+import { Watchdog } from '../../shared/watchdog.ts';
 import { guardedConnector } from './connector.ts';
 import { emptyBody, FetchedBody, payloadTooLarge } from './fetched-body.ts';
-import { PausableTimer } from './pausable-timer.ts';
 import { type Resolve, resolveInTurn, resolve as systemResolve } from './resolve.ts';
 import { sourceError } from './source-error.ts';
 import { checkUrl, filenameOf, parseUrl, withoutQuery } from './source-url.ts';
@@ -74,7 +75,7 @@ class Visit {
   /** Aborts when the time is up or the caller's signal aborts. */
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
-  readonly #deadline: PausableTimer;
+  readonly #deadline: Watchdog;
   readonly #agent: Agent;
   /**
    * The high-water mark of the body: above its greatest size, so that undici never pauses a connection. undici 7 fails
@@ -84,7 +85,7 @@ class Visit {
 
   constructor({ maxBytes, seconds, allowPrivate }: UrlLimits, signal: AbortSignal, resolve: Resolve) {
     this.signal = AbortSignal.any([signal, this.#controller.signal]);
-    this.#deadline = new PausableTimer(seconds * 1000, () => this.#controller.abort(timeout(seconds)));
+    this.#deadline = new Watchdog(SYSTEM_CLOCK, seconds * 1000, () => this.#controller.abort(timeout(seconds)));
     const connect = guardedConnector({ allowPrivate, resolve: this.#inTurn(resolve), signal: this.signal });
     // The deadline replaces undici's own timeouts.
     this.#agent = new Agent({ connect, headersTimeout: 0, bodyTimeout: 0, maxResponseSize: maxBytes });
@@ -118,7 +119,7 @@ class Visit {
 
   /** Closes what is open. Idempotent. */
   end(): void {
-    this.#deadline.pause();
+    this.#deadline.stop();
     // Ends a connection that is still being opened; the agent alone would not.
     this.#controller.abort();
     // Resolves when the sockets are closed. Not awaited: no caller needs it, and it does not reject.

@@ -252,8 +252,16 @@ export class Lane {
     if (this.#ticksSinceSent >= TICKS_PER_BEAT && !this.#socket.writableNeedDrain) this.signal('BEAT');
     if (this.#socket.isPaused()) return;
     this.#ticksSinceHeard += 1;
-    const silentMs = (this.#ticksSinceHeard * this.#timing.beatMs) / TICKS_PER_BEAT;
-    if (silentMs <= this.#timing.deadMs) return;
+    // After a stall of this process the peer's bytes wait to be read. Immediates run when the event loop has read them.
+    if (this.#isPeerSilent) setImmediate(() => this.#closeSilent());
+  }
+
+  get #isPeerSilent(): boolean {
+    return (this.#ticksSinceHeard * this.#timing.beatMs) / TICKS_PER_BEAT > this.#timing.deadMs;
+  }
+
+  #closeSilent(): void {
+    if (!this.#isPeerSilent || this.#socket.isPaused()) return;
     this.close(new DarkroomError('BACKEND_UNAVAILABLE', `The peer sent nothing for ${this.#timing.deadMs} ms.`));
   }
 }

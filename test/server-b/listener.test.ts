@@ -316,6 +316,30 @@ describe('listener', () => {
     });
   });
 
+  describe('a stall of the process', () => {
+    /** Blocks this thread for longer than the deadline of a job and the second after it. */
+    function stall(): void {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2000);
+    }
+
+    it('is not time of a job', async () => {
+      await open();
+      const { a, taken } = await working({ deadline_ms: 600 });
+      stall();
+      taken.finish(picture(BODY));
+      await a.next('DONE');
+      expect(stuck).to.deep.equal([]);
+    });
+
+    it('has a job run again that a worker ended with TIMEOUT because of it', async () => {
+      await open();
+      const { a, taken } = await working({ deadline_ms: 6000 });
+      stall();
+      taken.finish({ kind: 'failed', error: { code: 'TIMEOUT', message: 'late' } });
+      expect((await a.next('FAIL')).message.code).to.equal('BACKEND_UNAVAILABLE');
+    });
+  });
+
   describe('CANCEL (rule 5)', () => {
     it('of an offered job is answered, and removes the job from the queue', async () => {
       await open({ slots: 1 });

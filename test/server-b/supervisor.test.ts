@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { DRAIN_MS, IDENTITY_VARIABLE, identitySchema, SILENT_MS } from '../../server-b/child-messages.ts';
+import { DRAIN_MS, IDENTITY_VARIABLE, identitySchema, SILENT_MS, STARTING_MS } from '../../server-b/child-messages.ts';
 import { serverBSettings } from '../../server-b/config.ts';
 import type { ListenAddress } from '../../server-b/listener.ts';
 import { Supervisor, type SupervisorOptions } from '../../server-b/supervisor.ts';
@@ -192,6 +192,11 @@ describe('supervisor', function () {
 
     /** Starts a supervisor of processes that only send beats. */
     async function superviseWords(...words: string[]): Promise<void> {
+      await beginWords(...words);
+    }
+
+    /** The same, without waiting until one listens. */
+    function beginWords(...words: string[]): Promise<void> {
       children = [];
       isForked = true;
       identities = [];
@@ -203,7 +208,7 @@ describe('supervisor', function () {
         children.push(child);
         return child;
       };
-      await supervise({}, { fork: begin, oomKills: { hasRisen } }).start();
+      return supervise({}, { fork: begin, oomKills: { hasRisen } }).start();
     }
 
     function hasRisen(): boolean {
@@ -284,6 +289,45 @@ describe('supervisor', function () {
       const ended = end();
       clock.advance(1);
       expect(await ended).to.equal('SIGKILL');
+    });
+
+    it('gives a process 60 s to its first message, and 6 s to each later one', async () => {
+      const started = beginWords('mute');
+      clock.advance(STARTING_MS - 1);
+      await beat();
+      clock.advance(SILENT_MS - 1);
+      await beat();
+      living().send('listen');
+      await started;
+    });
+
+    it('replaces a process that sends nothing for 60 s, or is killed before it listens, and goes on to start', async () => {
+      const started = beginWords('mute');
+      const silent = end();
+      clock.advance(STARTING_MS);
+      expect(await silent).to.equal('SIGKILL');
+      await clock.untilSet(100);
+      clock.advance(100);
+      await kill();
+      await clock.untilSet(200);
+      clock.advance(200);
+      living().send('listen');
+      await started;
+      expect(supervisor.address).to.include({ port: 1 });
+    });
+
+    it('does not start when a process crashes before it listens', async () => {
+      const started = beginWords('mute').catch((error: unknown) => error);
+      living().kill('SIGSEGV');
+      expect(String(await started)).to.contain('Server B ended before it listened (SIGSEGV).');
+    });
+
+    it('ends a start that waits for its next process when it closes', async () => {
+      const started = beginWords('mute').catch((error: unknown) => error);
+      await kill();
+      await clock.untilSet(100);
+      await supervisor.close();
+      expect(await started).to.have.property('code', 'DRAINING');
     });
 
     it('doubles the pause before each replacement, up to 5 s', async () => {

@@ -1,5 +1,7 @@
 import { WebSocket } from 'ws';
+import { SYSTEM_CLOCK } from '../../../shared/clock.ts';
 import { shuttingDown } from '../../../shared/errors.ts';
+import { Watchdog } from '../../../shared/watchdog.ts';
 
 /** Close codes (RFC 6455, section 7.4.1). */
 export const CLOSE = { goingAway: 1001, unsupportedData: 1003 } as const;
@@ -21,12 +23,13 @@ export interface PeerOptions {
 export class Peer {
   readonly #socket: WebSocket;
   readonly #maxBufferedBytes: number;
+  readonly #heartbeat: Watchdog;
   #hasAnswered = true;
 
   constructor(socket: WebSocket, options: PeerOptions) {
     this.#socket = socket;
     this.#maxBufferedBytes = options.maxBufferedBytes;
-    const heartbeat = setInterval(() => this.#ping(options.requirePong), options.pingMs);
+    this.#heartbeat = new Watchdog(SYSTEM_CLOCK, options.pingMs, () => this.#ping(options.requirePong));
     // After an invalid frame or a broken connection, ws itself closes with the right code.
     socket.on('error', () => undefined);
     socket.on('pong', () => {
@@ -39,7 +42,7 @@ export class Peer {
       else options.onText(String(data));
     });
     socket.once('close', () => {
-      clearInterval(heartbeat);
+      this.#heartbeat.stop();
       options.onClose();
     });
   }
@@ -75,5 +78,6 @@ export class Peer {
     }
     this.#hasAnswered = false;
     this.#socket.ping();
+    this.#heartbeat.feed();
   }
 }

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Job } from '../../../server-a/dispatch/contract.ts';
 import { type JobOutcome, LaneClient } from '../../../server-a/dispatch/lane-client.ts';
 import { DarkroomError } from '../../../shared/errors.ts';
+import { watchdogPart } from '../../../shared/watchdog.ts';
 import { type Behaviour, type FakeLane, FakeServerB, welcome } from '../../support/fake-server-b.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { SlowFiles } from '../../support/slow-files.ts';
@@ -134,14 +135,14 @@ describe('lane client', () => {
     it('when nothing of the outcome arrives', async () => {
       await connect();
       const { running } = await begin();
-      await clock.untilSet(LIMIT_MS);
+      await clock.untilSet(watchdogPart(LIMIT_MS));
       await expectGivenUp(running);
     });
 
     it('when Server B stops in the middle of an output', async () => {
       await connect();
       const { running, one } = await begin();
-      await clock.untilSet(LIMIT_MS);
+      await clock.untilSet(watchdogPart(LIMIT_MS));
       one.wire.send('OUTPUT', pictureHeader('resize', PICTURE.length));
       await one.wire.sendData(PICTURE.subarray(0, 1000));
       await files.given(1000);
@@ -156,7 +157,7 @@ describe('lane client', () => {
       await untilStuck(one.socket);
       files.release();
       await Promise.all([sending, files.given(PICTURE.length)]);
-      await clock.untilSet(LIMIT_MS);
+      await clock.untilSet(watchdogPart(LIMIT_MS));
       await expectGivenUp(running);
     });
   });
@@ -166,7 +167,7 @@ describe('lane client', () => {
       files.holdWrites();
       await connect();
       const { running, one } = await begin();
-      await clock.untilSet(LIMIT_MS);
+      await clock.untilSet(watchdogPart(LIMIT_MS));
       const finishing = finish(one);
       await untilStuck(one.socket);
       clock.advance(10 * LIMIT_MS);
@@ -193,7 +194,7 @@ describe('lane client', () => {
     it('while Server B sends its outputs slowly', async () => {
       await connect();
       const { running, one } = await begin();
-      await clock.untilSet(LIMIT_MS);
+      await clock.untilSet(watchdogPart(LIMIT_MS));
       for (let output = 1; output <= 3; output += 1) {
         clock.advance(0.75 * LIMIT_MS);
         one.wire.send('OUTPUT', pictureHeader('resize', 3000));
@@ -212,7 +213,7 @@ describe('lane client', () => {
   describe('closes the lane at the greeting', () => {
     it('when none arrives within 2 s', async () => {
       const greeting = connect(() => ({ HELLO: () => undefined }));
-      await clock.untilSet(2000);
+      await clock.untilSet(watchdogPart(2000));
       clock.advance(2000);
       await greeting;
       expect(reason).to.equal('Expected WELCOME from Server B within 2000 ms, received none');
@@ -220,13 +221,13 @@ describe('lane client', () => {
 
     it('and keeps no timer when it arrives in time', async () => {
       await connect();
-      expect(clock.has(2000)).to.equal(false);
+      expect(clock.has(watchdogPart(2000))).to.equal(false);
     });
 
     it('and keeps no timer when the lane has closed before', async () => {
       await connect(({ socket }) => ({ HELLO: () => socket.destroy() }));
       expect(lane.isOpen).to.equal(false);
-      expect(clock.has(2000)).to.equal(false);
+      expect(clock.has(watchdogPart(2000))).to.equal(false);
     });
   });
 
@@ -289,7 +290,7 @@ describe('lane client', () => {
       lane.close();
       files.release();
       expect(await running).to.include({ kind: 'lost', isPastGo: true });
-      expect(clock.has(LIMIT_MS)).to.equal(false);
+      expect(clock.has(watchdogPart(LIMIT_MS))).to.equal(false);
       await sending;
     });
 
@@ -301,7 +302,7 @@ describe('lane client', () => {
       expect(await running).to.deep.equal({ kind: 'canceled' });
       files.release();
       await settled();
-      expect(clock.has(LIMIT_MS)).to.equal(false);
+      expect(clock.has(watchdogPart(LIMIT_MS))).to.equal(false);
     });
 
     it('and not the next job, when an output of a finished job cannot be written', async () => {
