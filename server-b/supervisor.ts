@@ -21,11 +21,13 @@ import { causeOf, type InstanceEnd } from './instance-end.ts';
 import type { ListenAddress } from './listener.ts';
 import { OomKills } from './oom-kills.ts';
 
-/** First and longest pause before an instance is replaced, in milliseconds; the pause doubles each time (back-off). */
+/**
+ * First and longest pause before the next instance when one has ended before it listened, in milliseconds; the pause
+ * doubles each time (back-off). An instance that has listened is replaced at once: a picture may have ended it, and the
+ * tasks of others wait.
+ */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
-/** After an instance that has run for this long, the back-off starts again at the first pause. */
-const STABLE_MS = 10_000;
 /** How long an instance may take to exit after its drain, in milliseconds. */
 const EXIT_MS = 2000;
 /**
@@ -58,7 +60,6 @@ interface Start {
 /** One run of a Server B process. */
 interface Life {
   readonly instance: string;
-  readonly startedAt: number;
   isStuck: boolean;
   isKilledBySupervisor: boolean;
 }
@@ -153,8 +154,7 @@ export class Supervisor {
    * throws; for others (EAGAIN, EMFILE, ENFILE, ENOENT) it returns a child without a pid, which emits only 'error'.
    */
   #startInstance(): void {
-    const startedAt = this.#clock.now();
-    const life: Life = { instance: nanoid(), startedAt, isStuck: false, isKilledBySupervisor: false };
+    const life: Life = { instance: nanoid(), isStuck: false, isKilledBySupervisor: false };
     const forkFailed = (error: unknown) => this.#lifeEnded(life, { err: error });
     // Kills until now were not of this instance.
     this.#oomKills.hasRisen();
@@ -211,7 +211,7 @@ export class Supervisor {
   }
 
   /** An instance has ended. Starts another, unless this end shows that the first one cannot start. */
-  #lifeEnded({ instance, startedAt }: Life, end: End): void {
+  #lifeEnded({ instance }: Life, end: End): void {
     const hasListened = this.#address !== null;
     this.#setAddress(null);
     const cause = 'err' in end ? 'crashed' : this.#causeOf(end);
@@ -220,7 +220,7 @@ export class Supervisor {
       this.#start.unable('err' in end ? end.err : endedBeforeListening(end));
     } else if (!this.#isClosing) {
       this.#options.log.error(end, 'Server B ended; starting another');
-      this.#startAgain(this.#clock.now() - startedAt);
+      this.#startAgain(hasListened);
     }
   }
 
@@ -240,8 +240,12 @@ export class Supervisor {
     this.#start?.unable(Object.assign(new Error(message), { code, port }));
   }
 
-  #startAgain(ranMs: number): void {
-    if (ranMs > STABLE_MS) this.#waitMs = FIRST_WAIT_MS;
+  #startAgain(hasListened: boolean): void {
+    if (hasListened) {
+      this.#waitMs = FIRST_WAIT_MS;
+      this.#startInstance();
+      return;
+    }
     this.#restart = this.#clock.setTimeout(() => this.#startInstance(), this.#waitMs);
     this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_WAIT_MS);
   }

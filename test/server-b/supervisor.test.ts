@@ -89,10 +89,8 @@ describe('supervisor', function () {
     return reason;
   }
 
-  /** Moves the clock to the next instance, and waits until an instance other than `pid` listens. */
-  async function replaced(pid: number, waitMs = 100): Promise<void> {
-    await clock.untilSet(waitMs);
-    clock.advance(waitMs);
+  /** Waits for another instance than that of `pid` to listen. */
+  async function replaced(pid: number): Promise<void> {
     await eventually('another instance', () => {
       return supervisor.pid !== pid && supervisor.address !== null ? true : undefined;
     });
@@ -113,7 +111,7 @@ describe('supervisor', function () {
     for (let round = 0; round < 3; round += 1) {
       const pid = livingPid();
       process.kill(pid, 'SIGKILL');
-      await replaced(pid, 100 * 2 ** round);
+      await replaced(pid);
       pids.add(await instance());
     }
     expect(pids.size).to.equal(4);
@@ -123,11 +121,11 @@ describe('supervisor', function () {
   it('has each instance tell in WELCOME how those before it ended', async () => {
     await supervise().start();
     const names: string[] = [];
-    for (const [round, signal] of (['SIGSEGV', 'SIGKILL'] as const).entries()) {
+    for (const signal of ['SIGSEGV', 'SIGKILL'] as const) {
       names.push(await instance());
       const pid = livingPid();
       process.kill(pid, signal);
-      await replaced(pid, 100 * 2 ** round);
+      await replaced(pid);
     }
     expect((await welcome()).ended).to.deep.equal([
       { instance: names[0], cause: 'crashed' },
@@ -171,15 +169,6 @@ describe('supervisor', function () {
     client.close();
     await closed;
     expect([supervisor.pid, supervisor.address, await isRunning(pid)]).to.deep.equal([null, null, false]);
-  });
-
-  it('closes while no instance runs', async () => {
-    await supervise().start();
-    process.kill(livingPid(), 'SIGKILL');
-    await eventually('the end of the instance', () => (supervisor.pid === null ? true : undefined));
-    await supervisor.close();
-    expect([supervisor.pid, supervisor.address]).to.deep.equal([null, null]);
-    expect(clock.has(100)).to.equal(false);
   });
 
   describe('with the clock', () => {
@@ -275,7 +264,7 @@ describe('supervisor', function () {
         expect(toldCause()).to.equal('crashed');
         const second = livingPid();
         living().kill('SIGKILL');
-        await replaced(second, 200);
+        await replaced(second);
         expect(toldCause()).to.equal('killed');
       });
     });
@@ -330,11 +319,22 @@ describe('supervisor', function () {
       expect(await started).to.have.property('code', 'DRAINING');
     });
 
-    it('doubles the pause before each replacement, up to 5 s', async () => {
+    it('replaces an instance that has listened at once, however often one ends', async () => {
+      await superviseWords();
+      for (let round = 0; round < 3; round += 1) {
+        const pid = livingPid();
+        living().kill('SIGKILL');
+        await replaced(pid);
+      }
+      expect(clock.has(100)).to.equal(false);
+    });
+
+    it('doubles the pause after each end before listening, up to 5 s', async () => {
       await superviseWords();
       isForked = false;
       await kill();
-      let tries = 1;
+      await clock.untilSet(100);
+      let tries = 2;
       for (const wait of [100, 200, 400, 800, 1600, 3200, 5000, 5000]) {
         clock.advance(wait - 1);
         expect(logged, `${wait}`).to.have.length(tries);
@@ -344,17 +344,29 @@ describe('supervisor', function () {
       }
     });
 
-    it('starts again with the first pause after an instance has run for 10 s', async () => {
+    it('starts again with the first pause after an instance has listened', async () => {
       await superviseWords();
+      isForked = false;
       await kill();
+      await clock.untilSet(100);
       clock.advance(100);
+      isForked = true;
+      clock.advance(200);
       await eventually('another instance', () => supervisor.address ?? undefined);
-      for (let beats = 0; beats < 3; beats += 1) {
-        clock.advance(4000);
-        await beat();
-      }
+      isForked = false;
       await kill();
-      expect([clock.has(100), clock.has(200)]).to.deep.equal([true, false]);
+      await clock.untilSet(100);
+      expect(clock.has(400)).to.equal(false);
+    });
+
+    it('closes while no instance runs', async () => {
+      await superviseWords();
+      isForked = false;
+      await kill();
+      await clock.untilSet(100);
+      await supervisor.close();
+      expect([supervisor.pid, supervisor.address]).to.deep.equal([null, null]);
+      expect(clock.has(100)).to.equal(false);
     });
 
     it('kills an instance that does not end in time during close', async () => {
@@ -391,10 +403,12 @@ describe('supervisor', function () {
         await clock.untilSet(wait);
         clock.advance(wait);
       }
-      await eventually('two tries in vain', () => (failedTries('ENOENT') === 2 ? true : undefined));
+      await eventually('three tries in vain', () => (failedTries('ENOENT') === 3 ? true : undefined));
       expect([supervisor.pid, supervisor.address]).to.deep.equal([null, null]);
       await symlink(node, later);
-      await replaced(pid, 400);
+      await clock.untilSet(400);
+      clock.advance(400);
+      await replaced(pid);
       expect(await instance()).to.match(/./);
     });
 
@@ -408,10 +422,12 @@ describe('supervisor', function () {
         await clock.untilSet(wait);
         clock.advance(wait);
       }
-      expect(failedTries('E2BIG')).to.equal(2);
+      expect(failedTries('E2BIG')).to.equal(3);
       expect([supervisor.pid, supervisor.address]).to.deep.equal([null, null]);
       environment['FILLING'] = '';
-      await replaced(pid, 400);
+      await clock.untilSet(400);
+      clock.advance(400);
+      await replaced(pid);
       expect(await instance()).to.match(/./);
     });
 

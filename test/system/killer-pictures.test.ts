@@ -59,7 +59,7 @@ describe('a picture whose operation', function () {
   });
 
   describe('nor its Server B', () => {
-    // A new service each time: the supervisor waits longer the more often Server B has ended.
+    // A new service each time, so that no suspect of another picture is left.
     afterEach(() => service.stop());
 
     it('that hangs fails with TIMEOUT, and all tasks beside it complete', async () => {
