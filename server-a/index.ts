@@ -4,7 +4,7 @@ import type { ServerASettings } from './config.ts';
 import { COMMANDS } from './control/commands.ts';
 import { type ControlServer, startControl } from './control/server.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
-import type { Backend } from './dispatch/lanes.ts';
+import type { Backend, OnDemandBackend } from './dispatch/lanes.ts';
 import { createApp } from './protocols/http/app.ts';
 import type { Readiness } from './protocols/http/routes/health.ts';
 import { listen } from './protocols/http/server.ts';
@@ -21,6 +21,8 @@ const GRACE_MS = 2000;
 
 export interface ServerAOptions {
   readonly backend: Backend;
+  /** A second Server B, which runs only while there are suspects; undefined when there is none. */
+  readonly suspectBackend?: OnDemandBackend | undefined;
   /** The secret that Server B expects. */
   readonly token: string | undefined;
   readonly log: Logger;
@@ -55,13 +57,13 @@ interface ProtocolContext {
  * when a port is taken; closes what it opened then.
  */
 export async function startServerA(settings: ServerASettings, options: ServerAOptions): Promise<ServerA> {
-  const { backend, token, log } = options;
+  const { backend, suspectBackend, token, log } = options;
   const presets = await Presets.load(settings.presets);
   const deadlineMs = settings.jobSeconds * 1000;
   const tasks = await Tasks.open(
     { ...settings, newStore: options.newStore, onFatal: options.onFatal },
     log,
-    (records) => new Dispatcher({ records, backend, token, deadlineMs, log }),
+    (records) => new Dispatcher({ records, backend, suspectBackend, token, deadlineMs, log }),
   );
   const protocols: Protocol[] = [];
   let control: ControlServer | null = null;

@@ -37,10 +37,17 @@ async function serveTogether(settings: ServerASettings, environment: Environment
   await checkModel(settings.model);
   const stop = abortOnSignal();
   const { Supervisor } = await import('../../server-b/supervisor.ts');
+  const { OnDemandServerB } = await import('../../server-b/on-demand.ts');
   const { createLogger } = await import('../../shared/log.ts');
   const token = settings.token ?? nanoid();
   const log = createLogger('supervisor', settings.logLevel);
-  const supervisor = new Supervisor(childSettings(settings, token, environment), { environment, log });
+  const child = childSettings(settings, token, environment);
+  const supervisor = new Supervisor(child, { environment, log });
+  const suspects = log.child({ site: 'suspects' });
+  const suspectBackend = new OnDemandServerB(
+    () => new Supervisor(forSuspects(child), { environment, log: suspects }),
+    suspects,
+  );
   const started = supervisor.start();
   // The greeting awaits it; until then its rejection would be unhandled.
   started.catch(() => {});
@@ -53,9 +60,9 @@ async function serveTogether(settings: ServerASettings, environment: Environment
   };
   const fetched = fetchMissingModel(settings, stop, log);
   try {
-    await runServerA(settings, { backend: supervisor, backendText, token, newStore, stop });
+    await runServerA(settings, { backend: supervisor, suspectBackend, backendText, token, newStore, stop });
   } finally {
-    await Promise.all([supervisor.close(), fetched]);
+    await Promise.all([supervisor.close(), suspectBackend.close(), fetched]);
   }
 }
 
@@ -76,4 +83,9 @@ function childSettings(settings: ServerASettings, token: string, environment: En
     port: settings.serverBPort,
     token,
   };
+}
+
+/** The settings of a second Server B, which runs one suspect at a time. */
+function forSuspects(settings: ServerBSettings): ServerBSettings {
+  return { ...settings, port: 0, threads: 1, jobsPerThread: 1 };
 }

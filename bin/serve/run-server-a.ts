@@ -1,5 +1,5 @@
 import { type ServerASettings, serverASettings } from '../../server-a/config.ts';
-import type { Backend } from '../../server-a/dispatch/lanes.ts';
+import type { Backend, OnDemandBackend } from '../../server-a/dispatch/lanes.ts';
 import { aborted } from '../signals.ts';
 import { explainListenFailure } from './failure.ts';
 import { greeting } from './greeting.ts';
@@ -7,6 +7,8 @@ import { greeting } from './greeting.ts';
 /** The parts that Server A needs in addition to its settings. */
 export interface ServerARun {
   readonly backend: Backend;
+  /** A second Server B for suspects; left out when there is none. */
+  readonly suspectBackend?: OnDemandBackend;
   /** A short text about Server B for the terminal; resolves when it is known. */
   readonly backendText: () => Promise<string>;
   readonly token: string | undefined;
@@ -22,8 +24,8 @@ export async function runServerA(settings: ServerASettings, run: ServerARun): Pr
   const { createLogger } = await import('../../shared/log.ts');
   const log = createLogger('server-a', settings.logLevel);
   const fatal = new AbortController();
-  const { backend, token, newStore } = run;
-  const options = { backend, token, newStore, log, onFatal: (error: Error) => fatal.abort(error) };
+  const { backend, suspectBackend, token, newStore } = run;
+  const options = { backend, suspectBackend, token, newStore, log, onFatal: (error: Error) => fatal.abort(error) };
   const serverA = await startServerA(settings, options).catch((error: unknown) => {
     throw explainListenFailure(error, serverASettings, settings);
   });

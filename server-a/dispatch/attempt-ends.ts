@@ -14,7 +14,7 @@ const HASHED_BYTES = 64 * 1024;
 
 export interface AttemptEndsOptions {
   readonly records: Pick<TaskRecords, 'complete' | 'fail' | 'crashedAlone' | 'readInput'>;
-  readonly schedule: Pick<Schedule, 'release' | 'putBack'>;
+  readonly schedule: Pick<Schedule, 'release' | 'putBehind'>;
   readonly backOff: Pick<BackOff, 'record' | 'pause' | 'reset'>;
   readonly log: Logger;
 }
@@ -136,6 +136,6 @@ export class AttemptEnds {
       'Server B ended while it ran this job',
     );
     if (mode === 'shared') return schedule.release(job, 'alone');
-    if ((await records.crashedAlone(job, isByJob)) === 'pending') schedule.putBack({ id: job.id, mode: 'alone' });
+    if ((await records.crashedAlone(job, isByJob)) === 'pending') schedule.putBehind(job.id);
   }
 }

@@ -2,18 +2,19 @@ import { type Clock, SYSTEM_CLOCK } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import { LANE_TIMING, type LaneTiming } from '../../shared/wire/lane.ts';
 import { type Attempt, modeOf, type Turn } from './attempt.ts';
-import { AttemptEnds } from './attempt-ends.ts';
 import { BackOff } from './back-off.ts';
 import type { Dispatch, TaskRecords } from './contract.ts';
 import type { JobOutcome, LaneClient } from './lane-client.ts';
-import { type Backend, Lanes } from './lanes.ts';
+import type { Backend, OnDemandBackend } from './lanes.ts';
 import { Schedule } from './schedule.ts';
+import { Site } from './site.ts';
 import { trace } from './trace.ts';
-import type { Answer } from './verdict.ts';
 
 export interface DispatcherOptions {
   readonly records: TaskRecords;
   readonly backend: Backend;
+  /** A second Server B, on which suspects run while all other tasks go on. Without it they run on the only one. */
+  readonly suspectBackend?: OnDemandBackend | undefined;
   readonly token: string | undefined;
   /** Milliseconds a worker may spend on one job. */
   readonly deadlineMs: number;
@@ -26,6 +27,7 @@ export interface DispatcherOptions {
 
 /** A task from its dispatch until its attempt is settled. */
 interface RunningTask extends Turn {
+  readonly site: Site;
   /** The lane that runs its job; null before and after. */
   lane: LaneClient | null;
   isCanceled: boolean;
@@ -40,41 +42,36 @@ export interface BackendStatus {
 }
 
 /**
- * Runs waiting tasks on lanes. {@link Schedule} decides which task may run. {@link AttemptEnds} decides what an
- * attempt's outcome means for its task. {@link BackOff} pauses dispatch when Server A itself failed.
+ * Runs waiting tasks on the lanes of a {@link Site}. {@link Schedule} decides which task may run. `AttemptEnds` decides
+ * what an attempt's outcome means for its task. {@link BackOff} pauses dispatch when Server A itself failed.
  */
 export class Dispatcher implements Dispatch {
   readonly #options: DispatcherOptions;
   readonly #clock: Clock;
-  readonly #lanes: Lanes;
   readonly #schedule: Schedule;
   readonly #backOff: BackOff;
-  readonly #ends: AttemptEnds;
+  readonly #main: Site;
+  /** Where suspects run; null when they run on the main site. */
+  readonly #aside: Site | null;
   readonly #running = new Map<string, RunningTask>();
   #isDraining = false;
   /** Called when the last running task is settled, while the dispatcher closes. */
   #idle: (() => void) | null = null;
 
   constructor(options: DispatcherOptions) {
-    const { records, backend, token, log, timing = LANE_TIMING, clock = SYSTEM_CLOCK } = options;
+    const { records, backend, suspectBackend, log, clock = SYSTEM_CLOCK } = options;
     this.#options = options;
     this.#clock = clock;
     this.#schedule = new Schedule(records);
     this.#backOff = new BackOff({ schedule: this.#schedule, log, clock, resumed: () => this.#dispatch() });
-    this.#ends = new AttemptEnds({ records, schedule: this.#schedule, backOff: this.#backOff, log });
-    this.#lanes = new Lanes({
-      backend,
-      token,
-      files: records,
-      log,
-      timing,
-      clock,
-      answered: (answer) => this.#answered(answer),
-    });
+    this.#main = this.#openSite(backend, log);
+    this.#aside = suspectBackend === undefined ? null : this.#openSite(suspectBackend, log.child({ site: 'suspects' }));
+    this.#wantAside();
   }
 
   get status(): BackendStatus {
-    return { lanes: this.#lanes.openCount, problem: this.#lanes.problem, model: this.#lanes.model };
+    const { openCount, problem, model } = this.#main.lanes;
+    return { lanes: openCount, problem, model };
   }
 
   enqueue(id: string, suspect: boolean): void {
@@ -100,35 +97,62 @@ export class Dispatcher implements Dispatch {
     this.#isDraining = true;
     this.#backOff.close();
     if (this.#running.size > 0) {
-      const timer = this.#clock.setTimeout(() => this.#lanes.close(), graceMs);
+      const timer = this.#clock.setTimeout(() => this.#closeLanes(), graceMs);
       await new Promise<void>((resolve) => {
         this.#idle = resolve;
       });
       this.#clock.clearTimeout(timer);
     }
-    this.#lanes.close();
-    await this.#ends.releaseDoubts();
+    this.#closeLanes();
+    await this.#main.ends.releaseDoubts();
+    await this.#aside?.ends.releaseDoubts();
+  }
+
+  #closeLanes(): void {
+    this.#main.lanes.close();
+    this.#aside?.lanes.close();
+  }
+
+  #openSite(backend: Backend, log: Logger): Site {
+    const { records, token, timing = LANE_TIMING } = this.#options;
+    const [schedule, backOff, clock] = [this.#schedule, this.#backOff, this.#clock];
+    const ready = () => this.#dispatch();
+    return new Site({ backend, records, schedule, backOff, token, timing, clock, log, ready });
   }
 
   /** Starts every task that may start now and finds a free lane. */
   #dispatch(): void {
-    if (this.#isDraining || this.#backOff.isPaused) return;
-    let turn = this.#startNext();
-    while (turn?.mode === 'shared') turn = this.#startNext();
+    if (!this.#isDraining && !this.#backOff.isPaused) {
+      let turn = this.#startNext(this.#main);
+      while (turn?.mode === 'shared') turn = this.#startNext(this.#main);
+      if (this.#aside !== null) this.#startNext(this.#aside);
+    }
+    this.#wantAside();
   }
 
-  #startNext(): Turn | undefined {
-    const lane = this.#lanes.free();
+  /** A task in doubt on the main site is probably a suspect soon, so the other one starts already. */
+  #wantAside(): void {
+    const isWanted = this.#schedule.hasSuspects || this.#aside?.isBusy || this.#main.ends.inDoubt > 0;
+    this.#options.suspectBackend?.want(isWanted);
+  }
+
+  #startNext(site: Site): Turn | undefined {
+    const lane = site.lanes.free();
     if (lane === undefined) return undefined;
-    const load = { running: this.#running.size, inDoubt: this.#ends.inDoubt, openLanes: this.#lanes.openCount };
-    const turn = this.#schedule.next(load);
-    if (turn !== undefined) this.#start(lane, turn);
+    const turn = this.#nextOn(site);
+    if (turn !== undefined) this.#start(site, lane, turn);
     return turn;
   }
 
-  #start(lane: LaneClient, { id, mode }: Turn): void {
-    const task: RunningTask = { id, mode, lane: null, isCanceled: false };
+  #nextOn(site: Site): Turn | undefined {
+    if (this.#aside === null) return this.#schedule.next(site.load);
+    return site === this.#aside ? this.#schedule.nextSuspect(site.load) : this.#schedule.nextOrdinary(site.load);
+  }
+
+  #start(site: Site, lane: LaneClient, { id, mode }: Turn): void {
+    const task: RunningTask = { id, mode, site, lane: null, isCanceled: false };
     trace(id, 'starts,', mode);
+    site.running += 1;
     this.#running.set(id, task);
     this.#attempt(lane, task)
       .catch((error: unknown) => {
@@ -137,6 +161,7 @@ export class Dispatcher implements Dispatch {
       })
       .finally(() => {
         trace(id, 'no longer runs');
+        site.running -= 1;
         this.#running.delete(id);
         if (this.#running.size === 0) this.#idle?.();
         this.#dispatch();
@@ -149,7 +174,7 @@ export class Dispatcher implements Dispatch {
     if (ran === null) return;
     // The lane can run the next job while Server A makes the outputs durable.
     this.#dispatch();
-    await this.#ends.settle(ran.attempt, ran.outcome, this.#lanes.answer);
+    await task.site.ends.settle(ran.attempt, ran.outcome, task.site.lanes.answer);
   }
 
   /** Runs one attempt on a reserved lane; null when the task was canceled before or cannot run. */
@@ -172,17 +197,5 @@ export class Dispatcher implements Dispatch {
     task.lane = null;
     trace(id, 'has the outcome', outcome.kind);
     return { attempt, outcome };
-  }
-
-  /** Settles attempts in doubt, because an instance of Server B answered on a lane. */
-  #answered(answer: Answer): void {
-    trace('dispatch', 'hears from instance', answer.instance);
-    this.#ends
-      .settleDoubts(answer)
-      .catch((error: unknown) => {
-        this.#options.log.error({ err: error }, 'attempts in doubt could not be settled');
-        this.#backOff.pause('jobs in doubt could not be settled');
-      })
-      .finally(() => this.#dispatch());
   }
 }

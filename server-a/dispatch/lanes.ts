@@ -18,6 +18,12 @@ export interface Backend {
   onChange(listener: () => void): void;
 }
 
+/** A Server B that runs only while it is wanted. */
+export interface OnDemandBackend extends Backend {
+  /** Called at each chance that this has changed. */
+  want(isWanted: boolean): void;
+}
+
 export interface LanesOptions {
   readonly backend: Backend;
   readonly token: string | undefined;
@@ -116,7 +122,8 @@ export class Lanes {
   #lost(lane: LaneClient, reason: string): void {
     this.#lanes.delete(lane);
     this.#problem = reason;
-    if (!this.#isClosed && !this.#isDown && this.openCount === 0) {
+    const isStopped = this.#options.backend.address === null;
+    if (!this.#isClosed && !this.#isDown && !isStopped && this.openCount === 0) {
       this.#isDown = true;
       this.#options.log.warn({ reason }, 'Server B does not answer; tasks wait');
     }

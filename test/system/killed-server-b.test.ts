@@ -16,23 +16,43 @@ describe('a picture whose Server B is killed from outside', function () {
   this.timeout(60_000);
   let service: Service;
 
-  before(async () => {
+  beforeEach(async () => {
     service = await Service.start({ environment });
   });
 
-  after(() => service.stop());
+  afterEach(() => service.stop());
+
+  /** Resolves when the attempt of the number given has begun. */
+  async function underWay(id: string, attempt: number): Promise<void> {
+    await eventually(`attempt ${attempt}`, async () => {
+      const { status, attempts } = await service.status(id);
+      return status === 'processing' && attempts === attempt ? true : undefined;
+    });
+  }
 
   it('in each of its attempts completes in the first attempt that is left in peace', async () => {
     const id = await service.submit(await plain(KILLERS.waits, KILLERS.waits, 'red'), HALF);
     for (let round = 1; round <= ROUNDS; round += 1) {
-      await eventually(`attempt ${round}`, async () => {
-        const { status, attempts } = await service.status(id);
-        return status === 'processing' && attempts === round ? true : undefined;
-      });
+      await underWay(id, round);
       for (const pid of await childrenOf(service.pid)) process.kill(pid, 'SIGKILL');
     }
     await writeFile(join(service.dataDir, RELEASE_FILE), '');
     const task = await service.end(id);
     expect([task.status, task.error, task.attempts]).to.deep.equal(['completed', null, ROUNDS + 1]);
+  });
+
+  it('runs alone in a second Server B, while other tasks complete, and only then is there a second one', async () => {
+    expect(await childrenOf(service.pid)).to.have.length(1);
+    const id = await service.submit(await plain(KILLERS.waits, KILLERS.waits, 'red'), HALF);
+    await underWay(id, 1);
+    process.kill(await service.serverB(), 'SIGKILL');
+    await underWay(id, 2);
+    for (let other = 0; other < 4; other += 1) {
+      const task = await service.run(await plain(40 + other, 30, 'blue'), HALF);
+      expect([task.status, (await service.status(id)).status]).to.deep.equal(['completed', 'processing']);
+    }
+    expect(await childrenOf(service.pid)).to.have.length(2);
+    await writeFile(join(service.dataDir, RELEASE_FILE), '');
+    expect((await service.end(id)).status).to.equal('completed');
   });
 });

@@ -54,7 +54,7 @@ describe('attempt ends', () => {
       },
       schedule: {
         release: ({ id }, mode) => write(`release ${id} ${mode}`),
-        putBack: ({ id, mode }) => done.push(`put back ${id} ${mode}`),
+        putBehind: (id) => done.push(`put behind ${id}`),
       },
       backOff: {
         pause: (reason) => done.push(`pause: ${reason}`),
@@ -124,7 +124,7 @@ describe('attempt ends', () => {
 
   it('give a strike to a task that crashed in the mode alone, and run it alone again', async () => {
     await ends.settle(attemptOf('alone'), failed('WORKER_CRASHED'), FIRST);
-    expect(done).to.deep.equal(['strike one', 'put back one alone']);
+    expect(done).to.deep.equal(['strike one', 'put behind one']);
   });
 
   for (const became of ['failed', 'unchanged'] as const) {
@@ -146,14 +146,14 @@ describe('attempt ends', () => {
     await ends.settle(attemptOf('shared'), LOST, FIRST);
     await ends.settle(attemptOf('alone', 'two'), LOST, FIRST);
     await ends.settleDoubts(SECOND);
-    expect(done).to.have.members(['release one alone', 'strike two', 'put back two alone']);
+    expect(done).to.have.members(['release one alone', 'strike two', 'put behind two']);
   });
 
   it('in doubt are no strikes when the instance was killed from outside', async () => {
     await ends.settle(attemptOf('shared'), LOST, FIRST);
     await ends.settle(attemptOf('alone', 'two'), LOST, FIRST);
     await ends.settleDoubts({ instance: 'second', ended: [{ instance: 'first', cause: 'killed' }] });
-    expect(done).to.have.members(['release one alone', 'crash two', 'put back two alone']);
+    expect(done).to.have.members(['release one alone', 'crash two', 'put behind two']);
   });
 
   it('that cannot be written are passed to the back-off, with the mode in which the task runs again', async () => {

@@ -8,6 +8,7 @@ import sharp from 'sharp';
 import { serverASettings } from '../../../server-a/config.ts';
 import type { Job, TaskRecords } from '../../../server-a/dispatch/contract.ts';
 import { Dispatcher } from '../../../server-a/dispatch/dispatcher.ts';
+import type { OnDemandBackend } from '../../../server-a/dispatch/lanes.ts';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import type { Clock } from '../../../shared/clock.ts';
 import { DarkroomError } from '../../../shared/errors.ts';
@@ -49,6 +50,7 @@ interface Options {
   readonly timing?: LaneTiming;
   readonly records?: TaskRecords;
   readonly clock?: Clock;
+  readonly suspectBackend?: OnDemandBackend;
 }
 
 const obedient: Behaviour = taking({}, (lane) => void finish(lane));
@@ -385,6 +387,80 @@ describe('dispatcher', () => {
       expect(end.attempts).to.be.at.least(4);
       const alone = fake.jobs.filter((job) => job.alone).map((job) => job.id);
       expect(alone.filter((id) => id === killer)).to.have.length(3);
+    });
+
+    it('that crash alone wait behind the tasks that waited meanwhile', async () => {
+      const killer = await submit();
+      const others = [await submit(), await submit()];
+      await start(mortal(1, (jobs) => jobs.includes(killer)));
+      expect((await ended(killer)).error?.code).to.equal('WORKER_CRASHED');
+      // Once beside others, and once alone as a new suspect; then the others have their turn.
+      expect(fake.jobs.map((job) => job.id)).to.deep.equal([killer, killer, ...others, killer, killer]);
+    });
+
+    describe('with a Server B for them', () => {
+      let aside: FakeServerB;
+      /** What the dispatcher wanted of it, each change once. */
+      let wants: boolean[];
+
+      /** Both Server Bs run as `behaviour` says. The one for suspects has an address only while it is wanted. */
+      async function startBoth(main: Behaviour, suspects: Behaviour): Promise<void> {
+        aside = await FakeServerB.open(suspects);
+        wants = [];
+        let changed = () => {};
+        const suspectBackend: OnDemandBackend = {
+          get address() {
+            return wants.at(-1) === true ? aside.address : null;
+          },
+          onChange: (listener) => {
+            changed = listener;
+          },
+          want: (isWanted) => {
+            if (isWanted === (wants.at(-1) ?? false)) return;
+            wants.push(isWanted);
+            queueMicrotask(() => changed());
+          },
+        };
+        await start(main, { suspectBackend });
+      }
+
+      afterEach(() => aside.close());
+
+      it('run there alone, while all other tasks go on', async () => {
+        const suspect = await submit();
+        let isFirst = true;
+        let held: FakeLane | undefined;
+        await startBoth(
+          taking({}, (lane) => {
+            if (isFirst) lane.wire.send('FAIL', { code: 'WORKER_CRASHED', message: 'the thread ended' });
+            else void finish(lane);
+            isFirst = false;
+          }),
+          taking({ instance: 'aside' }, (lane) => {
+            held = lane;
+          }),
+        );
+        await until(() => held !== undefined);
+        for (const id of [await submit(), await submit()]) expect((await ended(id)).status).to.equal('completed');
+        expect(aside.jobs.map(({ id, alone }) => ({ id, alone }))).to.deep.equal([{ id: suspect, alone: true }]);
+        expect(wants).to.deep.equal([true]);
+        if (held !== undefined) await finish(held);
+        expect((await ended(suspect)).status).to.equal('completed');
+        await until(() => wants.length === 2);
+        expect(wants).to.deep.equal([true, false]);
+      });
+
+      it('is wanted as soon as a job is in doubt, and no more when its lane alone was lost', async () => {
+        await startBoth(
+          taking({}, (lane) => {
+            if (lane.number === 0) lane.socket.resetAndDestroy();
+            else void finish(lane);
+          }),
+          obedient,
+        );
+        expect((await ended(await submit())).status).to.equal('completed');
+        expect([wants, aside.jobs]).to.deep.equal([[true, false], []]);
+      });
     });
 
     it('complete when they run alone without a crash', async () => {

@@ -43,7 +43,9 @@ describe('schedule', () => {
   it('does not start a task that was removed', () => {
     const schedule = scheduleOf([...ordinary('one', 'two'), ...suspects('three')]);
     schedule.remove('one');
+    schedule.putBehind('four');
     schedule.remove('three');
+    schedule.remove('four');
     expect(drain(schedule, IDLE)).to.deep.equal(['two shared']);
   });
 
@@ -64,6 +66,32 @@ describe('schedule', () => {
     expect(schedule.next({ ...IDLE, running: 1 })).to.equal(undefined);
     expect(schedule.next({ ...IDLE, inDoubt: 1 })).to.equal(undefined);
     expect(schedule.next(IDLE)?.id).to.equal('two');
+  });
+
+  it('starts a suspect that has crashed behind the tasks that waited by then, and before later ones', () => {
+    const schedule = scheduleOf([...ordinary('one'), ...suspects('two', 'three')]);
+    expect(schedule.next(IDLE)?.id).to.equal('two');
+    schedule.putBehind('two');
+    schedule.add({ id: 'four', mode: 'shared' });
+    expect(schedule.next({ ...IDLE, running: 1 })).to.equal(undefined);
+    expect(drain(schedule, IDLE)).to.deep.equal(['three alone', 'one shared', 'two alone', 'four shared']);
+    expect(schedule.hasSuspects).to.equal(false);
+  });
+
+  describe('with a Server B for suspects', () => {
+    it('starts no suspect on the other, and no ordinary task on this one', () => {
+      const schedule = scheduleOf([...ordinary('one'), ...suspects('two', 'three')]);
+      expect(schedule.nextOrdinary({ ...IDLE, running: 1 })).to.deep.equal({ id: 'one', mode: 'shared' });
+      expect(schedule.nextOrdinary(IDLE)).to.equal(undefined);
+      expect(schedule.nextSuspect({ ...IDLE, running: 1 })).to.equal(undefined);
+      expect(schedule.nextSuspect(IDLE)).to.deep.equal({ id: 'two', mode: 'alone' });
+    });
+
+    it('starts a suspect that has crashed after all that have not', () => {
+      const schedule = scheduleOf(suspects('one', 'two'));
+      schedule.putBehind(schedule.nextSuspect(IDLE)?.id ?? '');
+      expect([schedule.nextSuspect(IDLE)?.id, schedule.nextSuspect(IDLE)?.id]).to.deep.equal(['two', 'one']);
+    });
   });
 
   it('starts ordinary tasks while a job is in doubt', () => {
