@@ -93,6 +93,12 @@ export const serverASettings = z.object({
     .default(720)
     .meta({ group: 'Storage' })
     .describe('hours to keep a picture that a client uploaded over ZeroMQ'),
+  quarantineHours: z.coerce
+    .number()
+    .nonnegative()
+    .default(24)
+    .meta({ group: 'Limits' })
+    .describe('hours for which a picture that crashed its worker is refused; 0 accepts it again at once'),
   requestSeconds: positive
     .default(300)
     .meta({ group: 'Limits' })

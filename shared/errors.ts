@@ -99,6 +99,12 @@ export const ERRORS = {
     retry: 'no',
     when: 'The header or the pixels of the picture cannot be decoded.',
   },
+  QUARANTINED: {
+    http: 422,
+    grpc: 'INVALID_ARGUMENT',
+    retry: 'no',
+    when: 'The same bytes have crashed a worker within the last --quarantine-hours.',
+  },
   IDEMPOTENCY_CONFLICT: { http: 422, grpc: 'INVALID_ARGUMENT', retry: 'no', when: 'Reserved: no server sends it yet.' },
   UPGRADE_REQUIRED: {
     http: 426,

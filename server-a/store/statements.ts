@@ -73,6 +73,8 @@ interface CommandParameters {
   readonly putBoxes: { readonly name: number; readonly boxes: string; readonly now: number };
   readonly removeBoxes: { readonly snippet: number };
   readonly expireBoxes: { readonly before: number };
+  readonly releaseQuarantined: { readonly sha256: string };
+  readonly expireQuarantined: { readonly before: number };
   readonly forget: { readonly id: string };
   readonly purge: { readonly before: number; readonly most: number };
 }
@@ -95,6 +97,8 @@ export const FAILPOINTS: Readonly<Record<Statement, FailpointName>> = {
   expire: 'expiry-committed',
   expireOriginals: 'expiry-committed',
   releaseOlder: 'expiry-committed',
+  releaseQuarantined: 'removal-committed',
+  expireQuarantined: 'expiry-committed',
   forget: 'removal-committed',
   purge: 'removal-committed',
   drawBoxes: 'boxes-committed',
@@ -201,6 +205,8 @@ export const STATEMENTS: Readonly<Record<Statement, string>> = {
     ON CONFLICT (name) DO UPDATE SET boxes = excluded.boxes, updated_at = excluded.updated_at`,
   removeBoxes: 'DELETE FROM snippets WHERE name = $snippet',
   expireBoxes: 'DELETE FROM snippets WHERE updated_at <= $before',
+  releaseQuarantined: 'DELETE FROM quarantine WHERE sha256 = $sha256',
+  expireQuarantined: 'DELETE FROM quarantine WHERE since <= $before',
   forget: `DELETE FROM tasks WHERE id = $id AND finished_at IS NOT NULL AND audience IS NULL ${CHANGED}`,
   purge: `
     DELETE FROM tasks WHERE sequence IN

@@ -17,6 +17,16 @@ const idsSchema = z.array(z.object({ id: z.string() }));
 const snippetsSchema = z.array(z.object({ snippet: z.int() }));
 const boxesRowSchema = z.object({ boxes: json(boxesSchema), updated_at: z.int() });
 
+const quarantineRowSchema = z.object({
+  sha256: z.string(),
+  task_id: z.string(),
+  filename: z.string().nullable(),
+  since: z.int(),
+});
+
+/** A picture that has crashed Server B: its SHA-256, the task in which it did so last, and when, since 1970. */
+export type QuarantineRow = z.infer<typeof quarantineRowSchema>;
+
 /** The SQL of every read. */
 const READS = {
   find: 'SELECT * FROM tasks WHERE id = ?',
@@ -35,6 +45,8 @@ const READS = {
   crowded: `
     SELECT snippet FROM tasks WHERE snippet IS NOT NULL AND original_kept = 1 GROUP BY snippet HAVING count(*) > 1`,
   boxes: 'SELECT boxes, updated_at FROM snippets WHERE name = ?',
+  quarantined: 'SELECT * FROM quarantine WHERE sha256 = ?',
+  allQuarantined: 'SELECT * FROM quarantine ORDER BY since',
 } as const;
 
 /** The boxes of a snippet without a picture. */
@@ -66,6 +78,8 @@ export class Store {
       newest: prepare('newest'),
       crowded: prepare('crowded'),
       boxes: prepare('boxes'),
+      quarantined: prepare('quarantined'),
+      allQuarantined: prepare('allQuarantined'),
     };
   }
 
@@ -142,6 +156,16 @@ export class Store {
   /** The boxes of a snippet without a picture, or undefined. */
   boxesOf(snippet: number): BoxesRow | undefined {
     return boxesRowSchema.optional().parse(this.#reads.boxes.get(snippet));
+  }
+
+  /** The row of a picture in quarantine, or undefined. */
+  quarantined(sha256: string): QuarantineRow | undefined {
+    return quarantineRowSchema.optional().parse(this.#reads.quarantined.get(sha256));
+  }
+
+  /** All pictures in quarantine, oldest first. */
+  allQuarantined(): QuarantineRow[] {
+    return z.array(quarantineRowSchema).parse(this.#reads.allQuarantined.all());
   }
 
   #readRow<Row>(schema: z.ZodType<Row>, raw: Readonly<Record<string, unknown>> | undefined): Row | undefined {

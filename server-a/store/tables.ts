@@ -68,8 +68,28 @@ const SNIPPETS = `
 /** Finds expired boxes without reading them. */
 const SNIPPETS_INDEX = 'CREATE INDEX snippets_updated ON snippets (updated_at);';
 
+/**
+ * One row for each picture that has crashed Server B: the SHA-256 of its bytes, and the task in which it did so last. The
+ * trigger adds it in the transaction that fails the task, whatever statement does that.
+ */
+const QUARANTINE = `
+  CREATE TABLE quarantine (
+    sha256 TEXT PRIMARY KEY,
+    task_id TEXT NOT NULL,
+    filename TEXT,
+    since INTEGER NOT NULL
+  ) STRICT;
+  CREATE TRIGGER tasks_crashed AFTER UPDATE OF status ON tasks
+  WHEN NEW.status = 'failed' AND NEW.error ->> '$.code' = 'WORKER_CRASHED'
+  BEGIN
+    INSERT INTO quarantine (sha256, task_id, filename, since)
+    VALUES (NEW.sha256, NEW.id, NEW.filename, NEW.finished_at)
+    ON CONFLICT (sha256) DO UPDATE SET task_id = excluded.task_id, filename = excluded.filename, since = excluded.since;
+  END;
+`;
+
 /** Creates the tables in an empty file. */
-export const TABLES = `${TASKS} ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX}`;
+export const TABLES = `${TASKS} ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX} ${QUARANTINE}`;
 
 /** Columns that have the same name in every version. */
 const COLUMNS_OF_1 = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, outputs,
@@ -102,7 +122,7 @@ const VERSION_2_TO_3 = `ALTER TABLE tasks ADD COLUMN boxes TEXT; ALTER TABLE tas
   ${BOXES_TO_PICTURES} ${SNIPPETS_INDEX}`;
 const VERSION_3_TO_4 = `ALTER TABLE tasks RENAME COLUMN operations TO specs; ${NAME_OUTPUTS}`;
 const VERSION_4_TO_5 = "ALTER TABLE tasks ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]';";
-const VERSION_5_TO_6 = 'ALTER TABLE tasks ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;';
+const VERSION_5_TO_6 = `ALTER TABLE tasks ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0; ${QUARANTINE}`;
 
 /** The migration from each older version. SQLite cannot drop NOT NULL, so the rows of version 1 are copied. */
 export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
@@ -112,7 +132,7 @@ export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
     ${TASKS}
     INSERT INTO tasks (stage, specs, ${COLUMNS_OF_1}) SELECT 'ready', operations, ${COLUMNS_OF_1} FROM tasks_1;
     DROP TABLE tasks_1;
-    ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX} ${NAME_OUTPUTS}`,
+    ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX} ${NAME_OUTPUTS} ${QUARANTINE}`,
   ],
   [2, `${VERSION_2_TO_3} ${VERSION_3_TO_4} ${VERSION_4_TO_5} ${VERSION_5_TO_6}`],
   [3, `${VERSION_3_TO_4} ${VERSION_4_TO_5} ${VERSION_5_TO_6}`],

@@ -1,10 +1,11 @@
-import type { ErrorDescription } from '../../shared/errors.ts';
+import { describeError, type ErrorDescription } from '../../shared/errors.ts';
 import type { Timings } from '../../shared/task.ts';
 import type { Job, OutputFile, QueuedTask, StoredOutput, TaskRecords } from '../dispatch/contract.ts';
 import { AttemptFiles } from '../spool/attempt-files.ts';
 import { inputName, outputName } from '../spool/spool.ts';
 import { pictureOf, type TaskRow } from '../store/row.ts';
 import type { Lifecycle, LifecycleParts } from './lifecycle.ts';
+import type { Quarantine } from './quarantine.ts';
 import { endedWith, endParameters, failedWith, pictureNames, type TaskEnd } from './task-end.ts';
 
 /** The strike at which a task fails. */
@@ -25,11 +26,17 @@ const DAMAGED_RECORD: ErrorDescription = { code: 'INTERNAL', message: 'The recor
 export class Attempts implements TaskRecords {
   readonly #parts: Pick<LifecycleParts, 'store' | 'spool' | 'keepMs' | 'system' | 'log'>;
   readonly #lifecycle: Lifecycle;
+  readonly #quarantine: Quarantine;
   readonly #files = new AttemptFiles();
 
-  constructor(parts: Pick<LifecycleParts, 'store' | 'spool' | 'keepMs' | 'system' | 'log'>, lifecycle: Lifecycle) {
+  constructor(
+    parts: Pick<LifecycleParts, 'store' | 'spool' | 'keepMs' | 'system' | 'log'>,
+    lifecycle: Lifecycle,
+    quarantine: Quarantine,
+  ) {
     this.#parts = parts;
     this.#lifecycle = lifecycle;
+    this.#quarantine = quarantine;
   }
 
   get #now(): number {
@@ -46,6 +53,7 @@ export class Attempts implements TaskRecords {
     const picture = row === null ? null : pictureOf(row);
     if (row === null || picture === null) return null;
     const { header, bytes, sha256 } = picture;
+    if (await this.#isRefused(id, sha256)) return null;
     const size = await spool.size(inputName(id));
     if (size !== bytes) {
       await this.#lifecycle.failWaiting(id, spoolCorrupt(bytes, size));
@@ -119,6 +127,17 @@ export class Attempts implements TaskRecords {
     await this.#files.finish(job, []);
     if (changed === undefined) return 'unchanged';
     return changed.status === 'failed' ? 'failed' : 'pending';
+  }
+
+  /** Fails a task whose picture has crashed Server B in another task since it was accepted. */
+  async #isRefused(id: string, sha256: string): Promise<boolean> {
+    try {
+      this.#quarantine.check(sha256);
+      return false;
+    } catch (error) {
+      await this.#lifecycle.failWaiting(id, describeError(error));
+      return true;
+    }
   }
 
   #isCurrent({ id, attempt }: Job): boolean {

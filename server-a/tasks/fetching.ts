@@ -11,6 +11,7 @@ import { discardPicture, type ReceivedPicture, receivePicture, type UploadLimits
 import { inputName, type Spool } from '../spool/spool.ts';
 import type { Store } from '../store/store.ts';
 import type { Lifecycle } from './lifecycle.ts';
+import type { Quarantine } from './quarantine.ts';
 
 /** Traces the fetches of listed URLs: `NODE_DEBUG=darkroom-fetch`. */
 const trace = debuglog('darkroom-fetch');
@@ -30,6 +31,7 @@ export interface FetchingOptions extends FetchLimits {
   readonly spool: Spool;
   readonly admission: Admission;
   readonly lifecycle: Lifecycle;
+  readonly quarantine: Quarantine;
   readonly dispatcher: Pick<Dispatch, 'enqueue'>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -123,7 +125,7 @@ export class Fetching {
 
   /** Throws INTERNAL, which ends the task, when the row is damaged. */
   async #fetch(id: string, signal: AbortSignal): Promise<void> {
-    const { store, upload, lifecycle, dispatcher } = this.#options;
+    const { store, upload, lifecycle, quarantine, dispatcher } = this.#options;
     const row = store.find(id);
     // The task was forgotten meanwhile.
     if (row === undefined) return;
@@ -132,6 +134,7 @@ export class Fetching {
     const received = await this.#receive(row.source_url ?? '', signal);
     if (trace.enabled) trace('%s received, %d bytes', id, received.bytes);
     try {
+      quarantine.check(received.sha256);
       checkOutputLimits(received.header, row.specs, upload);
       await received.file.moveTo(inputName(id));
       if (!(await lifecycle.makeReady(id, received))) return;

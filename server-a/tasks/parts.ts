@@ -14,6 +14,7 @@ import { type Data, openData } from './data.ts';
 import { Fetching, type FetchLimits } from './fetching.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { Outbox } from './outbox.ts';
+import { Quarantine } from './quarantine.ts';
 import { RecordGate } from './record-gate.ts';
 import { Retention } from './retention.ts';
 import { Snippets } from './snippets.ts';
@@ -42,6 +43,7 @@ export interface TasksOptions
     | 'fetchSeconds'
     | 'maxFetchMb'
     | 'allowPrivateUrls'
+    | 'quarantineHours'
   > {
   /**
    * Called once when the store cannot be written any more, so that the process can end. The error is logged in any
@@ -64,6 +66,7 @@ export interface Parts<Dispatcher extends Dispatch = Dispatch> extends Data {
   readonly dispatcher: Dispatcher;
   readonly fetching: Fetching;
   readonly snippets: Snippets;
+  readonly quarantine: Quarantine;
 }
 
 /** Makes the dispatcher, which runs the tasks of the records. */
@@ -81,11 +84,12 @@ export async function openParts<Dispatcher extends Dispatch>(
 ): Promise<Parts<Dispatcher>> {
   const data = await openData(options, log, system);
   try {
-    const retention = new Retention(data, log, system.clock);
+    const quarantine = new Quarantine(data.store, system.clock, Math.round(options.quarantineHours * HOUR_MS));
+    const retention = new Retention({ ...data, quarantine }, log, system.clock);
     await retention.run(system.clock.now());
-    const parts = await connect({ ...data, system, log }, options, makeDispatcher);
+    const parts = await connect({ ...data, system, log }, quarantine, options, makeDispatcher);
     retention.start();
-    return { ...data, retention, ...parts };
+    return { ...data, retention, quarantine, ...parts };
   } catch (error) {
     await data.store.close();
     await data.spool.close();
@@ -117,6 +121,7 @@ interface Foundation {
 /** Nothing may fail after the dispatcher is made, because it would stay open. */
 async function connect<Dispatcher extends Dispatch>(
   { store, spool, system, log }: Foundation,
+  quarantine: Quarantine,
   options: TasksOptions,
   makeDispatcher: MakeDispatcher<Dispatcher>,
 ) {
@@ -131,13 +136,14 @@ async function connect<Dispatcher extends Dispatch>(
   for (const snippet of store.crowdedSnippets()) await lifecycle.releaseOlder(snippet);
   const recordGate = new RecordGate();
   const snippets = new Snippets(store, admission, clock);
-  const records = new Attempts({ store, spool, keepMs, system, log }, lifecycle);
+  const records = new Attempts({ store, spool, keepMs, system, log }, lifecycle, quarantine);
   const dispatcher = makeDispatcher(records);
   const fetching = new Fetching({
     store,
     spool,
     admission,
     lifecycle,
+    quarantine,
     dispatcher,
     clock,
     log,

@@ -6,6 +6,7 @@ import type { LostAndFound } from '../spool/lost-and-found.ts';
 import { inputName, outputName, type Spool } from '../spool/spool.ts';
 import { json, storedOutputSchema } from '../store/row.ts';
 import type { Store } from '../store/store.ts';
+import type { Quarantine } from './quarantine.ts';
 import { pictureNames } from './task-end.ts';
 
 /**
@@ -25,6 +26,7 @@ export interface RetentionParts {
   readonly store: Store;
   readonly spool: Spool;
   readonly lostAndFound: LostAndFound;
+  readonly quarantine: Quarantine;
 }
 
 /** Removes expired outputs and kept pictures, a week later their records, expired boxes without a picture, and lost files. */
@@ -32,15 +34,17 @@ export class Retention {
   readonly #store: Store;
   readonly #spool: Spool;
   readonly #lostAndFound: LostAndFound;
+  readonly #quarantine: Quarantine;
   readonly #log: Logger;
   readonly #clock: Clock;
   #timer: Timer | undefined;
   #running: Promise<void> = Promise.resolve();
 
-  constructor({ store, spool, lostAndFound }: RetentionParts, log: Logger, clock: Clock) {
+  constructor({ store, spool, lostAndFound, quarantine }: RetentionParts, log: Logger, clock: Clock) {
     this.#store = store;
     this.#spool = spool;
     this.#lostAndFound = lostAndFound;
+    this.#quarantine = quarantine;
     this.#log = log;
     this.#clock = clock;
   }
@@ -69,6 +73,7 @@ export class Retention {
     // One write without a limit: no more boxes expire in a minute than were put in a minute.
     await this.#store.write({ statement: 'expireBoxes', parameters: { before: now - RECORD_MS } });
     await this.#lostAndFound.expire(now);
+    await this.#quarantine.expire(now);
   }
 
   /** Changes the record first: the next start moves files that a crash leaves behind to lost+found. */

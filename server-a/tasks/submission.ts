@@ -22,15 +22,16 @@ export class Submission {
 
   /**
    * Makes a task of a received picture. Resolves with its id when the task is durable. Throws IMAGE_TOO_LARGE for an
-   * output above the limits, STORAGE_FULL and DRAINING, and discards the picture then.
+   * output above the limits, QUARANTINED, STORAGE_FULL and DRAINING, and discards the picture then.
    */
   async submit(received: ReceivedPicture, specs: readonly OutputSpec[], keep: Keep | null): Promise<string> {
-    const { admission, recordGate, lifecycle, dispatcher } = this.#parts;
+    const { admission, recordGate, lifecycle, quarantine, dispatcher } = this.#parts;
     const { filename, header, bytes, sha256, file, reservation } = received;
     const id = this.#system.newId();
     await recordGate.use(async () => {
       try {
         admission.checkOpen();
+        quarantine.check(sha256);
         if (keep !== null && 'snippet' in keep) admission.checkRecords(Buffer.byteLength(JSON.stringify(keep.boxes)));
         checkOutputLimits(header, specs, this.#options);
         lifecycle.checkWritable();
@@ -49,11 +50,12 @@ export class Submission {
 
   /**
    * Makes a task of the picture that the task of `row` keeps. Resolves with its id when the task is durable. Throws
-   * NOT_FOUND (not kept), EXPIRED, SPOOL_CORRUPT, IMAGE_TOO_LARGE, QUEUE_FULL, STORAGE_FULL and DRAINING.
+   * NOT_FOUND (not kept), EXPIRED, SPOOL_CORRUPT, IMAGE_TOO_LARGE, QUARANTINED, QUEUE_FULL, STORAGE_FULL and DRAINING.
    */
   async submitKept(row: TaskRow, specs: readonly OutputSpec[]): Promise<string> {
-    const { admission, spool, recordGate, lifecycle, dispatcher } = this.#parts;
+    const { admission, spool, recordGate, lifecycle, quarantine, dispatcher } = this.#parts;
     const picture = checkOriginal(row);
+    quarantine.check(picture.sha256);
     checkOutputLimits(picture.header, specs, this.#options);
     const reservation = admission.reserve(picture.bytes);
     const task = { id: this.#system.newId(), filename: row.filename, ...picture, specs, keep: null };

@@ -11,6 +11,7 @@ import { discardPicture, type ReceivedPicture, receivePicture } from '../intake/
 import { type TaskRow, toTask } from '../store/row.ts';
 import { SYSTEM, type System } from '../system.ts';
 import { closeParts, type MakeDispatcher, openParts, type Parts, type TasksOptions } from './parts.ts';
+import type { Quarantine } from './quarantine.ts';
 import { findResult, notEnded, type Result } from './result.ts';
 import { SNIPPET_OUTPUTS, type SnippetChange } from './snippets.ts';
 import { Submission } from './submission.ts';
@@ -62,6 +63,11 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
     return this.#parts.records;
   }
 
+  /** The pictures that are refused because they have crashed Server B. */
+  get quarantine(): Pick<Quarantine, 'list' | 'release'> {
+    return this.#parts.quarantine;
+  }
+
   /** `draining` when new tasks are refused; `failed` when the store cannot be written any more. */
   get state(): 'open' | 'draining' | 'failed' {
     if (!this.#parts.store.isWritable) return 'failed';
@@ -93,8 +99,8 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
 
   /**
    * Makes a task of a received picture; the task is durable when this resolves. With `keep` the picture itself is kept
-   * for keepImageHours, as the result `original`. Throws IMAGE_TOO_LARGE for an output above the limits, STORAGE_FULL
-   * and DRAINING, and discards the picture then.
+   * for keepImageHours, as the result `original`. Throws IMAGE_TOO_LARGE for an output above the limits, QUARANTINED,
+   * STORAGE_FULL and DRAINING, and discards the picture then.
    */
   async submit(
     received: ReceivedPicture,

@@ -71,6 +71,8 @@ describe('a picture whose operation', function () {
     it('that takes the whole process with it fails with WORKER_CRASHED, and all tasks beside it complete', async () => {
       service = await Service.start({ environment });
       await expectFailure('abortsProcess', 'WORKER_CRASHED');
+      const refused = await service.post(await killer('abortsProcess'), HALF);
+      expect([refused.status, JSON.parse(refused.body.toString()).code]).to.deep.equal([422, 'QUARANTINED']);
     });
   });
 });

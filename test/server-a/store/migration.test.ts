@@ -48,7 +48,8 @@ const OLD_LABELS = `[{"header":{"kind":"labels","name":"classify","operation":"c
   "labels":[{"index":281,"wnid":"n02123045","label":"tabby","probability":0.5}]},"sha256":null}]`;
 const OLD_OUTPUTS = `iif(outputs = '[]', '[]', '${OLD_LABELS}')`;
 /** Takes away what version 6 has added. */
-const WITHOUT_6 = 'ALTER TABLE tasks DROP COLUMN crashes;';
+const WITHOUT_QUARANTINE = 'DROP TRIGGER tasks_crashed; DROP TABLE quarantine;';
+const WITHOUT_6 = `${WITHOUT_QUARANTINE} ALTER TABLE tasks DROP COLUMN crashes;`;
 const COLUMNS = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, '${OLD_RESIZE}',
   ${OLD_OUTPUTS}, outputs_kept, error, timings, created_at, started_at, finished_at, expires_at`;
 
@@ -59,6 +60,7 @@ describe('migration', () => {
   /** Converts the folder's store to the store that version 1 would have written for the same tasks. */
   function makeVersion1(): void {
     const database = store();
+    database.exec(WITHOUT_QUARANTINE);
     database.exec('ALTER TABLE tasks RENAME TO newer; DROP TABLE snippets;');
     for (const name of ['open', 'kept', 'ended', 'originals', 'owed', 'snippet']) {
       database.exec(`DROP INDEX tasks_${name}`);

@@ -3,7 +3,18 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Job, TaskRecords } from '../../../server-a/dispatch/contract.ts';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
-import { beginJob, codeOf, failed, LABELS, pictureHeader, storeOutput, submitPicture, useTasks } from './support.ts';
+import {
+  beginJob,
+  codeOf,
+  failed,
+  LABELS,
+  makePicture,
+  pictureHeader,
+  RESIZE,
+  storeOutput,
+  submitPicture,
+  useTasks,
+} from './support.ts';
 
 const ERROR = { code: 'IMAGE_CORRUPT', message: 'Expected a picture' } as const;
 
@@ -217,6 +228,7 @@ describe('task lifecycle', () => {
       expect(await codeOf(submitPicture(tasks))).to.equal('QUEUE_FULL');
       await tasks.records.crashedAlone(await beginJob(tasks, task_id), true);
     }
-    await submitPicture(tasks);
+    // Another picture, because the first one is in quarantine now.
+    await submitPicture(tasks, [RESIZE], await makePicture(1));
   });
 });

@@ -5,6 +5,7 @@ import { LostAndFound } from '../../../server-a/spool/lost-and-found.ts';
 import { Spool } from '../../../server-a/spool/spool.ts';
 import { Store } from '../../../server-a/store/store.ts';
 import { SYSTEM } from '../../../server-a/system.ts';
+import { Quarantine } from '../../../server-a/tasks/quarantine.ts';
 import { Retention } from '../../../server-a/tasks/retention.ts';
 import { SYSTEM_CLOCK } from '../../../shared/clock.ts';
 import { beginJob, codeOf, silent, storeOutput, submitPicture, useTasks } from './support.ts';
@@ -30,7 +31,8 @@ describe('retention', () => {
     const store = await Store.open(join(folder(), 'store.db'), silent, () => undefined);
     const spool = await Spool.open(join(folder(), 'spool'), silent);
     const lostAndFound = new LostAndFound(folder(), SYSTEM);
-    const retention = new Retention({ store, spool, lostAndFound }, silent, SYSTEM_CLOCK);
+    const quarantine = new Quarantine(store, SYSTEM_CLOCK, 24 * HOUR);
+    const retention = new Retention({ store, spool, lostAndFound, quarantine }, silent, SYSTEM_CLOCK);
     retention.start();
     await retention.run(now);
     await retention.stop();

@@ -96,6 +96,7 @@ export function defaultOptions(dataDir: string): TasksOptions {
     fetchSeconds: 10,
     maxFetchMb: 1,
     allowPrivateUrls: true,
+    quarantineHours: 24,
   };
 }
 

@@ -32,6 +32,7 @@ const settings = {
   fetchSeconds: 10,
   maxFetchMb: 1,
   allowPrivateUrls: true,
+  quarantineHours: 24,
   pathRoot: undefined as string | undefined,
   apiKeys: [] as string[],
   maxConnections: 100,
