@@ -14,6 +14,7 @@ const SERVERS: Loaders = {
   model: async () => (await import('./commands/model.ts')).modelCommand(),
   backup: async () => (await import('./commands/backup.ts')).backupCommand(),
   restore: async () => (await import('./commands/restore.ts')).restoreCommand(),
+  quarantine: async () => (await import('./commands/quarantine.ts')).quarantineCommand(),
 };
 const CLIENTS: Loaders = {
   upload: async () => (await import('./commands/upload.ts')).uploadCommand(),

@@ -31,8 +31,8 @@ const SECTIONS: readonly Section[] = [
     prefix: SERVER_B_PREFIX,
   },
   {
-    title: 'Backup commands',
-    introduction: 'Read by `darkroom backup` and `restore`.',
+    title: 'Commands of the owner',
+    introduction: 'Read by `darkroom backup`, `restore` and `quarantine`.',
     schema: ownerSettings,
     prefix: SERVER_A_PREFIX,
   },
