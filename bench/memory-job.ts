@@ -3,17 +3,17 @@ import { open } from 'node:fs/promises';
 import sharp from 'sharp';
 import { probe } from '../server-a/probe/probe.ts';
 import { openRandomAccess } from '../server-a/probe/random-access.ts';
-import { jobCost } from '../server-b/cost.ts';
 import { SHARED_BYTES } from '../server-b/job.ts';
 import { OPERATIONS } from '../server-b/operations/index.ts';
 import { setUpLibvips } from '../server-b/operations/libvips.ts';
 import { performJob } from '../server-b/operations/perform.ts';
+import { jobCost } from '../shared/cost.ts';
 import { FORMATS } from '../shared/operations/format.ts';
 import { outputSpecsSchema } from '../shared/operations/outputs.ts';
 
 /**
  * Runs one job like a worker, in a separate process, so that the peak belongs to the job. Prints one line of JSON: the
- * memory that server-b/cost.ts predicts, and the highest growth of resident memory, in MiB.
+ * memory that shared/cost.ts predicts, and the highest growth of resident memory, in MiB.
  *
  * Arguments: picture, outputs as JSON.
  */

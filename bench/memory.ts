@@ -10,7 +10,7 @@ import { FORMATS } from '../shared/operations/format.ts';
 import type { OutputSpec } from '../shared/operations/index.ts';
 import { type Kind, makePicture, makeSources } from './memory-pictures.ts';
 
-// Compares the memory that server-b/cost.ts predicts for a job with its measured peak, each job in a separate process.
+// Compares the memory that shared/cost.ts predicts for a job with its measured peak, each job in a separate process.
 // The ratio should be between 0.9 and 3, and low for pictures that are hard to compress. Linux only.
 //
 // Arguments: megapixels of the pictures, 24 unless given (24 60 100 takes a quarter of an hour).

@@ -7,7 +7,7 @@ import { resize } from '../server-b/operations/resize.ts';
 import type { Format } from '../shared/operations/format.ts';
 
 // Compares the CPU of one decode at full size for all outputs with that of one decode for each output: the numbers
-// behind server-b/decode-plan.ts. Where the decoder shrinks on load, one shared decode costs more and makes worse
+// behind shared/decode-plan.ts. Where the decoder shrinks on load, one shared decode costs more and makes worse
 // pictures. The two take turns, so that other load on the machine affects both; the median of the ratios is printed.
 
 const WIDTH = 3000;

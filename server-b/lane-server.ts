@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { SYSTEM_CLOCK } from '../shared/clock.ts';
 import type { PictureLimits } from '../shared/config.ts';
 import { digestOf, matchesDigest } from '../shared/constant-time.ts';
+import { jobCost } from '../shared/cost.ts';
 import { DarkroomError, describeError, shuttingDown } from '../shared/errors.ts';
 import { checkInputLimits, checkOutputLimits } from '../shared/limits.ts';
 import type { Logger } from '../shared/log.ts';
@@ -10,7 +11,6 @@ import { PROTOCOL_VERSION } from '../shared/wire/frame.ts';
 import { LANE_TIMING, Lane, type LaneTiming } from '../shared/wire/lane.ts';
 import type { Message } from '../shared/wire/messages.ts';
 import type { Budget, Reservation } from './budget.ts';
-import { jobCost } from './cost.ts';
 import { type JobOutcome, timedOut } from './job.ts';
 import type { Pool } from './pool.ts';
 

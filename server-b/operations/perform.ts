@@ -1,9 +1,9 @@
 import type { PictureLimits } from '../../shared/config.ts';
+import { planDecode } from '../../shared/decode-plan.ts';
 import { DarkroomError, describeError, type ErrorDescription } from '../../shared/errors.ts';
 import { checkOutputLimits } from '../../shared/limits.ts';
 import { type OutputSpec, planOf } from '../../shared/operations/index.ts';
 import type { Timings } from '../../shared/task.ts';
-import { planDecode } from '../decode-plan.ts';
 import type { Fault, JobOutcome, JobOutput, WorkerJob, WorkerReply } from '../job.ts';
 import { Deadline } from './deadline.ts';
 import { isTimeout, Picture } from './decode.ts';

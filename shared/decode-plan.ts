@@ -1,9 +1,9 @@
-import type { ImageHeader } from '../shared/image-header.ts';
-import type { Plan } from '../shared/operations/definition.ts';
-import { type InputFormat, type Size, scaledSize } from '../shared/operations/format.ts';
+import type { ImageHeader } from './image-header.ts';
+import type { Plan } from './operations/definition.ts';
+import { type InputFormat, type Size, scaledSize } from './operations/format.ts';
 
-// One decode for several outputs, where that costs no more and makes no output worse. Only arithmetic: Server B's main
-// thread, which must not load sharp, uses it for the budget, and a worker uses it to decode.
+// One decode for several outputs, where that costs no more and makes no output worse. Only arithmetic: both
+// servers use it for the cost of a job, without sharp, and a worker uses it to decode.
 
 /**
  * Pixels of the largest picture that is decoded once, at its full size, for several outputs: 100 MB as RGB. Beyond

@@ -1,10 +1,10 @@
-import type { ImageHeader } from '../shared/image-header.ts';
-import { countCodedPixels, countPixels, decodedBytes } from '../shared/limits.ts';
-import type { Drawing, Plan } from '../shared/operations/definition.ts';
-import type { Format } from '../shared/operations/format.ts';
-import { type OutputSpec, planOf } from '../shared/operations/index.ts';
 import { planDecode } from './decode-plan.ts';
 import { heicCost } from './heic-cost.ts';
+import type { ImageHeader } from './image-header.ts';
+import { countCodedPixels, countPixels, decodedBytes } from './limits.ts';
+import type { Drawing, Plan } from './operations/definition.ts';
+import type { Format } from './operations/format.ts';
+import { type OutputSpec, planOf } from './operations/index.ts';
 
 // Every number here is the peak that bench/memory.ts measured, rounded up; run it after an update of sharp.
 

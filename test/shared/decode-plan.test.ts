@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { planDecode, shrinksOnLoad } from '../../server-b/decode-plan.ts';
+import { planDecode, shrinksOnLoad } from '../../shared/decode-plan.ts';
 import type { ImageHeader } from '../../shared/image-header.ts';
 import { FORMATS } from '../../shared/operations/format.ts';
 import { type OutputSpec, planOf } from '../../shared/operations/index.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { jobCost } from '../../server-b/cost.ts';
 import { commonSettings } from '../../shared/config.ts';
+import { jobCost } from '../../shared/cost.ts';
 import type { ImageHeader } from '../../shared/image-header.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 import type { ResizeParameters } from '../../shared/operations/resize.ts';

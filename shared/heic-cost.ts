@@ -1,5 +1,5 @@
-import type { ImageHeader } from '../shared/image-header.ts';
-import { countCodedPixels, countPixels } from '../shared/limits.ts';
+import type { ImageHeader } from './image-header.ts';
+import { countCodedPixels, countPixels } from './limits.ts';
 
 // Measured with libheif-js 1.23.2: the size to which its memory grew, for pictures of 6 to 50 megapixels with 8 and 10
 // bits, each chroma format, with and without alpha, turned and not, as one picture and as a grid.
