@@ -50,9 +50,12 @@ export function jobCost(bytes: number, image: ImageHeader, specs: readonly Outpu
   const plans = specs.map((spec) => planOf(image, spec));
   const scale = Math.max(...plans.map((plan) => plan.scale));
   const between = windowCost(image, plans, scale) + turningCost(image, scale) + sharedCost(image, plans);
-  const rest = between + outputsCost(plans);
-  const decoded = image.format === 'heic' ? heicCost(bytes, image, rest) : decodingCost(image, scale) + rest;
-  return Math.ceil(FIXED_BYTES + bytes + decoded);
+  const outputs = outputsCost(plans);
+  const decoding = between + decodingCost(image, scale) + outputs.decoding;
+  const encoding = between + keptCost(image, scale) + outputs.encoding;
+  const needed =
+    image.format === 'heic' ? heicCost(bytes, image, between + outputs.encoding) : Math.max(decoding, encoding);
+  return Math.ceil(FIXED_BYTES + bytes + needed);
 }
 
 /** Memory of a decoder that does not output row after row. */
@@ -81,6 +84,11 @@ function decodingCost(image: ImageHeader, scale: number): number {
     case 'heic':
       return 0;
   }
+}
+
+/** What the decoder keeps while an output is encoded: that of AVIF frees its buffers once it has the pixels. */
+function keptCost(image: ImageHeader, scale: number): number {
+  return image.format === 'avif' ? decodedBytes(image) : decodingCost(image, scale);
 }
 
 /** Rows between decoder and encoder, as wide as the decoded picture or the widest output. */
@@ -113,12 +121,18 @@ function sharedCost(image: ImageHeader, plans: readonly Plan[]): number {
   return Math.max(sharedBytes, channels * image.width * image.height * scale ** 2);
 }
 
-function outputsCost(plans: readonly Plan[]): number {
+/**
+ * Memory of the outputs: `encoding` while the most expensive one is encoded and all others wait, `decoding` while the
+ * last one is decoded. An earlier encoder's memory may not be returned by then, so it counts if there are several.
+ */
+function outputsCost(plans: readonly Plan[]): { readonly decoding: number; readonly encoding: number } {
   const drawings = plans.flatMap(({ drawing, workBytes }) =>
     drawing === null ? [] : [{ encoding: encodingCost(drawing) + workBytes, waiting: waitingCost(drawing) }],
   );
   const waiting = drawings.reduce((sum, one) => sum + one.waiting, 0);
-  return Math.max(0, ...drawings.map((one) => one.encoding + waiting - one.waiting));
+  const encoding = Math.max(0, ...drawings.map((one) => one.encoding + waiting - one.waiting));
+  if (drawings.length > 1) return { decoding: encoding, encoding };
+  return { decoding: plans.length > 1 ? waiting : 0, encoding };
 }
 
 /** Memory of one output's encoder, with its result. */
