@@ -1,4 +1,4 @@
-import { DarkroomError } from '../shared/errors.ts';
+import { checkCost } from '../shared/cost.ts';
 
 /** A job's reservation, which must be granted before its body is sent. */
 export interface Claim {
@@ -49,12 +49,7 @@ export class Budget {
    * the whole budget, and the signal's reason when it aborts first.
    */
   async reserve(claim: Claim, signal: AbortSignal): Promise<Reservation> {
-    if (claim.bytes > this.#bytes) {
-      throw new DarkroomError(
-        'IMAGE_TOO_LARGE',
-        `Expected a picture that takes at most ${this.#bytes} bytes to work on (--memory-mb), received one that takes ${claim.bytes}`,
-      );
-    }
+    checkCost(claim.bytes, this.#bytes);
     signal.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
       const leave = () => {

@@ -70,9 +70,10 @@ async function useModels(models: AsyncIterable<ModelFiles | null>, pool: Pool, l
 function openListener(settings: ServerBSettings, pool: Pool, options: ServerBOptions): Promise<Listener> {
   const slots = settings.threads * settings.jobsPerThread;
   const { identity, stuck, log } = options;
+  const memoryBytes = settings.memoryMb * MEBIBYTE;
   return Listener.open({ host: settings.ip, port: settings.port }, slots, {
     pool,
-    budget: new Budget({ slots, bytes: settings.memoryMb * MEBIBYTE }),
+    budget: new Budget({ slots, bytes: memoryBytes }),
     limits: settings,
     token: settings.token,
     log,
@@ -84,6 +85,7 @@ function openListener(settings: ServerBSettings, pool: Pool, options: ServerBOpt
       formats: settings.heic ? [...INPUT_FORMATS] : [...FORMATS],
       model: pool.model?.name ?? null,
       ended: identity.ended,
+      memory_bytes: memoryBytes,
     }),
     stuck: (jobId) => {
       log.fatal({ task_id: jobId }, 'a worker is still busy after its deadline');

@@ -1,4 +1,5 @@
 import { planDecode } from './decode-plan.ts';
+import { DarkroomError } from './errors.ts';
 import { heicCost } from './heic-cost.ts';
 import type { ImageHeader } from './image-header.ts';
 import { countCodedPixels, countPixels, decodedBytes } from './limits.ts';
@@ -56,6 +57,15 @@ export function jobCost(bytes: number, image: ImageHeader, specs: readonly Outpu
   const needed =
     image.format === 'heic' ? heicCost(bytes, image, between + outputs.encoding) : Math.max(decoding, encoding);
   return Math.ceil(FIXED_BYTES + bytes + needed);
+}
+
+/** Throws IMAGE_TOO_LARGE for a job that needs more bytes than Server B may reserve (`--memory-mb`). */
+export function checkCost(cost: number, most: number): void {
+  if (cost <= most) return;
+  throw new DarkroomError(
+    'IMAGE_TOO_LARGE',
+    `Expected a picture that takes at most ${most} bytes to work on (--memory-mb), received one that takes ${cost}`,
+  );
 }
 
 /** Memory of a decoder that does not output row after row. */

@@ -24,6 +24,8 @@ export interface Job {
 
 /** The calls of `tasks/` when a client submits or cancels a task; `dispatch/` implements them. */
 export interface Dispatch {
+  /** The smallest memory for jobs that Server B has announced, in bytes; null before it has announced one. */
+  readonly memoryBytes: number | null;
   /** Queues a new task. The dispatcher itself queues tasks again that it released or gave a strike. */
   enqueue(id: string, suspect: boolean): void;
   /**

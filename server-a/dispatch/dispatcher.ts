@@ -74,6 +74,10 @@ export class Dispatcher implements Dispatch {
     return { lanes: openCount, problem, model };
   }
 
+  get memoryBytes(): number | null {
+    return this.#main.lanes.memoryBytes;
+  }
+
   enqueue(id: string, suspect: boolean): void {
     this.#schedule.add({ id, mode: modeOf(suspect) });
     this.#dispatch();

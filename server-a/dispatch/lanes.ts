@@ -40,6 +40,7 @@ export class Lanes {
   readonly #options: LanesOptions;
   readonly #lanes = new Set<LaneClient>();
   #welcome: Message<'WELCOME'> | null = null;
+  #memoryBytes: number | null = null;
   #problem = 'Server B has not answered yet';
   #retry: Timer | null = null;
   #waitMs = FIRST_WAIT_MS;
@@ -66,6 +67,11 @@ export class Lanes {
   /** The name of the classifier from the last WELCOME; null without a classifier or before the first WELCOME. */
   get model(): string | null {
     return this.#welcome?.model ?? null;
+  }
+
+  /** The smallest memory, in bytes, that a WELCOME has announced; null before the first that announces one. */
+  get memoryBytes(): number | null {
+    return this.#memoryBytes;
   }
 
   /** The last WELCOME; null before the first one. */
@@ -114,9 +120,19 @@ export class Lanes {
     if (this.#isDown) this.#options.log.info({ instance: welcome.instance, slots: welcome.slots }, 'Server B answers');
     this.#isDown = false;
     this.#welcome = welcome;
+    this.#noteMemory(welcome.memory_bytes);
     this.#waitMs = FIRST_WAIT_MS;
     this.#fill();
     this.#options.answered(welcome);
+  }
+
+  #noteMemory(bytes: number | undefined): void {
+    const known = this.#memoryBytes;
+    if (bytes === undefined || (known !== null && bytes >= known)) return;
+    this.#memoryBytes = bytes;
+    if (known !== null) {
+      this.#options.log.warn({ memory_bytes: bytes }, 'Server B has less memory than before; larger jobs are refused');
+    }
   }
 
   #lost(lane: LaneClient, reason: string): void {

@@ -1,7 +1,6 @@
 import { debuglog } from 'node:util';
 import type { Clock, Timer } from '../../shared/clock.ts';
 import { DarkroomError, describeError, ERRORS } from '../../shared/errors.ts';
-import { checkOutputLimits } from '../../shared/limits.ts';
 import type { Logger } from '../../shared/log.ts';
 import { abortOr } from '../abort.ts';
 import type { Dispatch } from '../dispatch/contract.ts';
@@ -12,6 +11,7 @@ import { inputName, type Spool } from '../spool/spool.ts';
 import type { Store } from '../store/store.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Quarantine } from './quarantine.ts';
+import { checkTask, type TaskLimits } from './task-limits.ts';
 
 /** Traces the fetches of listed URLs: `NODE_DEBUG=darkroom-fetch`. */
 const trace = debuglog('darkroom-fetch');
@@ -23,7 +23,7 @@ export interface FetchLimits {
   /** URLs fetched at once. */
   readonly fetchAtOnce: number;
   readonly url: UrlLimits;
-  readonly upload: UploadLimits;
+  readonly upload: UploadLimits & TaskLimits;
 }
 
 export interface FetchingOptions extends FetchLimits {
@@ -32,7 +32,7 @@ export interface FetchingOptions extends FetchLimits {
   readonly admission: Admission;
   readonly lifecycle: Lifecycle;
   readonly quarantine: Quarantine;
-  readonly dispatcher: Pick<Dispatch, 'enqueue'>;
+  readonly dispatcher: Pick<Dispatch, 'enqueue' | 'memoryBytes'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -135,7 +135,7 @@ export class Fetching {
     if (trace.enabled) trace('%s received, %d bytes', id, received.bytes);
     try {
       quarantine.check(received.sha256);
-      checkOutputLimits(received.header, row.specs, upload);
+      checkTask(received, row.specs, upload, dispatcher);
       await received.file.moveTo(inputName(id));
       if (!(await lifecycle.makeReady(id, received))) return;
       if (trace.enabled) trace('%s ready', id);

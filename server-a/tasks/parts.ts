@@ -33,6 +33,7 @@ export interface TasksOptions
     | 'maxListed'
     | 'maxSpoolMb'
     | 'maxUploadMb'
+    | 'memoryMb'
     | 'maxPixels'
     | 'maxSide'
     | 'maxDecodedMb'

@@ -1,4 +1,3 @@
-import { checkOutputLimits } from '../../shared/limits.ts';
 import type { OutputSpec } from '../../shared/operations/index.ts';
 import { discardPicture, type ReceivedPicture } from '../intake/receive.ts';
 import { inputName } from '../spool/spool.ts';
@@ -7,6 +6,7 @@ import type { System } from '../system.ts';
 import type { Keep } from './lifecycle.ts';
 import type { Parts, TasksOptions } from './parts.ts';
 import { checkOriginal } from './result.ts';
+import { checkTask } from './task-limits.ts';
 
 /** Makes tasks of pictures that are on disk: an upload, or the picture that another task keeps. */
 export class Submission {
@@ -21,8 +21,8 @@ export class Submission {
   }
 
   /**
-   * Makes a task of a received picture. Resolves with its id when the task is durable. Throws IMAGE_TOO_LARGE for an
-   * output above the limits, QUARANTINED, STORAGE_FULL and DRAINING, and discards the picture then.
+   * Makes a task of a received picture. Resolves with its id when the task is durable. Throws IMAGE_TOO_LARGE like
+   * {@link checkTask}, QUARANTINED, STORAGE_FULL and DRAINING, and discards the picture then.
    */
   async submit(received: ReceivedPicture, specs: readonly OutputSpec[], keep: Keep | null): Promise<string> {
     const { admission, recordGate, lifecycle, quarantine, dispatcher } = this.#parts;
@@ -33,7 +33,7 @@ export class Submission {
         admission.checkOpen();
         quarantine.check(sha256);
         if (keep !== null && 'snippet' in keep) admission.checkRecords(Buffer.byteLength(JSON.stringify(keep.boxes)));
-        checkOutputLimits(header, specs, this.#options);
+        checkTask(received, specs, this.#options, dispatcher);
         lifecycle.checkWritable();
         await file.moveTo(inputName(id));
         await lifecycle.insert({ id, filename, header, bytes, sha256, specs, keep });
@@ -56,7 +56,7 @@ export class Submission {
     const { admission, spool, recordGate, lifecycle, quarantine, dispatcher } = this.#parts;
     const picture = checkOriginal(row);
     quarantine.check(picture.sha256);
-    checkOutputLimits(picture.header, specs, this.#options);
+    checkTask(picture, specs, this.#options, dispatcher);
     const reservation = admission.reserve(picture.bytes);
     const task = { id: this.#system.newId(), filename: row.filename, ...picture, specs, keep: null };
     await recordGate.use(async () => {

@@ -99,8 +99,8 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
 
   /**
    * Makes a task of a received picture; the task is durable when this resolves. With `keep` the picture itself is kept
-   * for keepImageHours, as the result `original`. Throws IMAGE_TOO_LARGE for an output above the limits, QUARANTINED,
-   * STORAGE_FULL and DRAINING, and discards the picture then.
+   * for keepImageHours, as the result `original`. Throws IMAGE_TOO_LARGE for an output above the limits or a job
+   * that needs more memory than Server B has, QUARANTINED, STORAGE_FULL and DRAINING, and discards the picture then.
    */
   async submit(
     received: ReceivedPicture,

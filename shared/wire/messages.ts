@@ -31,6 +31,8 @@ export const MESSAGE_SCHEMAS = {
     model: z.string().max(200).nullable(),
     /** The instances before this one that its supervisor knows. An older Server B does not say it. */
     ended: z.array(endedInstanceSchema).max(64).optional(),
+    /** The memory that all running jobs share, in bytes. An older Server B does not say it. */
+    memory_bytes: z.int().positive().optional(),
   }),
   JOB: z.object({
     id: taskIdSchema,

@@ -2,6 +2,8 @@ import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { type Running, startDarkroom } from '../support/command-line.ts';
+import { freePort } from '../support/free-port.ts';
+import { progressiveJpeg } from '../support/large-headers.ts';
 import { plain } from '../support/pictures.ts';
 import { Service, temporaryFolder } from '../support/service.ts';
 import { expectOwnedSpool, UploadLoad } from '../support/upload-load.ts';
@@ -32,9 +34,9 @@ describe('separate Server A and Server B', function () {
   });
 
   /** Starts a separate Server B; resolves with it and its address. */
-  async function startServerB(ip: string, token: string, port = '0') {
+  async function startServerB(ip: string, token: string, port = '0', more: readonly string[] = []) {
     const flags = ['-i', ip, '-p', port, '--token', token, '--data-dir', folder, '--no-model-fetch'];
-    const running = startDarkroom(['server-b', ...flags, '--threads', '1', '--log-level', 'silent']);
+    const running = startDarkroom(['server-b', ...flags, '--threads', '1', '--log-level', 'silent', ...more]);
     serverBs.push(running);
     const [, address = ''] = await running.printed(/^Server B {2}(\S+)$/m);
     return { running, address, port: address.slice(address.lastIndexOf(':') + 1) };
@@ -79,6 +81,18 @@ describe('separate Server A and Server B', function () {
     expect((await service.ready(503))['backend']).to.match(/ECONNREFUSED/);
     await startServerB('::1', TOKEN, earlier.port);
     expect((await service.end(id)).status).to.equal('completed');
+  });
+
+  it('refuse a picture that needs more memory than Server B announces; one accepted earlier fails', async () => {
+    const port = String(await freePort('::1'));
+    await startServerA('127.0.0.1', `[::1]:${port}`);
+    const picture = progressiveJpeg(6000, 4000);
+    const id = await service.submit(picture, HALF);
+    await startServerB('::1', TOKEN, port, ['--memory-mb', '64']);
+    expect((await service.end(id)).error?.code).to.equal('IMAGE_TOO_LARGE');
+    const answer = await service.post(picture, HALF);
+    expect(answer.status).to.equal(413);
+    expect(answer.body.toString()).to.include('at most 67108864 bytes to work on (--memory-mb)');
   });
 
   it('lose no task when Server B is stopped and started again under load', async () => {

@@ -119,6 +119,23 @@ describe('lanes', () => {
     expect(lanes.free()?.instance).to.equal('second');
   });
 
+  it('remember the smallest memory that any WELCOME announced', async () => {
+    const memories = [undefined, 200, 300, 100, 400];
+    fake = await FakeServerB.open(({ wire, number }) => ({
+      HELLO: () => wire.send('WELCOME', welcome({ memory_bytes: memories[number] })),
+    }));
+    open();
+    const known: (number | null)[] = [];
+    for (const _ of memories) {
+      await once(events, 'answered');
+      known.push(lanes.memoryBytes);
+      fake.cut();
+      await clock.untilSet(50);
+      clock.advance(50);
+    }
+    expect(known).to.deep.equal([null, 200, 200, 100, 100]);
+  });
+
   it('open when the address becomes known', async () => {
     fake = await FakeServerB.open(greeting);
     const backend = laterBackend();

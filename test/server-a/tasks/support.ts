@@ -18,12 +18,19 @@ import { bytes as bytesOf, chunk, pngStart } from '../../support/hand-made.ts';
 export const silent = createLogger('test', 'silent');
 /** A signal that never aborts. */
 export const forever = new AbortController().signal;
+/** The calls that a test listens to; `memoryBytes` is null where it is missing. */
+type Target = Omit<Dispatch, 'memoryBytes'> & Partial<Dispatch>;
+
 /** A dispatcher that runs nothing. */
-const idle: Dispatch = { enqueue: () => undefined, cancel: () => undefined };
+const idle: Target = { enqueue: () => undefined, cancel: () => undefined };
 
 /** A dispatcher that passes all calls to `target`, which a test may set at any time. Until then it does nothing. */
 export class TestDispatcher implements Dispatch {
-  target: Dispatch = idle;
+  target: Target = idle;
+
+  get memoryBytes(): number | null {
+    return this.target.memoryBytes ?? null;
+  }
 
   enqueue(id: string, suspect: boolean): void {
     this.target.enqueue(id, suspect);
@@ -86,6 +93,7 @@ export function defaultOptions(dataDir: string): TasksOptions {
     maxListed: 1000,
     maxSpoolMb: 1024,
     maxUploadMb: 1,
+    memoryMb: 512,
     maxPixels: 1_000_000,
     maxSide: 10_000,
     maxDecodedMb: 100,

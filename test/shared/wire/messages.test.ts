@@ -45,6 +45,17 @@ describe('messages', () => {
     expect(parsed).to.deep.equal({ ...job, alone: false });
   });
 
+  it('reads a WELCOME with and without the memory of Server B', () => {
+    const parse = (welcome: object) =>
+      parseMessage('WELCOME', MESSAGE_SCHEMAS.WELCOME, Buffer.from(JSON.stringify(welcome)));
+    const older = { protocol: 2, instance: 'k3Jd', slots: 4, operations: ['resize'], formats: ['jpeg'], model: null };
+    expect(parse(older)).to.deep.equal(older);
+    expect(parse({ ...older, memory_bytes: 536_870_912 }).memory_bytes).to.equal(536_870_912);
+    for (const memory_bytes of [0, -1, 1.5, '512', null]) {
+      expect(() => parse({ ...older, memory_bytes })).to.throw(DarkroomError, 'memory_bytes');
+    }
+  });
+
   for (const [what, payload] of [
     ['text that is not JSON', 'hello'],
     ['half an object', '{"protocol":1'],

@@ -24,6 +24,7 @@ const settings = {
   maxUploadMb: 1,
   maxPixels: 100_000_000,
   maxSide: 16_384,
+  memoryMb: 512,
   maxDecodedMb: 400,
   maxFrames: 1000,
   maxAnimationSeconds: 10,

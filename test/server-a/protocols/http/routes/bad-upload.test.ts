@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import type { ErrorCode } from '../../../../../shared/errors.ts';
+import { avif, progressiveJpeg } from '../../../../support/large-headers.ts';
 import {
   type Answer,
   ask,
@@ -112,6 +113,15 @@ describe('a bad upload', () => {
       /60000×60000/,
     ],
     [
+      'a progressive JPEG of 56 megapixels',
+      () => [
+        ['image', progressiveJpeg(8640, 6480), 'a.jpg'],
+        ['scale_factor', '1'],
+      ],
+      'IMAGE_TOO_LARGE',
+      /--memory-mb/,
+    ],
+    [
       'an output over the limit',
       () => [
         ['image', pngHeader(9000, 9000), 'a.png'],
@@ -157,6 +167,7 @@ describe('a bad upload', () => {
     expectProblem(await postRaw(fixture, '?circle=9&x[y]=1', picture), 'BAD_REQUEST', /received 'x\[y\]'$/);
     expectProblem(await postRaw(fixture, '?circle=9', Buffer.alloc(0)), 'BAD_REQUEST', /at least one byte/);
     expectProblem(await postRaw(fixture, '?circle=9', Buffer.alloc(2_000_000)), 'PAYLOAD_TOO_LARGE', /2000000$/);
+    expectProblem(await postRaw(fixture, '?scale_factor=1', avif(4900, 3675)), 'IMAGE_TOO_LARGE', /--memory-mb/);
     const chunked = { 'Content-Type': 'image/jpeg', 'Transfer-Encoding': 'chunked' };
     const large = Buffer.concat([picture, Buffer.alloc(3_000_000)]);
     const answer = await ask(fixture, { method: 'POST', path: '/upload?circle=9', headers: chunked, body: large });
