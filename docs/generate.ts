@@ -7,6 +7,7 @@ import { SERVER_A_PREFIX, serverASettings } from '../server-a/config.ts';
 import { SERVER_B_PREFIX, serverBSettings } from '../server-b/config.ts';
 import { describeSettings, type Setting, type SettingsSchema } from '../shared/config.ts';
 import { ERRORS } from '../shared/errors.ts';
+import { memoryTable } from './memory-table.ts';
 
 /** A set of settings with the commands that read it. */
 interface Section {
@@ -105,7 +106,31 @@ function configurationPage(): string {
       lines.push(...settings.filter((setting) => setting.group === group).map(tableRow));
     }
   }
+  lines.push(...memorySection());
   return `${lines.join('\n')}\n`;
+}
+
+/** What the defaults take, in megapixels. */
+function memorySection(): string[] {
+  const defaults = serverASettings.parse({});
+  const { memoryMb, maxUploadMb: uploadMb, maxPixels } = defaults;
+  const [header = [], ...rows] = memoryTable({ memoryMb, uploadMb, limits: defaults });
+  return [
+    '',
+    '## Memory',
+    '',
+    'Before a job begins, Server B reserves the memory that it may need: for the file, the decoded picture and the outputs.',
+    'A picture that needs more than all of `--memory-mb` is refused with `IMAGE_TOO_LARGE` before it gets a task id; if its',
+    'URL is in a list, only its task fails. Server A goes by the smallest `--memory-mb` that a Server B has announced since',
+    'Server A started, and by its own before. So after you raise it for a separate Server B, restart Server A too.',
+    '',
+    `By default (${memoryMb} MiB) these are the largest pictures, in megapixels, for a picture of 4:3 in a file of ${uploadMb} MiB.`,
+    `${maxPixels / 1_000_000} is the limit of \`--max-pixels\`; pictures of 16 bits also obey \`--max-decoded-mb\`.`,
+    '',
+    tableLine(header),
+    tableLine(header.map(() => '---')),
+    ...rows.map(tableLine),
+  ];
 }
 
 function tableRow(setting: Setting): string {

@@ -69,9 +69,11 @@ export const commonSettings = {
   jobsPerThread: positive.max(16).default(2).meta({ group: 'Work' }).describe('most jobs that one thread runs at once'),
   memoryMb: positive
     .min(64)
-    .default(512)
+    .default(1536)
     .meta({ group: 'Work' })
-    .describe('most memory that Server B reserves for inputs, decoded pictures and outputs, in MiB'),
+    .describe(
+      'most memory that Server B reserves for inputs, decoded pictures and outputs, in MiB; a picture that needs more is refused',
+    ),
   model: optionalText
     .meta({ group: 'Work' })
     .describe(

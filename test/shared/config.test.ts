@@ -159,7 +159,7 @@ for (const { tier, settings, prefix, flags } of [
     });
 
     it('have a default for every required field', () => {
-      expect(resolveSettings(settings, prefix, {}, {})).to.include({ ip: '127.0.0.1', memoryMb: 512 });
+      expect(resolveSettings(settings, prefix, {}, {})).to.include({ ip: '127.0.0.1', memoryMb: 1536 });
     });
 
     it('come through the environment of another process as they were', () => {

@@ -117,6 +117,40 @@ describe('cost of a job', () => {
     expect(all).to.be.below(commonSettings.memoryMb.parse(undefined) * MEBIBYTE);
   });
 
+  describe('of a phone’s picture of 50 megapixels in a file of 25 MiB fits into the default budget', () => {
+    const phone = { ...PHOTO, width: 8160, height: 6144 };
+    const labels: OutputSpec = { name: 'labels', operation: 'classify', top_k: 5 };
+    const jobs: readonly (readonly [string, OutputSpec[]])[] = [
+      ['half its size, with labels', [resize(0.5), labels]],
+      ['1600 pixels wide, with labels', [{ name: 'resize', operation: 'resize', width: 1600 }, labels]],
+      ['full size as JPEG', [resize(1, { format: 'jpeg' })]],
+      [
+        'four outputs',
+        [
+          { name: 'thumb', operation: 'resize', width: 200, height: 200, fit: 'cover' },
+          { name: 'hero', operation: 'resize', width: 1600, format: 'webp' },
+          { name: 'avatar', operation: 'circle', size: 128 },
+          labels,
+        ],
+      ],
+    ];
+    for (const [what, changes] of [
+      ['progressive JPEG', { progressive: true }],
+      ['progressive JPEG turned by EXIF', { progressive: true, orientation: 6 }],
+      ['AVIF', { format: 'avif' }],
+      ['AVIF of 10 bits', { format: 'avif', depth: 16 }],
+      ['HEIC', { format: 'heic' }],
+      ['HEIC of 10 bits', { format: 'heic', depth: 16 }],
+    ] as const) {
+      for (const [job, specs] of jobs) {
+        it(`${what}: ${job}`, () => {
+          const cost = jobCost(25 * MEBIBYTE, { ...phone, ...changes }, specs);
+          expect(cost).to.be.at.most(commonSettings.memoryMb.parse(undefined) * MEBIBYTE);
+        });
+      }
+    }
+  });
+
   it('is a whole number of bytes, even for the narrowest pictures', () => {
     for (const [width, height] of [
       [16_384, 1],
