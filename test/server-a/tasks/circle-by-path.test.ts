@@ -110,6 +110,8 @@ describe('circle by path', () => {
     await completeNext(tasks, null);
     expect(await answer).to.equal('TIMEOUT');
     expect(await codeOf(circlePath(tasks, root, { path: cat, size: 51 }, forever))).to.equal('IMAGE_TOO_LARGE');
+    tasks.dispatcher.target = { memoryBytes: 1000, enqueue: () => undefined, cancel: () => undefined };
+    expect(await codeOf(circlePath(tasks, root, { path: cat, size: 9 }, forever))).to.equal('IMAGE_TOO_LARGE');
     tasks.drain();
     expect(await codeOf(circlePath(tasks, root, { path: cat, size: 9 }, forever))).to.equal('DRAINING');
     expect(await readdir(root)).to.deep.equal(['cat.tar.jpg']);

@@ -157,6 +157,17 @@ describe('darkroom.v1.Darkroom', () => {
       await expectNothingLeft(fixture());
     });
 
+    it('refuses a picture that needs more memory than Server B has, and stores nothing', async () => {
+      const { darkroom, tasks } = fixture();
+      tasks.dispatcher.target = { memoryBytes: 1000, enqueue: () => undefined, cancel: () => undefined };
+      const failure = await failureOf(submit(darkroom, { classify: {} }, await makePicture()));
+      expect(failure.darkroom).to.equal('IMAGE_TOO_LARGE');
+      expect(failure.details).to.match(
+        /^Expected .* at most 1000 bytes .* \(--memory-mb\), received one that takes \d+$/,
+      );
+      await expectNothingLeft(fixture());
+    });
+
     it('accepts a chunk of 4 MiB, and refuses a longer message without closing the connection', async () => {
       const { darkroom } = fixture();
       const picture = await makePicture();
