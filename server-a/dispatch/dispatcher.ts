@@ -75,7 +75,8 @@ export class Dispatcher implements Dispatch {
   }
 
   get memoryBytes(): number | null {
-    return this.#main.lanes.memoryBytes;
+    const known = [this.#main, this.#aside].flatMap((site) => site?.lanes.memoryBytes ?? []);
+    return known.length === 0 ? null : Math.min(...known);
   }
 
   enqueue(id: string, suspect: boolean): void {
