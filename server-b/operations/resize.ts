@@ -80,7 +80,7 @@ async function quarterTurned(picture: Picture, parameters: ResizeParameters, siz
 
 /** All frames, as one tall strip where that does not mix rows of different frames, else one by one. */
 async function animate(picture: Picture, parameters: ResizeParameters, size: Size): Promise<Sharp> {
-  if (!worksByFrame(parameters)) {
+  if (!worksByFrame(picture, parameters)) {
     const fit = boxFit(parameters);
     const box = { ...size, fit, position: parameters.gravity ?? 'centre', background: paddingOf(picture, parameters) };
     return (await picture.all()).resize(box).flop(parameters.flop ?? false);

@@ -136,15 +136,29 @@ function planResize(header: ImageHeader, given: ResizeSpec): Plan {
     animated,
     whole: isWhole(header, given) && !animated ? size : null,
     workBytes:
+      (animated ? stripBytes(header, given, size) : 0) +
       (isTurned(given) ? RASTER_PIXEL_BYTES * pixels : 0) +
       RASTER_PIXEL_BYTES * size.width * Math.min(size.height, Math.ceil(BLUR_ROWS * blur)),
   };
 }
 
+/** Memory of all frames before and after they are made one by one, in bytes; 0 where they stay one strip in libvips. */
+function stripBytes(header: ImageHeader, given: ResizeParameters, { width, height }: Size): number {
+  if (!worksByFrame(header, given)) return 0;
+  return RASTER_PIXEL_BYTES * header.frames * (header.width * header.height + width * height);
+}
+
 /**
- * True when each frame of an animation must be made alone, because turning or filtering one tall strip mixes frames.
+ * True when each frame of an animation must be made alone, because scaling, turning or filtering one tall strip mixes
+ * rows of different frames.
  */
-export function worksByFrame(given: ResizeParameters): boolean {
+export function worksByFrame(input: Size, given: ResizeParameters): boolean {
+  const { width, height } = resizedSize(input, given);
+  return width !== input.width || height !== input.height || mixesRows(given);
+}
+
+/** True when an output row depends on input rows other than its own, apart from scaling. */
+function mixesRows(given: ResizeParameters): boolean {
   const { blur, sharpen = false, gravity } = given;
   return isTurned(given) || blur !== undefined || sharpen !== false || gravity === 'attention' || gravity === 'entropy';
 }
@@ -158,5 +172,5 @@ function isTurned({ rotate = 0, flip = false }: ResizeParameters): boolean {
 function isWhole({ alpha }: ImageHeader, given: ResizeParameters): boolean {
   const { format, flop = false, grayscale = false } = given;
   const flattened = alpha && format !== undefined && !holdsAlpha(format);
-  return boxFit(given) === 'fill' && !worksByFrame(given) && !flop && !grayscale && !flattened;
+  return boxFit(given) === 'fill' && !mixesRows(given) && !flop && !grayscale && !flattened;
 }

@@ -79,11 +79,12 @@ describe('cost of a job', () => {
     });
   }
 
-  it('counts all frames if the decoder keeps them all, otherwise one', () => {
-    const frames = (format: 'gif' | 'webp', count: number) =>
-      jobCost(0, { ...PHOTO, format, width: 800, height: 600, frames: count }, [resize(0.1)]);
-    expect(frames('webp', 50)).above(frames('webp', 1) + 49 * 4 * 800 * 600);
-    expect(frames('gif', 50)).below(2 * frames('gif', 2));
+  it('counts all frames if the decoder keeps them all or they are scaled one by one, otherwise one', () => {
+    const frames = (format: 'gif' | 'webp', count: number, scale: number) =>
+      jobCost(0, { ...PHOTO, format, width: 800, height: 600, frames: count }, [resize(scale)]);
+    expect(frames('webp', 50, 1)).above(frames('webp', 1, 1) + 49 * 4 * 800 * 600);
+    expect(frames('gif', 50, 0.1)).above(frames('gif', 1, 0.1) + 49 * 4 * 800 * 600);
+    expect(frames('gif', 50, 1)).below(2 * frames('gif', 2, 1));
   });
 
   it('counts the whole picture where extra channels are dropped before it is scaled', () => {

@@ -67,6 +67,10 @@ describe('resize of an animation', () => {
     describe(`in ${format}`, () => {
       const cases: readonly ResizeParameters[] = [
         { scale_factor: 1 },
+        { scale_factor: 0.5 },
+        { scale_factor: 1.3 },
+        { width: 13, height: 17, fit: 'fill' },
+        { width: 20, height: 20, fit: 'cover' },
         { scale_factor: 0.7, rotate: 90 },
         { scale_factor: 1, rotate: 180, flop: true },
         { width: 20, height: 20, fit: 'cover', rotate: 270 },
