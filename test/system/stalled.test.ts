@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -10,20 +10,14 @@ import { Service } from '../support/service.ts';
 
 const environment = { DARKROOM_B_OPERATIONS_MODULE: repositoryPath('dist/test/support/killer-operations.js') };
 const HALF = { scale_factor: '0.5', classify: 'false' };
-/** Longer than a silent instance may live, a silent lane stays open, and a job may take. */
+/** Longer than a silent instance may live, and a silent lane stays open. */
 const STALL_MS = 7500;
 
 describe('a service that is stopped for a while and goes on', function () {
   this.timeout(60_000);
   let service: Service;
 
-  before(async () => {
-    service = await Service.start({ environment, flags: ['--job-seconds', '6'] });
-  });
-
-  after(() => service.stop());
-
-  afterEach(() => rm(join(service.dataDir, RELEASE_FILE), { force: true }));
+  afterEach(() => service.stop());
 
   /** Stops the processes while Server B works on a picture; gives the picture's task and the process of Server B. */
   async function stall(stopped: (serverB: number) => readonly number[]) {
@@ -42,12 +36,15 @@ describe('a service that is stopped for a while and goes on', function () {
   }
 
   it('does not kill its Server B when only Server A was stopped, and completes its task', async () => {
+    service = await Service.start({ environment });
     const { task, serverB } = await stall(() => [service.pid]);
     expect([task.status, task.error]).to.deep.equal(['completed', null]);
     expect(await service.serverB()).to.equal(serverB);
   });
 
   it('completes its task in the same attempt when both were stopped, as on a machine that was suspended', async () => {
+    // Less than the stall.
+    service = await Service.start({ environment, flags: ['--job-seconds', '6'] });
     const { task, serverB } = await stall((pid) => [pid, service.pid]);
     expect([task.status, task.error, task.attempts]).to.deep.equal(['completed', null, 1]);
     expect(await service.serverB()).to.equal(serverB);
