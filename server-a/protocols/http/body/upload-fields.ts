@@ -34,15 +34,29 @@ export type UploadFields = z.infer<typeof fieldsSchema>;
 export const UPLOAD_FIELDS: readonly string[] = Object.keys(fieldsSchema.shape);
 
 /**
- * Reads the text fields of a form or a query string. Throws BAD_REQUEST for the first field that is unknown or invalid,
- * also for a repeated field, which arrives as an array, and for `a[b]`, which arrives as an object.
+ * Reads the text fields of a form or a query string. A known field that is blank counts as not given, because a plain
+ * HTML form sends every input. Throws BAD_REQUEST for the first field that is unknown or invalid, also for a repeated
+ * one, which arrives as an array, and for `a[b]`.
  */
 export function readFields(raw: Readonly<Record<string, unknown>>): UploadFields {
-  for (const [name, value] of Object.entries(raw)) {
+  const given = withoutBlanks(raw);
+  for (const [name, value] of Object.entries(given)) {
     if (name === PICTURE_FIELD) throw invalid('a file', PICTURE_FIELD, value);
-    if (typeof value !== 'string' && UPLOAD_FIELDS.includes(name)) throw invalid('one value', name, value);
+    const base = name.replace(/\[.*$/s, '');
+    const isOne = typeof value === 'string' && base === name;
+    if (!isOne && UPLOAD_FIELDS.includes(base)) throw invalid('one value', base, value);
   }
-  return readParameters(fieldsSchema, fromTexts(fieldsSchema, raw), { shown: raw });
+  return readParameters(fieldsSchema, fromTexts(fieldsSchema, given), { shown: given });
+}
+
+/** The fields, those that are known without their blank values. */
+function withoutBlanks(raw: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const entries = Object.entries(raw).flatMap(([name, value]) => {
+    if (!UPLOAD_FIELDS.includes(name)) return [[name, value]];
+    const given = [value].flat().filter((one) => typeof one !== 'string' || one.trim() !== '');
+    return given.length === 0 ? [] : [[name, given.length === 1 ? given[0] : given]];
+  });
+  return Object.fromEntries(entries);
 }
 
 /**

@@ -51,8 +51,9 @@ async function readRequest(context: HttpContext, maxFileBytes: number): Promise<
   try {
     const type = context.request.type.toLowerCase();
     if (type === 'multipart/form-data') {
-      const fields = await receiveFields(context, { field: FILE_FIELD, maxBytes: maxFileBytes });
-      return fieldsSchema.safeParse({ ...fields }).data ?? null;
+      const texts = Object.keys(fieldsSchema.shape);
+      const fields = await receiveFields(context, { field: FILE_FIELD, texts, maxBytes: maxFileBytes });
+      return fieldsSchema.safeParse(fields).data ?? null;
     }
     const text = await readText(context, MOST_BYTES);
     // JSON may have any type or none: `curl -d` declares everything as a form.

@@ -5,8 +5,7 @@ import { type Label, readClassification } from '../../../../shared/operations/cl
 import { type Box, boxesSchema, MAX_BOXES, type Snippet, snippetNameSchema } from '../../../../shared/snippet.ts';
 import type { SnippetChange } from '../../../tasks/snippets.ts';
 import type { Tasks } from '../../../tasks/tasks.ts';
-import type { FormLimits } from '../body/multer.ts';
-import { FORM_LIMITS, overheadBytes } from '../body/multipart.ts';
+import { FORM_LIMITS, type FormLimits, overheadBytes } from '../body/multipart.ts';
 import { receiveForm } from '../body/picture-form.ts';
 import { isRawPicture, receiveRaw } from '../body/raw-picture.ts';
 import { checkDeclaredBytes, checkEncoding, declaredBytes, inviteBody, unsupportedBody } from '../body/request-body.ts';
@@ -21,7 +20,6 @@ const LIMITS: FormLimits = {
   fieldSize: 2 * MEBIBYTE,
   textSize: 2 * MEBIBYTE + FORM_LIMITS.textSize,
   parts: FORM_LIMITS.parts + 1,
-  files: FORM_LIMITS.files + 1,
 };
 /** Room for the boxes alone, with every byte as a three-byte escape. */
 const TEXT_LIMITS: UrlencodedLimits = { bytes: 3 * LIMITS.fieldSize + LIMITS.fieldNameSize, fields: LIMITS.fields };
@@ -73,7 +71,7 @@ async function receivePictured(context: HttpContext, tasks: Tasks, maxBytes: num
   checkDeclaredBytes(context.req, maxBytes + overheadBytes(LIMITS));
   tasks.checkRoom(declaredBytes(context.req));
   inviteBody(context);
-  const names = { field: PICTURE_FIELD, textField: BOXES_FIELD };
+  const names = { field: PICTURE_FIELD, texts: [BOXES_FIELD] };
   const options = { tasks, ...names, maxBytes, limits: LIMITS, checkFields: readBoxes };
   const { fields, picture } = await receiveForm(context, options);
   try {
@@ -84,12 +82,16 @@ async function receivePictured(context: HttpContext, tasks: Tasks, maxBytes: num
   }
 }
 
-/** The boxes in a form's fields, or undefined. Throws BAD_REQUEST. */
-function readBoxes({ [BOXES_FIELD]: text }: Readonly<Record<string, unknown>>): Box[] | undefined {
-  if (text === undefined) return undefined;
-  const parsed = boxesSchema.safeParse(typeof text === 'string' ? parseJson(text) : undefined);
+/** The boxes in a form's fields, or undefined for none or a blank field. Throws BAD_REQUEST. */
+function readBoxes(fields: Readonly<Record<string, unknown>>): Box[] | undefined {
+  // `Boxes[0][X]`, as some programs write lists, is no other field that may be ignored.
+  const name = Object.keys(fields).find((key) => key.startsWith(BOXES_FIELD)) ?? BOXES_FIELD;
+  const { [name]: text = '' } = fields;
+  if (name === BOXES_FIELD && typeof text === 'string' && text.trim() === '') return undefined;
+  const isText = name === BOXES_FIELD && typeof text === 'string';
+  const parsed = boxesSchema.safeParse(isText ? parseJson(text) : undefined);
   if (parsed.success) return parsed.data;
-  throw invalid(`a JSON list of at most ${MAX_BOXES} {"X":…,"Y":…,"W":…,"H":…}`, BOXES_FIELD, text);
+  throw invalid(`a JSON list of at most ${MAX_BOXES} {"X":…,"Y":…,"W":…,"H":…}`, name, text);
 }
 
 function show(snippet: Snippet): ShownSnippet {

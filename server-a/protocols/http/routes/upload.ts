@@ -9,7 +9,7 @@ import { FORM_LIMITS, overheadBytes } from '../body/multipart.ts';
 import { receiveForm } from '../body/picture-form.ts';
 import { isRawPicture, receiveRaw } from '../body/raw-picture.ts';
 import { checkDeclaredBytes, checkEncoding, declaredBytes, inviteBody, unsupportedBody } from '../body/request-body.ts';
-import { PICTURE_FIELD, readFields, toOutputs } from '../body/upload-fields.ts';
+import { PICTURE_FIELD, readFields, toOutputs, UPLOAD_FIELDS } from '../body/upload-fields.ts';
 import type { HttpContext, HttpRouter, HttpSettings } from '../http-context.ts';
 
 interface Upload {
@@ -60,7 +60,7 @@ async function receiveUpload(context: HttpContext, reading: Reading): Promise<Up
   const { tasks, presets, maxBytes } = reading;
   const type = context.request.type.trim().toLowerCase();
   checkEncoding(context);
-  if (context.query['url'] !== undefined) return readUrlQuery(context, presets);
+  if (hasUrl(context)) return readUrlQuery(context, presets);
   if (type === 'multipart/form-data') return receiveMultipart(context, reading);
   if (isRawPicture(context)) {
     const specs = toOutputs(readFields(queryFields(context)), presets);
@@ -76,7 +76,8 @@ async function receiveMultipart(context: HttpContext, { tasks, presets, maxBytes
   checkDeclaredBytes(context.req, maxBytes + overheadBytes(FORM_LIMITS));
   tasks.checkRoom(declaredBytes(context.req));
   inviteBody(context);
-  const options = { tasks, field: PICTURE_FIELD, maxBytes, limits: FORM_LIMITS, checkFields };
+  const names = { field: PICTURE_FIELD, texts: UPLOAD_FIELDS };
+  const options = { tasks, ...names, maxBytes, limits: FORM_LIMITS, checkFields };
   const { fields, picture } = await receiveForm(context, options);
   try {
     const known = readFields(fields);
@@ -101,6 +102,11 @@ function readUrlQuery(context: HttpContext, presets: Presets): Upload {
   const { url, ...fields } = readFields(queryFields(context));
   if (url === undefined || declaredBytes(context.req) !== 0) throw bothSources();
   return { source: url, specs: toOutputs(fields, presets) };
+}
+
+/** True when the query has a `url` that is not blank. */
+function hasUrl({ query }: HttpContext): boolean {
+  return [query['url'] ?? []].flat().some((url) => url.trim() !== '');
 }
 
 function queryFields(context: HttpContext): Record<string, unknown> {

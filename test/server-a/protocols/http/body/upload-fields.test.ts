@@ -98,7 +98,7 @@ describe('upload fields', () => {
     expect(readFields(fields)).deep.equal({ scale_factor: 0.5, format: 'webp', grayscale: true, classify: false });
   });
 
-  const numbers = ['', ' ', '1 0', '0', '-1', '+1', '11', '10.000001', '0x1', '1e309', '1e-400', 'NaN', 'Infinity'];
+  const numbers = ['1 0', '0', '-1', '+1', '11', '10.000001', '0x1', '1e309', '1e-400', 'NaN', 'Infinity'];
   for (const text of [...numbers, 'abc', '1,5', '.', '1e', '٣', '1_0', 'null']) {
     it(`refuses scale_factor ${JSON.stringify(text)}`, () => {
       expect(refusal({ scale_factor: text })).equal(
@@ -107,7 +107,7 @@ describe('upload fields', () => {
     });
   }
 
-  for (const text of ['', '0', '-1', '1.5', '16385', '1e2', '0x10', 'NaN', '1 2', '99999999999999999999']) {
+  for (const text of ['0', '-1', '1.5', '16385', '1e2', '0x10', 'NaN', '1 2', '99999999999999999999']) {
     it(`refuses width ${JSON.stringify(text)}`, () => {
       expect(refusal({ width: text })).equal(`Expected a whole number in [1, 16384] for width, received '${text}'`);
     });
@@ -126,7 +126,7 @@ describe('upload fields', () => {
     );
     expect(refusal({ format: 'toString' })).contain('for format');
     expect(refusal({ classify: 'yes' })).equal("Expected true or false for classify, received 'yes'");
-    expect(refusal({ grayscale: '' })).equal("Expected true or false for grayscale, received ''");
+    expect(refusal({ grayscale: '-' })).equal("Expected true or false for grayscale, received '-'");
   });
 
   it('refuses a field given twice', () => {
@@ -136,7 +136,22 @@ describe('upload fields', () => {
   });
 
   it('refuses a field with brackets', () => {
-    expect(refusal({ width: { a: '1' } })).equal('Expected one value for width, received {"a":"1"}');
+    expect(refusal({ 'width[]': '1' })).equal("Expected one value for width, received '1'");
+    expect(refusal({ 'width[a]': '' })).equal("Expected one value for width, received ''");
+  });
+
+  it('takes every known field that is blank as not given', () => {
+    const blanks = Object.fromEntries(
+      UPLOAD_FIELDS.flatMap((name) => [[name, name.length % 2 === 0 ? '' : ' \t\r\n']]),
+    );
+    expect(readFields(blanks)).deep.equal({});
+    expect(readFields({ ...blanks, scale_factor: '0.5', fit: ['', ' '] })).deep.equal({ scale_factor: 0.5 });
+    expect(readFields({ width: ['', '9'], format: ['png', ''] })).deep.equal({ width: 9, format: 'png' });
+    expect(refusal({ width: ['8', '', '9'] })).equal('Expected one value for width, received ["8","9"]');
+  });
+
+  it('refuses an unknown field that is blank', () => {
+    expect(refusal({ scale: '', scale_factor: '1' })).match(/received 'scale'$/);
   });
 
   it("refuses an unknown field, and the name of an object's own member", () => {
