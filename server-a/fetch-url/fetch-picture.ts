@@ -7,9 +7,10 @@ import { SYSTEM_CLOCK } from '../../shared/clock.ts';
 import { DarkroomError, systemCode } from '../../shared/errors.ts';
 import { Watchdog } from '../../shared/watchdog.ts';
 import { guardedConnector } from './connector.ts';
+import { contentDecoders, decodeAll } from './content-decoder.ts';
 import { emptyBody, FetchedBody, payloadTooLarge } from './fetched-body.ts';
 import { type Resolve, resolveInTurn, resolve as systemResolve } from './resolve.ts';
-import { sourceError } from './source-error.ts';
+import { sourceError, unexpectedSource as unexpected } from './source-error.ts';
 import { checkUrl, filenameOf, parseUrl, withoutQuery } from './source-url.ts';
 
 /** Traces fetches: `NODE_DEBUG=darkroom-fetch`. */
@@ -30,7 +31,7 @@ export interface UrlLimits {
 export interface FetchedPicture {
   /** Fails with SOURCE_ERROR, SOURCE_TIMEOUT, PAYLOAD_TOO_LARGE or the signal's reason; destroy it to stop. */
   readonly body: Readable;
-  /** The length that the server declares; null when it declares none. */
+  /** The length that the server declares; null when it declares none, or that of an encoded body. */
   readonly bytes: number | null;
   /** The last part of the URL's path; null when the path ends with a slash. */
   readonly filename: string | null;
@@ -56,12 +57,13 @@ export async function fetchPicture(
   const visit = new Visit(limits, signal, resolve);
   try {
     const response = await visit.get(target);
-    const bytes = checkResponse(response, limits.maxBytes);
+    const declared = checkResponse(response, limits.maxBytes);
+    const decoders = decodersOf(response);
     const body = new FetchedBody(limits.maxBytes);
     response.body.once('error', (error) => body.destroy(bodyError(error, limits.maxBytes, visit.signal)));
     // The body passes an error on to its reader.
-    pipeline(response.body, body, () => visit.end());
-    return { body, bytes, filename: filenameOf(target) };
+    pipeline(decodeAll(response.body, decoders), body, () => visit.end());
+    return { body, bytes: decoders.length === 0 ? declared : null, filename: filenameOf(target) };
   } catch (error) {
     // Before the end, which aborts the signal.
     const reason = sourceError(error, visit.signal);
@@ -140,10 +142,6 @@ class Visit {
  */
 function checkResponse({ statusCode, headers }: Dispatcher.ResponseData, maxBytes: number): number | null {
   if (statusCode !== 200) throw unexpected('status 200', `${statusCode}`);
-  const encoding = `${headers['content-encoding'] ?? 'identity'}`;
-  if (!/^(identity)?$/i.test(encoding)) throw unexpected('a body as it is', 'an encoded one');
-  const transfer = `${headers['transfer-encoding'] ?? 'chunked'}`;
-  if (!/^chunked$/i.test(transfer)) throw unexpected('a body as it is', 'an encoded one');
   if (headers['content-length'] === undefined) return null;
   const bytes = Number(headers['content-length']);
   if (bytes === 0) throw emptyBody();
@@ -151,14 +149,20 @@ function checkResponse({ statusCode, headers }: Dispatcher.ResponseData, maxByte
   return bytes;
 }
 
+/**
+ * The decoders of a body that is encoded although that was not asked for. Throws SOURCE_ERROR for an encoding that is
+ * not known, and for one of the transfer, which proxies do not preserve.
+ */
+function decodersOf({ headers }: Dispatcher.ResponseData) {
+  const transfer = `${headers['transfer-encoding'] ?? 'chunked'}`;
+  if (!/^chunked$/i.test(transfer)) throw unexpected('a body as it is', 'one with a transfer encoding');
+  return contentDecoders(`${headers['content-encoding'] ?? ''}`);
+}
+
 /** The error for a body that failed. undici has its own error for too many bytes. */
 function bodyError(error: unknown, maxBytes: number, signal: AbortSignal): Error {
   if (systemCode(error) === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return payloadTooLarge(maxBytes, 'more');
   return sourceError(error, signal);
-}
-
-function unexpected(expected: string, received: string): DarkroomError {
-  return new DarkroomError('SOURCE_ERROR', `Expected ${expected} from the URL, received ${received}`);
 }
 
 function timeout(seconds: number): DarkroomError {

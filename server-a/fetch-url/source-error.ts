@@ -10,6 +10,11 @@ const WORDS: readonly (readonly [code: RegExp, words: string])[] = [
   [/^(HPE_|UND_ERR_(HEADERS_OVERFLOW|RESPONSE))/, 'no well-formed HTTP'],
 ];
 
+/** The SOURCE_ERROR for an answer that is not the expected one. */
+export function unexpectedSource(expected: string, received: string, cause?: unknown): DarkroomError {
+  return new DarkroomError('SOURCE_ERROR', `Expected ${expected} from the URL, received ${received}`, { cause });
+}
+
 /**
  * The error for a failed fetch: a DarkroomError itself, the signal's reason, or SOURCE_ERROR with the cause for the
  * log.

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { fetchPicture } from '../../../server-a/fetch-url/fetch-picture.ts';
 import type { Resolve } from '../../../server-a/fetch-url/resolve.ts';
@@ -59,6 +60,14 @@ describe('fetchPicture', () => {
     it('accepts a body that ends with the connection', async () => {
       expect(await read('/until-close')).to.equal(PICTURE);
     });
+
+    for (const path of ['gzip', 'x-gzip', 'deflate', 'raw-deflate', 'br', 'gzip-chunked', 'twice']) {
+      it(`decodes a body that is encoded although that was not asked for, ${path}`, async () => {
+        const { body, bytes } = await fetch(`/encoded/${path}`);
+        expect(bytes).to.equal(null);
+        expect((await buffer(body)).toString()).to.equal(PICTURE);
+      });
+    }
 
     it('keeps folders and control characters out of the name', async () => {
       const { body, filename } = await fetch('/whole/..%2f..%5cc%00at%0a.jpg');
@@ -139,9 +148,15 @@ describe('fetchPicture', () => {
       });
     }
 
-    for (const path of ['/encoded/gzip', '/encoded/twice', '/encoded/transfer']) {
-      it(`refuses an encoding that it did not request, ${path}`, async () => {
+    for (const path of ['/encoded/not', '/encoded/cut', '/encoded/unknown', '/encoded/thrice', '/encoded/transfer']) {
+      it(`refuses a body that it cannot decode, ${path}`, async () => {
         await expectCode('SOURCE_ERROR', read(path));
+      });
+    }
+
+    for (const path of ['/encoded/bomb', '/encoded/bomb-in-bomb', '/encoded/bomb-of-br']) {
+      it(`stops at the byte limit of what it decodes, ${path}`, async () => {
+        await expectCode('PAYLOAD_TOO_LARGE', read(path));
       });
     }
   });
@@ -433,6 +448,12 @@ const say =
   (status: string, headers: Readonly<Record<string, string | number>>, body = ''): Answer =>
   (socket) =>
     socket.end(whole(status, headers, body));
+const encoded =
+  (coding: string, body: Buffer): Answer =>
+  (socket) => {
+    socket.write(whole('200 OK', { 'Content-Encoding': coding, 'Content-Length': body.length }));
+    socket.end(body);
+  };
 const redirect = (location: string, status = '302 Found'): Answer =>
   say(status, { Location: location, 'Set-Cookie': 'a=b', 'Content-Length': 2 }, 'no');
 const picture = say('200 OK', { 'Content-Length': PICTURE.length }, PICTURE);
@@ -465,12 +486,24 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   '/empty/declared': say('200 OK', { 'Content-Length': 0 }),
   '/empty/chunked': say('200 OK', { 'Transfer-Encoding': 'chunked' }, '0\r\n\r\n'),
   '/empty/until-close': say('200 OK', {}),
-  '/encoded/gzip': say('200 OK', { 'Content-Encoding': 'gzip', 'Content-Length': PICTURE.length }, PICTURE),
-  '/encoded/twice': say(
-    '200 OK',
-    { 'Content-Encoding': 'identity\r\nContent-Encoding: br', 'Content-Length': PICTURE.length },
-    PICTURE,
-  ),
+  '/encoded/gzip': encoded('gzip', gzipSync(PICTURE)),
+  '/encoded/x-gzip': encoded('X-GZip', gzipSync(PICTURE)),
+  '/encoded/deflate': encoded('deflate', deflateSync(PICTURE)),
+  '/encoded/raw-deflate': encoded('deflate', deflateRawSync(PICTURE)),
+  '/encoded/br': encoded('br', brotliCompressSync(PICTURE)),
+  '/encoded/twice': encoded('identity, gzip, br', brotliCompressSync(gzipSync(PICTURE))),
+  '/encoded/gzip-chunked': (socket) => {
+    socket.write(whole('200 OK', { 'Content-Encoding': 'gzip', 'Transfer-Encoding': 'chunked' }));
+    for (const byte of gzipSync(PICTURE)) socket.write(Buffer.from([0x31, 13, 10, byte, 13, 10]));
+    socket.end('0\r\n\r\n');
+  },
+  '/encoded/not': encoded('gzip', Buffer.from(PICTURE)),
+  '/encoded/cut': encoded('gzip', gzipSync(PICTURE).subarray(0, -9)),
+  '/encoded/unknown': encoded('aws-chunked', Buffer.from(PICTURE)),
+  '/encoded/thrice': encoded('gzip, gzip, gzip', gzipSync(gzipSync(gzipSync(PICTURE)))),
+  '/encoded/bomb': encoded('gzip', gzipSync(Buffer.alloc(50_000_000))),
+  '/encoded/bomb-in-bomb': encoded('gzip, gzip', gzipSync(gzipSync(Buffer.alloc(50_000_000)))),
+  '/encoded/bomb-of-br': encoded('br', brotliCompressSync(Buffer.alloc(10_000_000))),
   '/encoded/transfer': say('200 OK', { 'Transfer-Encoding': 'gzip, chunked' }, `1\r\na\r\n0\r\n\r\n`),
   '/broken/short': say('200 OK', { 'Content-Length': 1000 }, PICTURE),
   '/broken/long': say('200 OK', { 'Content-Length': PICTURE.length }, `${PICTURE} and more, ${PICTURE}`),
