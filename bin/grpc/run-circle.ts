@@ -61,5 +61,8 @@ async function cut(client: CircleClient, file: string, size: number, signal: Abo
 function print(console: Console, { file, status, path, size, error }: Report): void {
   if (status) console.line(`${file}  ${path}  ${size}×${size}`);
   else if (error !== null) console.errorLine(`${file}  ${error.message} (${error.code})`);
-  else console.errorLine(`${file}  ${path === '' ? 'is not on the server' : 'is not a picture that the server reads'}`);
+  else {
+    const reason = path === '' ? 'is not on the server' : 'is not a picture that the server reads, or too large';
+    console.errorLine(`${file}  ${reason}`);
+  }
 }

@@ -4,7 +4,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { nanoid } from 'nanoid';
 import { syncFolder } from '../../shared/durable-folder.ts';
 import { type FileSystem, NODE_FILES } from '../../shared/file-system.ts';
-import { orNull, orRefuse, pathNotAllowed, RootedWalk, within } from './walk.ts';
+import { ITSELF, orNull, orRefuse, pathNotAllowed, RootedWalk, within } from './walk.ts';
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
 /** Without O_NONBLOCK, open(2) of a FIFO waits for a writer. */
@@ -21,20 +21,23 @@ export interface OpenedFile {
 
 /**
  * Opens a regular file below `root` for reading. `path` is absolute or relative to the root; all links are resolved and
- * must stay below the root. Null when there is no such file. Throws PATH_NOT_ALLOWED for anything but a regular file,
- * and for every path outside the root, whether it exists or not.
+ * must stay below the root. Null when there is no such file; `no-file` for a folder, also the root itself, which is what
+ * an empty path names, and for other things that are no regular file. Throws PATH_NOT_ALLOWED for every path outside the
+ * root, whether it exists or not, and for what the system refuses to open.
  */
-export async function openBelow(root: string | undefined, path: string): Promise<OpenedFile | null> {
+export async function openBelow(root: string | undefined, path: string): Promise<OpenedFile | 'no-file' | null> {
   const walk = await RootedWalk.start(root, path);
   try {
     const place = await walk.find({ follow: true });
     const handle = place && (await orNull(path, () => open(within(place.folder, place.name), READ)));
     if (handle === null) return null;
-    await closeOnError(handle, async () => {
-      if (!(await handle.stat()).isFile()) throw pathNotAllowed(path);
+    const isFile = await closeOnError(handle, async () => {
       await walk.checkLocation(handle);
+      return (await handle.stat()).isFile();
     });
-    return { handle, path: absolute(root, path) };
+    if (isFile) return { handle, path: absolute(root, path) };
+    await handle.close();
+    return 'no-file';
   } finally {
     await walk.close();
   }
@@ -55,7 +58,7 @@ export async function writeBelow(
   const walk = await RootedWalk.start(root, path);
   try {
     const place = await walk.find({ follow: false });
-    if (place === null) throw pathNotAllowed(path);
+    if (place === null || place.name === ITSELF) throw pathNotAllowed(path);
     const temporary = within(place.folder, `.darkroom-${nanoid()}`);
     const handle = await orRefuse(path, () => files.open(temporary, CREATE, 0o600));
     try {
@@ -78,9 +81,9 @@ export async function writeBelow(
   }
 }
 
-async function closeOnError(handle: FileHandle, work: () => Promise<void>): Promise<void> {
+async function closeOnError<Value>(handle: FileHandle, work: () => Promise<Value>): Promise<Value> {
   try {
-    await work();
+    return await work();
   } catch (error) {
     await handle.close();
     throw error;

@@ -13,7 +13,10 @@ const MAX_PATH = 4096;
 const MISSING = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'];
 const REFUSED = ['EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ELOOP', 'ENXIO', 'ENODEV'];
 
-/** The end of a walk: a folder, and the name of an existing or new entry in it. */
+/** The name of a folder in itself. */
+export const ITSELF = '.';
+
+/** The end of a walk: a folder, and the name of an existing or new entry in it, or {@link ITSELF}. */
 export interface Place {
   readonly folder: FileHandle;
   readonly name: string;
@@ -55,14 +58,14 @@ export class RootedWalk {
 
   /**
    * Walks to the last folder of the path; with `follow` it also follows a link at the end of the path. Null when a
-   * folder on the way is missing. Throws PATH_NOT_ALLOWED when the path leads out of the root or ends with `..`.
+   * folder on the way is missing. Throws PATH_NOT_ALLOWED when the path leads out of the root.
    */
   async find({ follow }: { follow: boolean }): Promise<Place | null> {
     let ahead = this.#check(this.#path.startsWith('/') ? this.#belowRoot(this.#path) : namesOf(this.#path));
     for (let links = 0; links <= MAX_LINKS; ) {
       const [name, ...rest] = ahead;
-      if (name === undefined) break;
       const folder = this.#trail.at(-1) ?? this.#root;
+      if (name === undefined) return { folder, name: ITSELF };
       const target = name === '..' || (rest.length === 0 && !follow) ? null : await readLink(within(folder, name));
       if (target !== null) {
         links += 1;
@@ -79,12 +82,12 @@ export class RootedWalk {
     throw pathNotAllowed(this.#path);
   }
 
-  /** Throws PATH_NOT_ALLOWED when an open file is not below the root, because it was moved after the walk. */
+  /** Throws PATH_NOT_ALLOWED when an open file is neither below the root nor the root: it was moved after the walk. */
   async checkLocation(handle: FileHandle): Promise<void> {
     const root = await readLink(within(this.#root));
     const location = await readLink(within(handle));
     const prefix = root === '/' ? '/' : `${root}/`;
-    if (root === null || !location?.startsWith(prefix)) throw pathNotAllowed(this.#path);
+    if (root === null || !(location === root || location?.startsWith(prefix))) throw pathNotAllowed(this.#path);
   }
 
   /** Closes every folder. */

@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { basename, dirname, join, parse } from 'node:path';
-import { DarkroomError, type ErrorCode, invalid, shuttingDown } from '../../shared/errors.ts';
-import { MAX_SIDE } from '../../shared/operations/bounds.ts';
+import { DarkroomError, type ErrorCode, shuttingDown } from '../../shared/errors.ts';
 import { side } from '../../shared/operations/parameters.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
 import { type OpenedFile, openBelow, writeBelow } from '../rooted-path/path.ts';
@@ -28,10 +27,10 @@ export interface CirclePathAnswer {
 
 /**
  * Cuts a circle out of a file below `pathRoot` and writes it to the same folder as `<stem>_processed.png`. Resolves
- * with the path of that file and the size. `status` is false for a missing file, with an empty `path`, and for a file
- * that is not a picture, with the requested path. Throws PATH_NOT_ALLOWED, BAD_REQUEST for a size above 16384, and the
- * errors of the task API and of the task. If the signal aborts, the task is canceled. The task is forgotten when it has
- * ended.
+ * with the path of that file and the size. `status` is false for a missing file, with an empty `path`. It is false, with
+ * the requested path, for a file that is not a picture, a folder, an empty path, and a size that cannot be made. Throws
+ * PATH_NOT_ALLOWED, and the errors of the task API and of the task. If the signal aborts, the task is canceled. The task
+ * is forgotten when it has ended.
  */
 export async function circlePath(
   tasks: Tasks,
@@ -42,15 +41,17 @@ export async function circlePath(
   const size = asked <= 0 ? DEFAULT_SIZE : asked;
   const file = await openBelow(pathRoot, path);
   if (file === null) return { status: false, path: '', size: 0 };
+  const notMade = { status: false, path, size: 0 };
+  if (file === 'no-file') return notMade;
   if (!side.safeParse(size).success) {
     await file.handle.close();
-    throw invalid(`at most ${MAX_SIDE} pixels`, 'size', asked);
+    return notMade;
   }
   const target = join(dirname(file.path), `${parse(file.path).name}_processed.png`);
   const written = await receiveFile(tasks, file, signal)
     .then((received) => cutOut(tasks, received, size, signal, (circle) => writeCircle(pathRoot, target, circle)))
     .catch(nullIfNotAPicture);
-  return written === null ? { status: false, path, size: 0 } : { status: true, path: written, size };
+  return written === null ? notMade : { status: true, path: written, size };
 }
 
 /** Receives the file, then closes it. */
@@ -72,15 +73,28 @@ async function cutOut(
   size: number,
   signal: AbortSignal,
   use: (circle: Result) => Promise<string>,
-): Promise<string> {
-  const { task_id } = await tasks.submit(received, [{ name: 'circle', operation: 'circle', size, format: 'png' }]);
+): Promise<string | null> {
+  const task = await submitCircle(tasks, received, size);
+  if (task === null) return null;
+  const { task_id } = task;
   const { status, error } = await endOf(tasks, task_id, signal);
   try {
     if (status === 'canceled') signal.throwIfAborted();
+    if (error?.code === 'IMAGE_TOO_LARGE') return null;
     if (error !== null) throw new DarkroomError(error.code, error.message);
     return await use(await tasks.result(task_id, 'circle'));
   } finally {
     await tasks.tryForget(task_id);
+  }
+}
+
+/** Submits the task; null when the limits do not allow a circle of this size. */
+async function submitCircle(tasks: Tasks, received: ReceivedPicture, size: number): Promise<Task | null> {
+  try {
+    return await tasks.submit(received, [{ name: 'circle', operation: 'circle', size, format: 'png' }]);
+  } catch (error) {
+    if (error instanceof DarkroomError && error.code === 'IMAGE_TOO_LARGE') return null;
+    throw error;
   }
 }
 

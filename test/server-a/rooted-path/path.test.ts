@@ -22,10 +22,10 @@ import { DarkroomError } from '../../../shared/errors.ts';
 import { expectCode } from '../../support/expect-code.ts';
 import { RecordingFiles } from '../../support/recording-files.ts';
 
-/** The result of openBelow: the content, null for a missing file, or the message of PATH_NOT_ALLOWED. */
+/** The result of openBelow: the content, `no-file`, or null for a missing file. */
 async function read(root: string | undefined, path: string): Promise<string | null> {
   const opened = await openBelow(root, path);
-  if (opened === null) return null;
+  if (opened === null || opened === 'no-file') return opened;
   try {
     return await opened.handle.readFile('utf8');
   } finally {
@@ -73,8 +73,9 @@ describe('paths below a root', () => {
     it('returns the requested path, made absolute', async () => {
       for (const path of [`${root}/album/./dog.jpg`, 'cat.jpg']) {
         const opened = await openBelow(root, path);
-        await opened?.handle.close();
-        expect(opened?.path).to.equal(path === 'cat.jpg' ? join(root, path) : path);
+        if (opened === null || opened === 'no-file') throw new Error(`Expected a file at ${path}`);
+        await opened.handle.close();
+        expect(opened.path).to.equal(path === 'cat.jpg' ? join(root, path) : path);
       }
     });
 
@@ -191,14 +192,16 @@ describe('paths below a root', () => {
       }
     });
 
-    it('refuses folders, FIFOs, sockets and devices, and does not wait for them', async () => {
+    it('tells folders, FIFOs and devices from files, and does not wait for them; refuses sockets', async () => {
       execFileSync('mkfifo', [join(root, 'fifo')]);
       const socket = createServer().listen(join(root, 'socket'));
       try {
-        for (const path of ['', '.', '/', root, 'album', 'album/', 'album/..', 'fifo', 'socket'])
-          await expectRefused(path);
-        for (const device of ['/dev/null', '/dev/zero']) await expectRefused(device, '/dev');
-        await expectRefused('/dev/null', '/');
+        await symlink('.', join(root, 'self'));
+        for (const path of ['', '.', root, `${root}/`, 'album', 'album/', 'self', 'fifo'])
+          expect(await read(root, path), path).to.equal('no-file');
+        for (const path of ['/', 'album/..', 'socket', '/etc', `${root}x`]) await expectRefused(path);
+        for (const device of ['/dev/null', '/dev/zero']) expect(await read('/dev', device)).to.equal('no-file');
+        expect(await read('/', '/')).to.equal('no-file');
       } finally {
         socket.close();
       }
@@ -335,6 +338,8 @@ describe('paths below a root', () => {
         'album',
         'none/new',
         '',
+        '.',
+        root,
         '..',
         'new\0',
         'x'.repeat(300),

@@ -112,8 +112,29 @@ describe('POST /process', () => {
     expect(said(text)).to.deep.equal([200, JSON_TYPE, { status: false, path: join(root, 'text.jpg'), size: 0 }]);
   });
 
+  it('answers 200 and status false for a folder, an empty path and a size that cannot be made', async () => {
+    for (const [path, size] of [
+      [root, 9],
+      ['', 9],
+      [cat, 16_385],
+      [cat, 2 ** 31 - 1],
+    ] as const) {
+      const expected = [200, JSON_TYPE, { status: false, path, size: 0 }];
+      expect(said(await post(JSON.stringify({ path, size })))).to.deep.equal(expected);
+      expect(said(await post(`path=${encodeURIComponent(path)}&size=${size}`, URLENCODED))).to.deep.equal(expected);
+      expect(
+        said(
+          await postForm([
+            ['path', path],
+            ['size', `${size}`],
+          ]),
+        ),
+      ).to.deep.equal(expected);
+    }
+  });
+
   it('answers 403 for a path that is not allowed, whether the file exists or not', async () => {
-    for (const path of ['/etc/hostname', '/etc/not-there', `${root}/../x`, '']) {
+    for (const path of ['/etc/hostname', '/etc/not-there', `${root}/../x`]) {
       const problem = problemOf(await post(JSON.stringify({ path, size: 9 })));
       expect([problem.status, problem.code], path).to.deep.equal([403, 'PATH_NOT_ALLOWED']);
     }
