@@ -16,7 +16,9 @@ const MAX_MESSAGE_BYTES = 128 * 1024;
 
 /** Close codes of a connection that ended without a problem (RFC 6455, section 7.4.1). */
 const ORDERLY_CODES: ReadonlySet<number> = new Set([1000, 1005]);
-/** The reason when the relay itself closes a connection in order. */
+/** ws's code for a connection that ended without a close frame, as the relay ends all when it stops. */
+const NO_CLOSE_FRAME = 1006;
+/** The reason when the relay ends a connection. */
 const CLOSED_BY_RELAY = 'the relay closed the connection';
 
 /** Called for what happens on connections to the relay. */
@@ -109,5 +111,6 @@ async function converse(
   heartbeat.stop();
   clearTimeout(cut);
   signal.removeEventListener('abort', stop);
-  return failure ?? (ORDERLY_CODES.has(code) ? null : `${code} ${reason}`.trim());
+  if (failure !== null || ORDERLY_CODES.has(code)) return failure;
+  return code === NO_CLOSE_FRAME ? CLOSED_BY_RELAY : `${code} ${reason}`.trim();
 }

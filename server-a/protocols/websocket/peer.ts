@@ -25,6 +25,8 @@ export class Peer {
   readonly #maxBufferedBytes: number;
   readonly #heartbeat: Watchdog;
   #hasAnswered = true;
+  /** The last text that is being sent. */
+  #sending: Promise<void> = Promise.resolve();
 
   constructor(socket: WebSocket, options: PeerOptions) {
     this.#socket = socket;
@@ -55,7 +57,8 @@ export class Peer {
       return Promise.resolve();
     }
     // An error also closes the connection, so the `close` event reports it.
-    return new Promise((resolve) => this.#socket.send(text, () => resolve()));
+    this.#sending = new Promise((resolve) => this.#socket.send(text, () => resolve()));
+    return this.#sending;
   }
 
   /** Closes with 1001, and disconnects a client that does not answer within `graceMs` milliseconds. */
@@ -69,6 +72,20 @@ export class Peer {
       });
       this.#socket.close(CLOSE.goingAway, shuttingDown().message);
     });
+  }
+
+  /**
+   * Ends the connection without a close frame, after the texts before it, or after `graceMs` milliseconds. To a client
+   * that reads texts only, a close frame looks like an empty text, and the end of the connection like an error.
+   */
+  async disconnect(graceMs: number): Promise<void> {
+    if (this.#socket.readyState === WebSocket.CLOSED) return;
+    const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
+    const cut = setTimeout(() => this.#socket.terminate(), graceMs);
+    await this.#sending;
+    clearTimeout(cut);
+    this.#socket.terminate();
+    await closed;
   }
 
   #ping(requirePong: boolean): void {

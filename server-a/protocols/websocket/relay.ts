@@ -80,10 +80,13 @@ export class Relay {
     }
   }
 
-  /** Closes all connections, and disconnects clients that do not answer within `graceMs` milliseconds. */
+  /**
+   * Disconnects all clients, without a close frame: existing clients take one for an empty text, and a camera takes a
+   * picture then. Waits at most `graceMs` milliseconds for texts that are being sent.
+   */
   async close(graceMs: number): Promise<void> {
     this.#isClosing = true;
-    await Promise.all([...this.#peers].map((peer) => peer.close(graceMs)));
+    await Promise.all([...this.#peers].map((peer) => peer.disconnect(graceMs)));
   }
 
   #add(socket: WebSocket): void {

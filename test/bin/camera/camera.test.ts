@@ -155,7 +155,7 @@ describe('darkroom camera and darkroom snap', function () {
     relay = await openRelay();
     await camera.printed(/"event":"ready"/);
     await relay.close(0);
-    await camera.printed(/"event":"lost".*1001 The server is shutting down/);
+    await camera.printed(/"event":"lost".*the relay closed the connection/);
     relay = await openRelay();
     await camera.printed(/"event":"ready"[\s\S]*"event":"ready"/);
     await press();

@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import WebSocket from 'ws';
 import type { Protocol } from '../../../../server-a/protocols/protocol.ts';
@@ -11,6 +13,7 @@ import { systemCode } from '../../../../shared/errors.ts';
 import { createLogger } from '../../../../shared/log.ts';
 import { freePort } from '../../../support/free-port.ts';
 import { eventually } from '../../../support/processes.ts';
+import { requireTool } from '../../../support/required-tool.ts';
 import { RawClient } from '../http/raw-client.ts';
 import { refusalOf, WebSocketClient } from './websocket-client.ts';
 
@@ -240,14 +243,39 @@ describe('WebSocket relay', () => {
   });
 
   describe('when it stops', () => {
-    it('closes connections with 1001', async () => {
+    it('disconnects clients without a close frame, after the texts before', async () => {
       await start();
-      const client = await WebSocketClient.open(url);
+      const [client, sender, watcher] = await Promise.all([1, 2, 3].map(() => WebSocketClient.open(url)));
+      if (!client || !sender || !watcher) throw new Error('Expected three clients');
+      const long = 'x'.repeat(60_000);
+      for (const text of [long, 'stop']) sender.send(text);
+      for (const text of [long, 'stop']) expect(await watcher.next()).to.equal(`Message: ${text}`);
       await relay?.close(1000);
-      expect(await client.closed).to.deep.equal({ code: 1001, reason: 'The server is shutting down.' });
+      expect(await client.closed).to.deep.equal({ code: 1006, reason: '' });
+      for (const text of [long, 'stop']) expect(await client.next()).to.equal(`Message: ${text}`);
     });
 
-    it('disconnects clients that do not answer, and connections that never sent a byte', async () => {
+    it('makes recv() of websocket-client raise, instead of giving an empty text', async function () {
+      const python = process.env['DARKROOM_PYTHON'] ?? 'python3';
+      requireTool(this, [python, '-c', 'import websocket'], 'DARKROOM_REQUIRE_PYTHON');
+      await start();
+      const script = [
+        'import sys, websocket',
+        'connection = websocket.create_connection(sys.argv[1])',
+        "connection.send('Ready for capture')",
+        'try:',
+        '    print(repr(connection.recv()))',
+        'except Exception as error:',
+        '    print(type(error).__name__)',
+      ].join('\n');
+      const watcher = await WebSocketClient.open(url);
+      const ended = promisify(execFile)(python, ['-c', script, url]);
+      expect(await watcher.next()).to.equal('Message: Ready for capture');
+      await relay?.close(1000);
+      expect((await ended).stdout.trim()).to.equal('WebSocketConnectionClosedException');
+    });
+
+    it('disconnects clients that do not read, and connections that never sent a byte', async () => {
       await start();
       const deaf = await WebSocketClient.open(url);
       deaf.socket.pause();
@@ -257,7 +285,7 @@ describe('WebSocket relay', () => {
       await relay?.close(50);
       await gone;
       deaf.socket.resume();
-      expect((await deaf.closed).code).to.be.oneOf([1001, 1006]);
+      expect((await deaf.closed).code).to.equal(1006);
       const next = createServer().listen(port, '127.0.0.1');
       await once(next, 'listening');
       next.close();
