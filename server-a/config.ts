@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { commonSettings, ipAddress, optionalText, port, positive, toggle } from '../shared/config.ts';
+import { ipAddresses, LOOPBACKS, ports } from '../shared/addresses.ts';
+import { commonSettings, optionalText, port, positive, toggle } from '../shared/config.ts';
 
 /** Prefix of Server A's environment variables. */
 export const SERVER_A_PREFIX = 'DARKROOM_';
@@ -13,11 +14,16 @@ const apiKeys = z
 
 /** Server A's settings, and settings that `darkroom serve` passes on to its child Server B. */
 export const serverASettings = z.object({
-  ip: ipAddress
-    .default('127.0.0.1')
-    .meta({ group: 'Addresses', short: '-i' })
-    .describe('IPv4 or IPv6 address to listen on, for every protocol'),
-  port: port.default(5454).meta({ group: 'Addresses', short: '-p' }).describe('HTTP port; 0 picks a free one'),
+  ip: ipAddresses
+    .default([...LOOPBACKS])
+    .meta({ group: 'Addresses', short: '-i', shown: '127.0.0.1,::1' })
+    .describe(
+      'comma-separated IPv4 and IPv6 addresses to listen on, for every protocol; by default the loopbacks that exist',
+    ),
+  port: ports
+    .default([5454])
+    .meta({ group: 'Addresses', short: '-p' })
+    .describe('comma-separated HTTP ports; 0 picks a free one'),
   zeromqPort: port
     .default(5555)
     .meta({ group: 'Addresses' })
@@ -30,7 +36,7 @@ export const serverASettings = z.object({
   websocketPort: port
     .default(8080)
     .meta({ group: 'Addresses' })
-    .describe('port of the WebSocket relay for cameras; 0 turns it off; may be the same as --port'),
+    .describe('port of the WebSocket relay for cameras; 0 turns it off; may be one of --port'),
   serverBPort: port
     .default(0)
     .meta({ group: 'Addresses' })

@@ -34,9 +34,9 @@ export interface ServerAOptions {
 
 /** Server A, listening. */
 export interface ServerA {
-  /** The address of HTTP, such as `http://127.0.0.1:5454`. */
+  /** The first address of HTTP, such as `http://127.0.0.1:5454`. */
   readonly http: string;
-  /** A line with the address of each protocol, HTTP first. */
+  /** A line for each address of each protocol, HTTP first. */
   readonly lines: readonly string[];
   /** Refuses new tasks, lets running jobs finish for at most 20 s, then closes everything. Never rejects. */
   close(): Promise<void>;
@@ -72,7 +72,9 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
     tasks.drain();
     await closePart(log, 'control socket', () => control?.close());
     await closePart(log, 'dispatcher', () => tasks.dispatcher.close(drainMs));
-    await Promise.all(protocols.map((protocol) => closePart(log, protocol.line, () => protocol.close(graceMs))));
+    await Promise.all(
+      protocols.map((protocol) => closePart(log, protocol.lines[0] ?? '', () => protocol.close(graceMs))),
+    );
     await closePart(log, 'tasks', () => tasks.close());
   };
   try {
@@ -83,7 +85,7 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
     const http = await startHttp(context);
     protocols.push(http);
     for (const { isOn, start } of optionalProtocols) if (isOn(settings)) protocols.push(await start(context));
-    const lines = [...protocols.map(({ line }) => line), ...http.sharing];
+    const lines = [...protocols.flatMap((protocol) => protocol.lines), ...http.sharing];
     return { http: http.address, lines, close: () => close(DRAIN_MS, GRACE_MS) };
   } catch (error) {
     await close(0, 0);
@@ -124,9 +126,15 @@ const optionalProtocols: readonly OptionalProtocol[] = [
   { isOn: (settings) => settings.websocketPort !== 0 && !sharesPort(settings), start: startRelay },
 ];
 
-/** True when the relay shares the HTTP port. */
+/** True when the relay shares an HTTP port. */
 function sharesPort({ port, websocketPort }: ServerASettings): boolean {
-  return websocketPort !== 0 && websocketPort === port;
+  return websocketPort !== 0 && port.includes(websocketPort);
+}
+
+/** The addresses that tell clients where the relay is: the HTTP ports all serve it, but its own is the one to use. */
+function sharedLines(addresses: readonly string[], port: number): string[] {
+  const own = addresses.filter((address) => address.endsWith(`:${port}`));
+  return own.map((address) => `WebSocket ${address.replace('http://', '')}`);
 }
 
 interface Http extends Protocol {
@@ -138,13 +146,13 @@ interface Http extends Protocol {
 /** Starts HTTP and the protocols on its port. */
 async function startHttp(context: ProtocolContext): Promise<Http> {
   const { settings, log } = context;
-  const http = await listen(createApp(context), { ip: settings.ip, port: settings.port, settings, log });
+  const http = await listen(createApp(context), { ips: settings.ip, ports: settings.port, settings, log });
   const relay = sharesPort(settings) ? new Relay(context) : null;
   const events = attachEvents(http.server, { ...context, relay });
   return {
     address: http.address,
-    line: `HTTP      ${http.address}`,
-    sharing: relay === null ? [] : [`WebSocket ${http.address.replace('http://', '')}`],
+    lines: http.addresses.map((address) => `HTTP      ${address}`),
+    sharing: relay === null ? [] : sharedLines(http.addresses, settings.websocketPort),
     close: async (graceMs) => {
       await Promise.all([events.close(), relay?.close(graceMs)]);
       await http.close(graceMs);

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { DarkroomError, expectedMessage } from './errors.ts';
@@ -43,9 +44,10 @@ export const port = z.coerce.number().int().min(0).max(65_535);
 export const positive = z.coerce.number().int().positive();
 /** A switch: true, 1, yes or on; false, 0, no or off. */
 export const toggle = z.union([z.boolean(), z.stringbool()]).meta({ expected: 'true or false' });
-/** An address to listen on. */
+/** An address to listen on; IPv6 also with a zone, such as fe80::1%eth0 (RFC 4007, section 11). */
 export const ipAddress = z
-  .union([z.ipv4(), z.ipv6()])
+  .string()
+  .refine((text) => isIP(text) !== 0)
   .meta({ expected: 'an IPv4 or IPv6 address, such as 127.0.0.1 or ::1,' });
 /** An optional text; the empty text counts as none. */
 export const optionalText = z

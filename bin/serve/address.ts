@@ -32,5 +32,5 @@ export function formatAddress({ host, port }: Address): string {
 /** True for an IP address that only this machine can reach: 127.0.0.0/8, also mapped into IPv6, and ::1. */
 export function isLoopback(ip: string): boolean {
   const family = isIP(ip);
-  return family !== 0 && loopback.check(ip, family === 6 ? 'ipv6' : 'ipv4');
+  return family !== 0 && loopback.check(ip.replace(/%.*$/, ''), family === 6 ? 'ipv6' : 'ipv4');
 }

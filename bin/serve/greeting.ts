@@ -2,8 +2,13 @@ import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ServerASettings } from '../../server-a/config.ts';
 import type { ServerA } from '../../server-a/index.ts';
+import { isIPv6Only } from '../../shared/addresses.ts';
 
 const SAMPLE = fileURLToPath(new URL('../../../examples/sample.jpg', import.meta.url));
+
+/** libzmq resolves names to IPv4 unless the client says otherwise; a client then waits for ever. */
+const IPV6_ONLY =
+  'Note      clients of 127.0.0.1, and of tcp://localhost over ZeroMQ, do not reach IPv6 alone; -i 127.0.0.1,::1 serves both';
 
 /**
  * The text that `darkroom serve` prints when it is ready: all addresses, and a curl line that can be copied and run.
@@ -11,12 +16,13 @@ const SAMPLE = fileURLToPath(new URL('../../../examples/sample.jpg', import.meta
 export function greeting(
   { http, lines }: Pick<ServerA, 'http' | 'lines'>,
   backend: string,
-  settings: Pick<ServerASettings, 'dataDir' | 'apiKeys'>,
+  settings: Pick<ServerASettings, 'ip' | 'dataDir' | 'apiKeys'>,
 ): string {
   return [
     ...lines,
     `Server B  ${backend}`,
     `Data      ${settings.dataDir}`,
+    ...(isIPv6Only(settings.ip) ? [IPV6_ONLY] : []),
     '',
     curlLine(http, settings.apiKeys.length > 0),
     '',

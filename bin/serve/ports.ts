@@ -7,7 +7,7 @@ export type Values = Readonly<Record<string, unknown>>;
 /** The settings of the ports that will be opened: without those that are off, unused, or share another's port. */
 export function listeningSettings(schema: SettingsSchema, values: Values): Setting[] {
   return describeSettings(schema, '').filter(
-    ({ key }) => /port$/i.test(key) && values[key] !== 0 && values[key] !== undefined && !isIdle(key, values),
+    ({ key }) => /port$/i.test(key) && portsOf(values[key]).length > 0 && !isIdle(key, values),
   );
 }
 
@@ -15,14 +15,20 @@ export function listeningSettings(schema: SettingsSchema, values: Values): Setti
 export function checkPorts(schema: SettingsSchema, values: Values): void {
   const flags = new Map<unknown, string>();
   for (const { key, flag } of listeningSettings(schema, values)) {
-    const port = values[key];
-    const earlier = flags.get(port);
-    if (earlier !== undefined) {
-      const message = `Expected a port of its own for ${flag}, received ${port}, which is also that of ${earlier}`;
-      throw new DarkroomError('BAD_REQUEST', message);
+    for (const port of portsOf(values[key])) {
+      const earlier = flags.get(port);
+      if (earlier !== undefined) {
+        const message = `Expected a port of its own for ${flag}, received ${port}, which is also that of ${earlier}`;
+        throw new DarkroomError('BAD_REQUEST', message);
+      }
+      flags.set(port, flag);
     }
-    flags.set(port, flag);
   }
+}
+
+/** The ports that a setting opens; 0 is none, or one that the system picks. */
+export function portsOf(value: unknown): number[] {
+  return [value].flat().flatMap((port) => (typeof port === 'number' && port !== 0 ? [port] : []));
 }
 
 function isIdle(key: string, values: Values): boolean {
@@ -30,7 +36,7 @@ function isIdle(key: string, values: Values): boolean {
     case 'zeromqPubPort':
       return values['zeromqPort'] === 0;
     case 'websocketPort':
-      return values['port'] === values['websocketPort'];
+      return portsOf(values['port']).some((port) => port === values['websocketPort']);
     case 'serverBPort':
       return values['serverB'] !== undefined;
     default:

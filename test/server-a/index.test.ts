@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { pino } from 'pino';
+import { Request } from 'zeromq';
 import { serverASettings } from '../../server-a/config.ts';
 import { type ServerA, startServerA } from '../../server-a/index.ts';
+import { LOOPBACKS } from '../../shared/addresses.ts';
 import { freePort } from '../support/free-port.ts';
 import { eventually } from '../support/processes.ts';
 import { refusalOf, WebSocketClient } from './protocols/websocket/websocket-client.ts';
@@ -32,7 +34,7 @@ describe('composition of Server A', () => {
     await rm(dataDir, { recursive: true });
   });
 
-  async function start(changes: Partial<Ports> = {}, log = silent): Promise<ServerA> {
+  async function start(changes: object = {}, log = silent): Promise<ServerA> {
     const settings = serverASettings.parse({ ...ports, dataDir, ...changes });
     // No Server B: the protocols are served without it.
     const backend = { address: null, onChange: () => undefined };
@@ -42,8 +44,8 @@ describe('composition of Server A', () => {
     return server;
   }
 
-  async function isOpen(port: number): Promise<boolean> {
-    const socket = connect(port, '127.0.0.1');
+  async function isOpen(port: number, ip = '127.0.0.1'): Promise<boolean> {
+    const socket = connect(port, ip);
     try {
       await once(socket, 'connect');
       return true;
@@ -65,27 +67,67 @@ describe('composition of Server A', () => {
   it('serves every protocol, reports the addresses, and serves none after close', async () => {
     const { lines, http, close } = await start();
     expect(http).to.equal(`http://127.0.0.1:${ports.port}`);
+    const hosts = LOOPBACKS.map((ip) => (ip === '::1' ? '[::1]' : ip));
+    const { port, zeromqPort, zeromqPubPort, grpcPort, websocketPort } = ports;
     expect(lines).to.deep.equal([
-      `HTTP      http://127.0.0.1:${ports.port}`,
-      `ZeroMQ    tcp://127.0.0.1:${ports.zeromqPort}, classes on tcp://127.0.0.1:${ports.zeromqPubPort}`,
-      `gRPC      127.0.0.1:${ports.grpcPort}`,
-      lines[3],
+      ...hosts.map((host) => `HTTP      http://${host}:${port}`),
+      ...hosts.map((host) => `ZeroMQ    tcp://${host}:${zeromqPort}, classes on tcp://${host}:${zeromqPubPort}`),
+      ...hosts.map((host) => `gRPC      ${host}:${grpcPort}`),
+      ...hosts.map((host) => `WebSocket ${host}:${websocketPort}`),
     ]);
-    expect(lines[3]).to.match(new RegExp(`^WebSocket .*127\\.0\\.0\\.1:${ports.websocketPort}`));
     expect(await open()).to.deep.equal([...LISTENERS]);
     await close();
     started.length = 0;
     await expectSilence();
   });
 
+  for (const ip of LOOPBACKS) {
+    it(`serves every protocol on ${ip}, also to clients that were told localhost`, async () => {
+      await start();
+      const host = ip === '::1' ? '[::1]' : ip;
+      expect((await fetch(`http://${host}:${ports.port}/livez`)).status).to.equal(200);
+      const relay = await WebSocketClient.open(`ws://${host}:${ports.websocketPort}/`);
+      await relay.close();
+      for (const name of ['grpcPort', 'zeromqPubPort'] as const) expect(await isOpen(ports[name], ip)).to.equal(true);
+      for (const named of [host, 'localhost']) {
+        const requester = new Request({ linger: 0, receiveTimeout: 10_000, ipv6: named === '[::1]' });
+        requester.connect(`tcp://${named}:${ports.zeromqPort}`);
+        await requester.send('{"operation":"none"}');
+        expect(String(await requester.receive())).to.equal('{"status":"error","message":"Invalid operation"}');
+        requester.close();
+      }
+    });
+  }
+
+  it('serves the same HTTP on several ports, and the relay on one of them', async () => {
+    const second = await freePort();
+    const port = [ports.port, second];
+    const { lines, http } = await start({ ip: '127.0.0.1', port, zeromqPort: 0, grpcPort: 0, websocketPort: second });
+    expect(http).to.equal(`http://127.0.0.1:${ports.port}`);
+    expect(lines).to.deep.equal([
+      `HTTP      http://127.0.0.1:${ports.port}`,
+      `HTTP      http://127.0.0.1:${second}`,
+      `WebSocket 127.0.0.1:${second}`,
+    ]);
+    const body = new Uint8Array(await makePicture());
+    const headers = { 'content-type': 'image/png' };
+    for (const [to, from] of [port, port.toReversed()]) {
+      const target = `http://127.0.0.1:${to}/upload?scale_factor=0.5`;
+      const location = (await fetch(target, { method: 'POST', headers, body })).headers.get('location');
+      expect((await fetch(`http://127.0.0.1:${from}${location}`)).status).to.equal(200);
+    }
+    const client = await WebSocketClient.open(`ws://127.0.0.1:${second}/`);
+    await client.close();
+  });
+
   it('does not start a protocol with port 0', async () => {
-    const { lines } = await start({ zeromqPort: 0, grpcPort: 0, websocketPort: 0 });
+    const { lines } = await start({ ip: '127.0.0.1', zeromqPort: 0, grpcPort: 0, websocketPort: 0 });
     expect(lines).to.deep.equal([`HTTP      http://127.0.0.1:${ports.port}`]);
     expect(await open()).to.deep.equal(['port']);
   });
 
   it('relays on the HTTP port when both ports are equal', async () => {
-    const { lines, http, close } = await start({ websocketPort: ports.port });
+    const { lines, http, close } = await start({ ip: '127.0.0.1', websocketPort: ports.port });
     expect(lines.at(0)).to.equal(`HTTP      ${http}`);
     expect(lines.at(-1)).to.equal(`WebSocket 127.0.0.1:${ports.port}`);
     const url = http.replace('http', 'ws');
@@ -103,7 +145,8 @@ describe('composition of Server A', () => {
     expect((await fetch(`${http}/livez`)).status).to.equal(200);
     await close();
     started.length = 0;
-    for (const client of [operator, camera, events]) expect((await client.closed).code).to.equal(1001);
+    const codes = await Promise.all([operator, camera, events].map(async (client) => (await client.closed).code));
+    expect(codes).to.deep.equal([1006, 1006, 1001]);
   });
 
   for (const name of LISTENERS) {

@@ -139,7 +139,14 @@ for (const { tier, settings, prefix, flags } of [
     tier: 'Server A',
     settings: serverASettings,
     prefix: SERVER_A_PREFIX,
-    flags: { ip: '::1', port: '0', apiKeys: 'one, two,', keepHours: '0.5', modelFetch: 'no', logLevel: 'debug' },
+    flags: {
+      ip: '::1,127.0.0.1',
+      port: '0,80',
+      apiKeys: 'one, two,',
+      keepHours: '0.5',
+      modelFetch: 'no',
+      logLevel: 'debug',
+    },
   },
   {
     tier: 'Server B',
@@ -159,7 +166,9 @@ for (const { tier, settings, prefix, flags } of [
     });
 
     it('have a default for every required field', () => {
-      expect(resolveSettings(settings, prefix, {}, {})).to.include({ ip: '127.0.0.1', memoryMb: 1536 });
+      const defaults = resolveSettings(settings, prefix, {}, {});
+      expect(defaults).to.include({ memoryMb: 1536 });
+      expect([defaults.ip].flat()[0]).to.equal('127.0.0.1');
     });
 
     it('come through the environment of another process as they were', () => {

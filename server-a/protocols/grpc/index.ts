@@ -46,7 +46,7 @@ export interface GrpcOptions {
 
 /** Serves gRPC; port 0 picks a free port. Throws the system's error, with code and port, when it cannot listen. */
 export async function startGrpc({ tasks, presets, settings, readiness, log }: GrpcOptions): Promise<Protocol> {
-  const { ip, grpcPort, apiKeys, pathRoot, maxUploadMb, maxConnections, requestSeconds } = settings;
+  const { ip: ips, grpcPort, apiKeys, pathRoot, maxUploadMb, maxConnections, requestSeconds } = settings;
   const protos = await loadProtos();
   const calls = new Calls({ maxOpen: maxConnections, requestMs: requestSeconds * 1000 }, log);
   const isReady = () => {
@@ -61,9 +61,9 @@ export async function startGrpc({ tasks, presets, settings, readiness, log }: Gr
   );
   server.addService(serviceOf(protos, HEALTH), healthService(isReady, calls));
   new ReflectionService(correctDescriptors(protos)).addToServer(server);
-  const listener = await Listener.listen(server, { ip, port: grpcPort, maxConnections, log });
+  const listener = await Listener.listen(server, { ips, ports: [grpcPort], maxConnections, log });
   return {
-    line: `gRPC      ${listener.address}`,
+    lines: listener.addresses.map((address) => `gRPC      ${address}`),
     close: async (graceMs) => {
       calls.close();
       await listener.close(graceMs);

@@ -1,49 +1,45 @@
-import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
-import { type ListenOptions, listenOn } from '../listen.ts';
+import { type Listening, type ListenOptions, listenOn } from '../listen.ts';
 
-export interface ListenerOptions extends ListenOptions {
-  /** Open connections. */
-  readonly maxConnections: number;
-}
+const SOCKET_OPTIONS = { noDelay: true };
 
 /**
- * The listening port. It is not bound by grpc-js, which does not limit connections, reports a failure to listen without
+ * The listening ports. They are not bound by grpc-js, which does not limit connections, reports a failure to listen without
  * its code, and cannot destroy connections without channelz.
  */
 export class Listener {
   readonly #grpc: GrpcServer;
-  readonly #server: Server;
+  readonly #listening: Listening;
   readonly #sockets: ReadonlySet<Socket>;
-  /** `127.0.0.1:50051` or `[::1]:50051`. */
-  readonly address: string;
-
-  private constructor(grpc: GrpcServer, server: Server, sockets: ReadonlySet<Socket>, address: string) {
+  private constructor(grpc: GrpcServer, listening: Listening, sockets: ReadonlySet<Socket>) {
     this.#grpc = grpc;
-    this.#server = server;
+    this.#listening = listening;
     this.#sockets = sockets;
-    this.address = address;
+  }
+
+  /** `127.0.0.1:50051` and `[::1]:50051`. */
+  get addresses(): readonly string[] {
+    return this.#listening.addresses;
   }
 
   /** Throws the system's error, with its code and port, when the address is not available. */
-  static async listen(grpc: GrpcServer, options: ListenerOptions): Promise<Listener> {
+  static async listen(grpc: GrpcServer, options: Omit<ListenOptions, 'socketOptions'>): Promise<Listener> {
     const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
-    const server = createServer({ noDelay: true });
+    const server = createServer(SOCKET_OPTIONS);
     const sockets = new Set<Socket>();
-    server.maxConnections = options.maxConnections;
     server.on('connection', (socket) => {
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
       injector.injectConnection(socket);
     });
-    return new Listener(grpc, server, sockets, await listenOn(server, options));
+    const listening = await listenOn(server, { ...options, socketOptions: SOCKET_OPTIONS });
+    return new Listener(grpc, listening, sockets);
   }
 
   /** Stops accepting, sends GOAWAY to clients, and destroys the connections still open after `graceMs` milliseconds. */
   async close(graceMs: number): Promise<void> {
-    const closed = once(this.#server, 'close');
-    this.#server.close();
+    const closed = this.#listening.close();
     this.#grpc.tryShutdown(() => undefined);
     const grace = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();

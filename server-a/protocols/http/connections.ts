@@ -5,14 +5,12 @@ import { refuseSocket } from '../problem.ts';
 
 /** A server's open connections: refuses what Node cannot parse as a request, and closes them all at the end. */
 export class Connections {
-  readonly #server: Server;
   /** The response in progress on each connection, null on an idle one. */
   readonly #responses = new Map<Duplex, ServerResponse | null>();
   readonly #refused = new WeakSet<Duplex>();
   #closing = false;
 
   constructor(server: Server) {
-    this.#server = server;
     server.on('connection', (socket) => {
       // A connection whose upgrade was ignored emits this event a second time.
       if (this.#responses.has(socket)) return;
@@ -35,10 +33,13 @@ export class Connections {
     });
   }
 
-  /** Stops accepting and closes idle connections; destroys those still busy after `graceMs` milliseconds. */
-  async close(graceMs: number): Promise<void> {
+  /**
+   * Stops accepting with `stop`, which resolves when all connections have closed, and closes idle connections; destroys
+   * those still busy after `graceMs` milliseconds.
+   */
+  async close(stop: () => Promise<void>, graceMs: number): Promise<void> {
     this.#closing = true;
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = stop();
     for (const [socket, response] of this.#responses) {
       if (response === null) socket.destroy();
     }

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type Koa from 'koa';
-import type { Logger } from '../../../shared/log.ts';
-import { listenOn } from '../listen.ts';
+import { type ListenOptions, listenOn } from '../listen.ts';
 import { Connections } from './connections.ts';
 import { CLOSING, type HttpSettings, type HttpState } from './http-context.ts';
 
@@ -13,38 +12,41 @@ const CHECK_MS = 1_000;
 const KEEPALIVE_MS = 60_000;
 /** Milliseconds without a byte in either direction: twice the longest wait for a task that a client may ask for. */
 const IDLE_MS = 120_000;
+/** Options of every connection; without `allowHalfOpen` a client could not end its side before the answer. */
+const SOCKET_OPTIONS = {
+  allowHalfOpen: true,
+  noDelay: true,
+  // Detects a dead client while a request waits for its task.
+  keepAlive: true,
+  keepAliveInitialDelay: KEEPALIVE_MS,
+};
 
 /** A listening HTTP server. */
 export interface HttpServer {
-  /** Such as `http://127.0.0.1:5454` or `http://[::1]:5454`. */
+  /** The first of the addresses. */
   readonly address: string;
+  /** Such as `http://127.0.0.1:5454` and `http://[::1]:5454`. */
+  readonly addresses: readonly string[];
   /** For connections that are upgraded from HTTP. */
   readonly server: Server;
   /** Stops accepting, closes idle connections, and destroys those still busy after `graceMs` milliseconds. */
   close(graceMs: number): Promise<void>;
 }
 
-export interface ServeOptions {
-  readonly ip: string;
-  /** 0 picks a free port. */
-  readonly port: number;
+export interface ServeOptions extends Pick<ListenOptions, 'ips' | 'ports' | 'log'> {
   readonly settings: HttpSettings;
-  readonly log: Logger;
 }
 
-/** Serves the application. Throws the system's error, with code and port, when the address is not available. */
-export async function listen(app: Koa<HttpState>, { ip, port, settings, log }: ServeOptions): Promise<HttpServer> {
+/** Serves the application on every address. Throws the system's error, with code and port, when the address is not available. */
+export async function listen(app: Koa<HttpState>, { ips, ports, settings, log }: ServeOptions): Promise<HttpServer> {
   const requestTimeout = settings.requestSeconds * 1000;
   const server = createServer({
     requestTimeout,
     headersTimeout: Math.min(HEADERS_MS, requestTimeout),
     connectionsCheckingInterval: CHECK_MS,
     requireHostHeader: false,
-    // Detects a dead client while a request waits for its task.
-    keepAlive: true,
-    keepAliveInitialDelay: KEEPALIVE_MS,
+    ...SOCKET_OPTIONS,
   });
-  server.maxConnections = settings.maxConnections;
   server.timeout = IDLE_MS;
   const connections = new Connections(server);
   const handle = app.callback();
@@ -55,13 +57,17 @@ export async function listen(app: Koa<HttpState>, { ip, port, settings, log }: S
   // With a `checkContinue` listener, the upload answers `Expect: 100-continue` itself, when it wants the body. Any
   // other expectation is ignored, which RFC 9110, section 10.1.1, allows; Node would refuse it without a body.
   server.on('request', serve).on('checkContinue', serve).on('checkExpectation', serve);
-  const address = await listenOn(server, { ip, port, log });
+  const { maxConnections } = settings;
+  const listening = await listenOn(server, { ips, ports, maxConnections, socketOptions: SOCKET_OPTIONS, log });
+  // The `%` of a zone is escaped in URLs (RFC 6874).
+  const addresses = listening.addresses.map((address) => `http://${address.replace('%', '%25')}`);
   return {
-    address: `http://${address}`,
+    address: addresses[0] ?? '',
+    addresses,
     server,
     close: (graceMs) => {
       app.emit(CLOSING);
-      return connections.close(graceMs);
+      return connections.close(() => listening.close(), graceMs);
     },
   };
 }

@@ -38,17 +38,22 @@ export interface ListeningRelayOptions extends RelayOptions {
  * address is not available.
  */
 export async function startRelay(options: ListeningRelayOptions): Promise<Protocol> {
-  const { ip, websocketPort, maxConnections } = options.settings;
+  const { ip: ips, websocketPort, maxConnections } = options.settings;
   const relay = new Relay(options);
   const server = createServer({ headersTimeout: HEADERS_MS });
-  server.maxConnections = maxConnections;
   server.on('request', refuseRequest);
   server.on('upgrade', (request, socket, head) => relay.admit(request, socket, head));
-  const address = await listenOn(server, { ip, port: websocketPort, log: options.log });
+  const listening = await listenOn(server, {
+    ips,
+    ports: [websocketPort],
+    maxConnections,
+    socketOptions: { allowHalfOpen: true, noDelay: true },
+    log: options.log,
+  });
   return {
-    line: `WebSocket ${address}`,
+    lines: listening.addresses.map((address) => `WebSocket ${address}`),
     close: async (graceMs) => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const closed = listening.close();
       await relay.close(graceMs);
       server.closeAllConnections();
       await closed;

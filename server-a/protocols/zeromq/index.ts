@@ -25,18 +25,21 @@ export interface ZeromqOptions {
  */
 export async function startZeromq({ tasks, presets, settings, log }: ZeromqOptions): Promise<Protocol> {
   const { router, xpub } = await bindSockets(settings);
-  const publisher = xpub === null ? null : new Publisher({ tasks, socket: xpub, log });
+  const publisher = xpub === null ? null : new Publisher({ tasks, socket: xpub.socket, log });
   const stop = new AbortController();
   const pictures = new KeptPictures({ tasks, presets, signal: stop.signal });
   const requests = new Requests({
-    socket: router,
+    socket: router.socket,
     answer: createAnswerer({ tasks, pictures, publisher, apiKeys: settings.apiKeys }),
     maxBytes: LARGEST_AT_ONCE * maxRequestBytes(settings),
     log,
   });
-  const classes = xpub === null ? '' : `, classes on ${xpub.lastEndpoint}`;
+  const lines = router.endpoints.map((endpoint, index) => {
+    const classes = xpub === null ? '' : `, classes on ${xpub.endpoints[index]}`;
+    return `ZeroMQ    ${endpoint}${classes}`;
+  });
   return {
-    line: `ZeroMQ    ${router.lastEndpoint}${classes}`,
+    lines,
     close: async (graceMs) => {
       const grace = setTimeout(() => stop.abort(), graceMs);
       await requests.drain();
@@ -52,7 +55,7 @@ async function bindSockets(settings: SocketSettings) {
   try {
     return { router, xpub: settings.zeromqPubPort === 0 ? null : await bindPublisher(settings) };
   } catch (error) {
-    router.close();
+    router.socket.close();
     throw error;
   }
 }

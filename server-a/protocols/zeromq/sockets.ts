@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { Router, type Socket, XPublisher } from 'zeromq';
+import { hostAndPort } from '../../../shared/addresses.ts';
 import { MEBIBYTE } from '../../../shared/limits.ts';
 import type { ServerASettings } from '../../config.ts';
 
@@ -23,6 +24,13 @@ export type SocketSettings = Pick<
   'ip' | 'zeromqPort' | 'zeromqPubPort' | 'maxUploadMb' | 'maxListed' | 'maxQueued'
 >;
 
+/** A socket that listens on every address. */
+export interface Bound<Kind extends Socket> {
+  readonly socket: Kind;
+  /** Such as `tcp://127.0.0.1:5555`, one for each address. */
+  readonly endpoints: readonly string[];
+}
+
 /** The most bytes of a request: a picture in base64, or a list of URLs. ZeroMQ closes a connection that sends more. */
 export function maxRequestBytes({ maxUploadMb }: Pick<SocketSettings, 'maxUploadMb'>): number {
   return Math.ceil((maxUploadMb * MEBIBYTE) / 3) * 4 + REQUEST_BYTES;
@@ -32,7 +40,7 @@ export function maxRequestBytes({ maxUploadMb }: Pick<SocketSettings, 'maxUpload
  * The socket for requests: a ROUTER. To a REQ client it looks like a REP socket, but a failed request does not block it
  * for other clients. Throws the system's error, with code and port, when it cannot listen.
  */
-export async function bindRouter(settings: SocketSettings): Promise<Router> {
+export async function bindRouter(settings: SocketSettings): Promise<Bound<Router>> {
   const router = new Router({
     ...commonOptions(settings),
     maxMessageSize: maxRequestBytes(settings),
@@ -42,15 +50,14 @@ export async function bindRouter(settings: SocketSettings): Promise<Router> {
     mandatory: true,
     sendTimeout: 0,
   });
-  await bind(router, settings.ip, settings.zeromqPort);
-  return router;
+  return bind(router, settings.ip, settings.zeromqPort);
 }
 
 /**
  * The socket that publishes results. Its high-water mark is the number of URLs that the server can have accepted, so
  * that a slow subscriber loses none of them. Throws like {@link bindRouter}.
  */
-export async function bindPublisher(settings: SocketSettings): Promise<XPublisher> {
+export async function bindPublisher(settings: SocketSettings): Promise<Bound<XPublisher>> {
   const publisher = new XPublisher({
     ...commonOptions(settings),
     maxMessageSize: SUBSCRIPTION_BYTES,
@@ -58,17 +65,19 @@ export async function bindPublisher(settings: SocketSettings): Promise<XPublishe
     // Without this the socket reports only the first of several equal subscriptions.
     verbosity: 'allSubs',
   });
-  await bind(publisher, settings.ip, settings.zeromqPubPort);
-  return publisher;
+  return bind(publisher, settings.ip, settings.zeromqPubPort);
 }
 
 function commonOptions({ ip }: SocketSettings) {
-  return { ipv6: isIPv6(ip), backlog: BACKLOG, linger: LINGER_MS, handshakeInterval: HANDSHAKE_MS, ...KEEPALIVE };
+  const ipv6 = ip.some((one) => isIPv6(one));
+  return { ipv6, backlog: BACKLOG, linger: LINGER_MS, handshakeInterval: HANDSHAKE_MS, ...KEEPALIVE };
 }
 
-async function bind(socket: Socket, ip: string, port: number): Promise<void> {
+async function bind<Kind extends Socket>(socket: Kind, ips: readonly string[], port: number): Promise<Bound<Kind>> {
   try {
-    await socket.bind(`tcp://${isIPv6(ip) ? `[${ip}]` : ip}:${port}`);
+    const endpoints = ips.map((ip) => `tcp://${hostAndPort(ip, port)}`);
+    for (const endpoint of endpoints) await socket.bind(endpoint);
+    return { socket, endpoints };
   } catch (error) {
     socket.close();
     throw error instanceof Error ? Object.assign(error, { port }) : error;

@@ -72,7 +72,7 @@ describe('darkroom camera and darkroom snap', function () {
   });
 
   function openRelay(apiKeys: string[] = []): Promise<Protocol> {
-    return startRelay({ settings: { ip: '127.0.0.1', websocketPort: port, apiKeys, maxConnections: 100 }, log });
+    return startRelay({ settings: { ip: ['127.0.0.1'], websocketPort: port, apiKeys, maxConnections: 100 }, log });
   }
 
   function environment(): Record<string, string> {

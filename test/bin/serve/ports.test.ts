@@ -25,6 +25,7 @@ describe('ports', () => {
     for (const settings of [
       {},
       { port: 8080 },
+      { port: [5454, 80, 8080] },
       { port: 0, grpcPort: 0, zeromqPort: 0, websocketPort: 0 },
       { port: 5556, zeromqPort: 0 },
       { port: 7000, serverBPort: 7000, serverB: 'there:7000' },
@@ -39,6 +40,7 @@ describe('ports', () => {
     [{ grpcPort: 8080 }, '--websocket-port', '--grpc-port'],
     [{ port: 8080, grpcPort: 8080 }, '--grpc-port', '--port'],
     [{ serverBPort: 5454 }, '--server-b-port', '--port'],
+    [{ port: [80, 5555] }, '--zeromq-port', '--port'],
   ] as const) {
     it(`must differ for ${flag} and ${earlier}`, () => {
       const text = new RegExp(

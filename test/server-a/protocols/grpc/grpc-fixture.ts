@@ -12,7 +12,7 @@ import { defaultOptions, openTasks, type TestDispatcher } from '../../tasks/supp
 import { GrpcClient } from './grpc-client.ts';
 
 const settings = {
-  ip: '127.0.0.1',
+  ip: ['127.0.0.1'],
   grpcPort: 0,
   apiKeys: [] as string[],
   pathRoot: undefined as string | undefined,
@@ -60,7 +60,7 @@ export async function startFixture(changes: Partial<typeof settings> = {}): Prom
     await rm(dataDir, { recursive: true });
     throw error;
   });
-  const address = protocol.line.split(/ +/)[1] ?? '';
+  const address = protocol.lines[0]?.split(/ +/)[1] ?? '';
   const protos = await loadProtos();
   const clients: GrpcClient[] = [];
   const client = (service: string, headers: Record<string, string> = {}): GrpcClient => {

@@ -59,7 +59,7 @@ describe('gRPC', () => {
     const { task_id } = await submitPicture(tasks);
     const lines: Record<string, unknown>[] = [];
     const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) });
-    const settings = { ip: '127.0.0.1', grpcPort: 0, apiKeys: [], pathRoot: undefined, maxUploadMb: 1 };
+    const settings = { ip: ['127.0.0.1'], grpcPort: 0, apiKeys: [], pathRoot: undefined, maxUploadMb: 1 };
     const bounds = { maxConnections: 9, requestSeconds: 60 };
     for (const fail of [
       (signal: AbortSignal) => signal.throwIfAborted(),
@@ -78,7 +78,7 @@ describe('gRPC', () => {
       const presets = await Presets.load(undefined);
       const options = { tasks: watched, presets, settings: { ...settings, ...bounds }, readiness, log };
       const protocol = await startGrpc(options);
-      const client = new GrpcClient(protocol.line.split(/ +/)[1] ?? '', protos, DARKROOM);
+      const client = new GrpcClient(protocol.lines[0]?.split(/ +/)[1] ?? '', protos, DARKROOM);
       const stream = client.serverStream('Watch', { task_id });
       await once(stream, 'data');
       const ended = failureOf(collect(stream));
@@ -298,7 +298,7 @@ describe('startGrpc', () => {
   it('listens on IPv6, reports the address, and closes in time although a client stays connected', async () => {
     const tasks = await openTasks(defaultOptions(folder()));
     const settings = {
-      ip: '::1',
+      ip: ['::1'],
       grpcPort: 0,
       apiKeys: [],
       pathRoot: undefined,
@@ -314,8 +314,8 @@ describe('startGrpc', () => {
       readiness,
       log: silent,
     });
-    expect(protocol.line).to.match(/^gRPC {6}\[::1\]:\d+$/);
-    const { port } = new URL(`http://${protocol.line.split(/ +/)[1]}`);
+    expect(protocol.lines[0]).to.match(/^gRPC {6}\[::1\]:\d+$/);
+    const { port } = new URL(`http://${protocol.lines[0]?.split(/ +/)[1]}`);
     const socket = connect(Number(port), '::1');
     await once(socket, 'connect');
     const closed = once(socket.resume(), 'close');

@@ -106,7 +106,7 @@ describe('HTTP application', () => {
         readiness: () => fixture.readiness,
         log,
       });
-      const server = await listen(app, { ip: '127.0.0.1', port: 0, settings, log });
+      const server = await listen(app, { ips: ['127.0.0.1'], ports: [0], settings, log });
       const client = new RawClient({ host: '127.0.0.1', port: Number(new URL(server.address).port) });
       const before = waits;
       await client.write(`GET /status/${task_id}?wait=60 HTTP/1.1\r\nHost: a\r\n\r\n`);

@@ -73,7 +73,7 @@ export async function startFixture(changes: Partial<FixtureSettings> = {}, ip = 
     readiness: () => fixture.readiness,
     log,
   });
-  const server = await listen(app, { ip, port: 0, settings: options, log });
+  const server = await listen(app, { ips: [ip], ports: [0], settings: options, log });
   const { hostname, port } = new URL(server.address);
   const fixture: Fixture = {
     address: server.address,

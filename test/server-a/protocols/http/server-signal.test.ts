@@ -26,7 +26,7 @@ describe("a request's signal", () => {
     });
     waits = once(app, 'waits');
     const settings = { apiKeys: [], maxUploadMb: 1, maxConnections: 9, requestSeconds: 60, pathRoot: undefined };
-    server = await listen(app, { ip: '127.0.0.1', port: 0, settings, log: silent });
+    server = await listen(app, { ips: ['127.0.0.1'], ports: [0], settings, log: silent });
   });
   afterEach(() => server.close(0));
 

@@ -37,7 +37,7 @@ describe('HTTP server', () => {
     const readiness = () => ({ store: 'open', lanes: 0, backend: 'down', model: 'unavailable' });
     const app = createApp({ tasks, presets: await Presets.load(undefined), settings, readiness, log });
     const attempt = (ip: string, to: number) =>
-      listen(app, { ip, port: to, settings, log }).then(
+      listen(app, { ips: [ip], ports: [to], settings, log }).then(
         () => 'listening',
         (error: unknown) => systemCode(error),
       );

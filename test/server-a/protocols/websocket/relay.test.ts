@@ -30,7 +30,7 @@ describe('WebSocket relay', () => {
 
   async function start(changes: Partial<ListeningRelayOptions['settings']> = {}, keepAliveMs = 30_000): Promise<void> {
     port = await freePort();
-    const settings = { ip: '127.0.0.1', websocketPort: port, apiKeys: [], maxConnections: 100, ...changes };
+    const settings = { ip: ['127.0.0.1'], websocketPort: port, apiKeys: [], maxConnections: 100, ...changes };
     relay = await startRelay({ settings, log, keepAliveMs });
     url = `ws://127.0.0.1:${port}/`;
   }
@@ -64,16 +64,16 @@ describe('WebSocket relay', () => {
 
   it('listens on the address that it reports, and fails with the port if that is in use', async () => {
     await start();
-    expect(relay?.line).to.equal(`WebSocket 127.0.0.1:${port}`);
-    const settings = { ip: '127.0.0.1', websocketPort: port, apiKeys: [], maxConnections: 1 };
+    expect(relay?.lines[0]).to.equal(`WebSocket 127.0.0.1:${port}`);
+    const settings = { ip: ['127.0.0.1'], websocketPort: port, apiKeys: [], maxConnections: 1 };
     const failure: unknown = await startRelay({ settings, log }).catch((error: unknown) => error);
     expect(systemCode(failure)).to.equal('EADDRINUSE');
     expect(failure).to.include({ port });
   });
 
   it('writes an IPv6 address in brackets', async () => {
-    await start({ ip: '::1' });
-    expect(relay?.line).to.equal(`WebSocket [::1]:${port}`);
+    await start({ ip: ['::1'] });
+    expect(relay?.lines[0]).to.equal(`WebSocket [::1]:${port}`);
     const client = await WebSocketClient.open(`ws://[::1]:${port}/`, { origin: `http://[::1]:${port}` });
     await client.close();
   });

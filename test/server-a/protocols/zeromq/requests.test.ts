@@ -174,8 +174,8 @@ describe('ZeroMQ requests', () => {
 
   it('are served over IPv6', async () => {
     await fixture.stop();
-    fixture = await startFixture({ ip: '::1' });
-    expect(fixture.protocol.line).to.equal(`ZeroMQ    ${fixture.address}, classes on ${fixture.pubAddress}`);
+    fixture = await startFixture({ ip: ['::1'] });
+    expect(fixture.protocol.lines[0]).to.equal(`ZeroMQ    ${fixture.address}, classes on ${fixture.pubAddress}`);
     await expectServed();
   });
 

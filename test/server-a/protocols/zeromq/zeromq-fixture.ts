@@ -64,7 +64,8 @@ export async function startFixture(changes: Partial<ServerASettings> = {}, backe
     await closeTasks();
     throw error;
   });
-  const host = settings.ip.includes(':') ? `[${settings.ip}]` : settings.ip;
+  const [ip = ''] = settings.ip;
+  const host = ip.includes(':') ? `[${ip}]` : ip;
   return {
     settings,
     tasks,
