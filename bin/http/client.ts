@@ -1,5 +1,6 @@
-import { extname } from 'node:path';
+import { basename, extname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { create } from 'content-disposition';
 import type { Dispatcher } from 'undici';
 import { z } from 'zod';
 import { DarkroomError } from '../../shared/errors.ts';
@@ -38,7 +39,7 @@ export class Client {
   async upload(file: string, query: URLSearchParams): Promise<TaskAnswer> {
     const format = formatOfExtension(extname(file));
     const type = format === undefined ? 'application/octet-stream' : MEDIA_TYPES[format];
-    const headers = { 'content-type': type };
+    const headers = { 'content-type': type, 'content-disposition': create(basename(file)) };
     return readTask(await this.#transport.send({ method: 'POST', path: `/upload?${query}`, headers, file }));
   }
 

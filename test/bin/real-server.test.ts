@@ -56,6 +56,16 @@ describe('client commands and the real Server A', function () {
     expect(await readFile(join(folder, 'again.jpg'))).to.deep.equal(await readFile(join(folder, 'out/a.jpg')));
   });
 
+  it('tell the server the names of files, in any script', async () => {
+    for (const name of ['a cat.jpg', '貓"%20.jpg']) {
+      await writeFile(join(folder, name), await jpeg());
+      const { stdout } = await run('upload', name, '--circle', '16', '--json');
+      const { task } = JSON.parse(stdout);
+      expect(task.input.filename).to.equal(name);
+      await fixture.tasks.cancel(task.task_id);
+    }
+  });
+
   it('cancel a waiting task, then remove it', async () => {
     await writeFile(join(folder, 'a.jpg'), await jpeg());
     const { stdout } = await run('upload', 'a.jpg', '--circle', '16');

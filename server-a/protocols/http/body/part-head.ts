@@ -44,7 +44,7 @@ export function readPartHead(raw: object, maxNameLength: number): PartHead {
     throw invalid('no Content-Transfer-Encoding', name, encoding);
   }
   const charset = parameterOf(headers['content-type']?.[0] ?? '', 'charset') ?? 'utf-8';
-  const filename = path.replace(/^.*[\\/]/s, '');
+  const filename = withoutFolders(path);
   return { name, filename: filename === '' ? null : filename, decoder: decoderOf(charset, name) };
 }
 
@@ -69,10 +69,15 @@ function checkSize(headers: Readonly<Record<string, readonly string[]>>): void {
   }
 }
 
-/** Browsers send names as UTF-8 (RFC 7578, section 5.1); older programs use Latin-1. */
-function asText(value: string): string {
+/** A header's value, which Node gives as bytes: UTF-8, as browsers send names (RFC 7578, section 5.1), or Latin-1. */
+export function asText(value: string): string {
   const bytes = Buffer.from(value, 'latin1');
   return isUtf8(bytes) ? bytes.toString() : value;
+}
+
+/** The last part of a path on any system; '' when there is none. */
+export function withoutFolders(path: string): string {
+  return path.replace(/^.*[\\/]/s, '');
 }
 
 function decoderOf(charset: string, name: string): TextDecoder {

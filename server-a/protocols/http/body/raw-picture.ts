@@ -1,5 +1,6 @@
 import type { ReceivedPicture, Tasks } from '../../../tasks/tasks.ts';
 import type { HttpContext } from '../http-context.ts';
+import { rawFilename } from './raw-filename.ts';
 import { checkDeclaredBytes, declaredBytes, inviteBody, pipeBody, RequestBody } from './request-body.ts';
 
 /** True when the request declares its body as the picture itself. */
@@ -11,13 +12,14 @@ export function isRawPicture({ request }: HttpContext): boolean {
 /** Receives the request's body as a picture. Throws PAYLOAD_TOO_LARGE, and what `Tasks.receive` throws. */
 export async function receiveRaw(context: HttpContext, tasks: Tasks, maxBytes: number): Promise<ReceivedPicture> {
   const { signal } = context.state;
+  const filename = rawFilename(context);
   const bytes = declaredBytes(context.req);
   checkDeclaredBytes(context.req, maxBytes);
   tasks.checkRoom(bytes);
   inviteBody(context);
   const body = pipeBody(context, new RequestBody(maxBytes));
   try {
-    return await tasks.receive(body, { filename: null, bytes, signal });
+    return await tasks.receive(body, { filename, bytes, signal });
   } finally {
     body.destroy();
   }

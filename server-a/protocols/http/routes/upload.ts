@@ -7,6 +7,7 @@ import type { ReceivedPicture, Tasks } from '../../../tasks/tasks.ts';
 import { readWait, waitForEnd } from '../answer/prefer.ts';
 import { FORM_LIMITS, overheadBytes } from '../body/multipart.ts';
 import { receiveForm } from '../body/picture-form.ts';
+import { FILENAME_FIELD } from '../body/raw-filename.ts';
 import { isRawPicture, receiveRaw } from '../body/raw-picture.ts';
 import { checkDeclaredBytes, checkEncoding, declaredBytes, inviteBody, unsupportedBody } from '../body/request-body.ts';
 import { PICTURE_FIELD, readFields, toOutputs, UPLOAD_FIELDS } from '../body/upload-fields.ts';
@@ -63,7 +64,8 @@ async function receiveUpload(context: HttpContext, reading: Reading): Promise<Up
   if (hasUrl(context)) return readUrlQuery(context, presets);
   if (type === 'multipart/form-data') return receiveMultipart(context, reading);
   if (isRawPicture(context)) {
-    const specs = toOutputs(readFields(queryFields(context)), presets);
+    const { [FILENAME_FIELD]: _filename, ...fields } = queryFields(context);
+    const specs = toOutputs(readFields(fields), presets);
     return { source: await receiveRaw(context, tasks, maxBytes), specs };
   }
   if (type === '' && declaredBytes(context.req) === 0) throw noPicture();

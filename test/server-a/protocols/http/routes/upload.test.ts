@@ -96,6 +96,36 @@ describe('POST /upload', () => {
     });
   }
 
+  for (const [query, header, filename] of [
+    ['&filename=cat.jpg', '', 'cat.jpg'],
+    ['&filename=a%2Fb%5C%E8%B2%93%0A.jpg', 'attachment; filename="other.jpg"', '貓.jpg'],
+    ['&filename=', 'attachment; filename="cat photo.jpg"', 'cat photo.jpg'],
+    ['', 'inline; filename=cat.jpg', 'cat.jpg'],
+    ['', 'attachment; filename="x.jpg"; filename*=UTF-8\'\'%E8%B2%93.jpg', '貓.jpg'],
+    ['', "attachment; filename*=iso-8859-1'en'caf%E9.jpg", 'café.jpg'],
+    ['', 'attachment; filename="a\\"b.jpg"', 'a"b.jpg'],
+    ['', 'attachment; filename="../../etc/passwd"', 'passwd'],
+    ['', 'attachment', null],
+    ['', ';;;=', null],
+  ] as const) {
+    it(`takes ${filename} as the name of a raw body for ${query} and ${header}`, async () => {
+      const headers = { 'Content-Type': 'image/jpeg', ...(header === '' ? {} : { 'Content-Disposition': header }) };
+      const path = `/upload?circle=8${query}`;
+      const { status, body } = await ask(fixture, { method: 'POST', path, headers, body: picture });
+      expect(status, body.toString()).equal(202);
+      expect(JSON.parse(body.toString()).input.filename).equal(filename);
+    });
+  }
+
+  it('refuses two names of a raw body, and a name in the query beside a form', async () => {
+    const twice = problemOf(await postRaw(fixture, '?circle=8&filename=a&filename=b', picture));
+    expect(twice.detail).equal('Expected one value for filename, received ["a","b"]');
+    const headers = { 'Content-Type': FORM_TYPE };
+    const body = formBytes([['image', picture, 'a.jpg']]);
+    const beside = await ask(fixture, { method: 'POST', path: '/upload?filename=b', headers, body });
+    expect(problemOf(beside).detail).match(/received 'filename'$/);
+  });
+
   it('accepts a raw body of unknown length', async () => {
     const headers = { 'Content-Type': 'image/jpeg', 'Transfer-Encoding': 'chunked' };
     const answer = await ask(fixture, { method: 'POST', path: '/upload?circle=8', headers, body: picture });
