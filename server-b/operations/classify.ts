@@ -1,10 +1,13 @@
+import type { Sharp } from 'sharp';
 import { DarkroomError } from '../../shared/errors.ts';
 import { CLASSIFY_SIDE, type Classification, type ClassifySpec } from '../../shared/operations/classify.ts';
+import type { Size } from '../../shared/operations/format.ts';
 import type { Product } from '../job.ts';
 import type { ModelFiles } from '../model/find.ts';
 import { Classifier, MODEL_SIDE } from './classifier.ts';
-import { cover } from './cover.ts';
-import { type Picture, rasterize } from './decode.ts';
+import { CENTRE, cropFirst, isTooLongToScale } from './cover.ts';
+import { openRaster, type Picture, type Raster, rasterize } from './decode.ts';
+import { centreWindow } from './model-window.ts';
 
 /**
  * Mean and standard deviation of ImageNet's red, green and blue, of values from 0 to 1 (the model's page in the zoo).
@@ -28,15 +31,12 @@ export async function classify(picture: Picture, parameters: ClassifySpec, model
   return { kind: 'data', data };
 }
 
-/** The model's input: short side scaled to 256, centre 224 × 224, normalized, channel after channel (CHW). */
+/**
+ * The model's input: shorter side scaled to 256, centre 224 × 224, flattened on white, normalized, channel after channel
+ * (CHW). The pixels are those that Pillow's bilinear filter gives, to 2 of 255, except where the decoder shrinks on load.
+ */
 export async function modelInput(picture: Picture): Promise<Float32Array> {
-  const margin = (CLASSIFY_SIDE - MODEL_SIDE) / 2;
-  const covering = await cover(picture, { width: CLASSIFY_SIDE, height: CLASSIFY_SIDE });
-  const { pixels } = await rasterize(
-    covering
-      .extract({ left: margin, top: margin, width: MODEL_SIDE, height: MODEL_SIDE })
-      .flatten({ background: '#ffffff' }),
-  );
+  const { pixels } = await modelPixels(picture);
   const plane = MODEL_SIDE * MODEL_SIDE;
   const values = new Float32Array(3 * plane);
   for (let channel = 0; channel < 3; channel += 1) {
@@ -47,6 +47,30 @@ export async function modelInput(picture: Picture): Promise<Float32Array> {
     }
   }
   return values;
+}
+
+async function modelPixels(picture: Picture): Promise<Raster> {
+  const scale = CLASSIFY_SIDE / picture.shortSide;
+  const { scaled, left, top, side } = centreWindow(picture, CLASSIFY_SIDE, MODEL_SIDE);
+  const part = { left, top, width: side, height: side };
+  const first = (await picture.first(scale, scaled)).flatten({ background: '#ffffff' });
+  if (isTooLongToScale(picture, scale)) {
+    const margin = (CLASSIFY_SIDE - MODEL_SIDE) / 2;
+    const square = cropFirst(first, picture, { width: CLASSIFY_SIDE, height: CLASSIFY_SIDE }, CENTRE);
+    return rasterize(square.extract({ ...part, left: margin, top: margin }));
+  }
+  if (scale <= 1) return rasterize(first.resize({ ...scaled, fit: 'fill', kernel: 'linear' }).extract(part));
+  const enlarged = await rasterize(enlarge(first, picture, scaled));
+  return rasterize(openRaster(enlarged, picture.deadline).extract(part));
+}
+
+/**
+ * Enlarges with the bilinear filter. sharp's resize shifts an enlarged picture by half a pixel (libvips' vips_resize sets
+ * idx and idy, but neither odx nor ody).
+ */
+function enlarge(pipeline: Sharp, { width, height }: Size, scaled: Size): Sharp {
+  const matrix: [number, number, number, number] = [scaled.width / width, 0, 0, scaled.height / height];
+  return pipeline.affine(matrix, { interpolator: 'bilinear', idx: 0.5, idy: 0.5, odx: -0.5, ody: -0.5 });
 }
 
 async function classifierOf(model: ModelFiles): Promise<Classifier> {

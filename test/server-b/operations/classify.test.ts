@@ -8,11 +8,14 @@ import { findModel, type ModelFiles } from '../../../server-b/model/find.ts';
 import { softmax } from '../../../server-b/operations/classifier.ts';
 import { classify, modelInput } from '../../../server-b/operations/classify.ts';
 import { type Label, readClassification } from '../../../shared/operations/classify.ts';
-import { openPicture, plain, waves } from '../../support/pictures.ts';
+import { bilinearSquare } from '../../support/bilinear.ts';
+import { decode, openPicture, plain, waves } from '../../support/pictures.ts';
 import { requireShared } from '../../support/shared.ts';
 import { TINY_CLASSES, writeTinyModel } from '../../support/tiny-model.ts';
 
 const PLANE = 224 * 224;
+const MEAN = [0.485, 0.456, 0.406];
+const DEVIATION = [0.229, 0.224, 0.225];
 const photosSchema = z.array(z.object({ file: z.string(), expected: z.array(z.string()) }));
 
 describe('classify', () => {
@@ -61,6 +64,28 @@ describe('classify', () => {
     const blue = values.subarray(2 * PLANE);
     const brightest = (255 / 255 - 0.406) / 0.225;
     expect(blue.every((value) => Math.abs(value - brightest) < 0.01)).to.equal(true);
+  });
+
+  it('has the pixels of an exact bilinear filter, to 3 of 255', async () => {
+    for (const [width, height] of [
+      [500, 375],
+      [260, 301],
+      [200, 150],
+    ] as const) {
+      const picture = await waves(width, height).removeAlpha().png().toBuffer();
+      const values = await modelInput(await openPicture(picture));
+      const expected = bilinearSquare(await decode(picture), 256, 224);
+      const differences = expected.map((level, index) => {
+        const channel = Math.floor(index / PLANE);
+        return Math.abs(((values[index] ?? 0) * (DEVIATION[channel] ?? 1) + (MEAN[channel] ?? 0)) * 255 - level);
+      });
+      const what = `${width}×${height}`;
+      expect(
+        differences.reduce((most, one) => Math.max(most, one), 0),
+        what,
+      ).to.be.below(3);
+      expect(differences.reduce((sum, one) => sum + one, 0) / differences.length, what).to.be.below(0.5);
+    }
   });
 
   it('flattens transparency on white', async () => {
