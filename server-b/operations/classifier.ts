@@ -3,9 +3,16 @@ import type * as OnnxRuntime from 'onnxruntime-node';
 import type { InferenceSession } from 'onnxruntime-node';
 import type { Label } from '../../shared/operations/classify.ts';
 import { MODEL_CLASSES, parseSynset, type SynsetClass } from '../model/synset.ts';
+import { withoutRounding } from '../model/unrounded.ts';
 
 /** The side in pixels of the model's square input. */
 export const MODEL_SIDE = 224;
+
+/**
+ * Settings of ONNX Runtime with which the logits do not depend on the processor (its session options' config keys):
+ * weights in QDQ form become floats, and products of 8-bit numbers that are left do not saturate on x64 without VNNI.
+ */
+const EXACT = { disable_quant_qdq: '1', x64quantprecision: '1' };
 
 /** A loaded model with its classes. */
 export class Classifier {
@@ -28,11 +35,12 @@ export class Classifier {
     const classes = parseSynset(await readFile(files.synset, 'utf8'));
     // Only here, because it takes a third of a thread's start, and many threads never classify.
     const runtime = await import('onnxruntime-node');
-    const session = await runtime.InferenceSession.create(files.onnx, {
+    const session = await runtime.InferenceSession.create(withoutRounding(await readFile(files.onnx)), {
       executionProviders: ['cpu'],
       intraOpNumThreads: 1,
       interOpNumThreads: 1,
       logSeverityLevel: 4,
+      extra: { session: EXACT },
     });
     checkPort('input', session.inputMetadata, [3, MODEL_SIDE, MODEL_SIDE]);
     checkPort('output', session.outputMetadata, [MODEL_CLASSES]);

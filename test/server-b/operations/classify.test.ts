@@ -5,13 +5,13 @@ import { expect } from 'chai';
 import sharp from 'sharp';
 import { z } from 'zod';
 import { findModel, type ModelFiles } from '../../../server-b/model/find.ts';
-import { softmax } from '../../../server-b/operations/classifier.ts';
+import { Classifier, softmax } from '../../../server-b/operations/classifier.ts';
 import { classify, modelInput } from '../../../server-b/operations/classify.ts';
 import { type Label, readClassification } from '../../../shared/operations/classify.ts';
 import { bilinearSquare } from '../../support/bilinear.ts';
 import { decode, openPicture, plain, waves } from '../../support/pictures.ts';
 import { requireShared } from '../../support/shared.ts';
-import { TINY_CLASSES, writeTinyModel } from '../../support/tiny-model.ts';
+import { integerModel, quantizedModel, TINY_CLASSES, writeTinyModel } from '../../support/tiny-model.ts';
 
 const PLANE = 224 * 224;
 const MEAN = [0.485, 0.456, 0.406];
@@ -127,6 +127,24 @@ describe('classify', () => {
     }
   });
 
+  it('does not round between the layers of a model in QDQ form', async () => {
+    // Rounded to multiples of 4, all three channels would be 0.
+    const classifier = await load(join(folder, 'qdq'), quantizedModel({ scale: 4, zeroPoint: 128 }));
+    const labels = await classifier.classify(channels(0.5, 1, 1.5), 3);
+    expect(labels.map(({ index }) => index)).to.deep.equal([TINY_CLASSES.blue, TINY_CLASSES.green, TINY_CLASSES.red]);
+    const odds = (labels[0]?.probability ?? 0) / (labels[1]?.probability ?? 1);
+    expect(odds).to.be.closeTo(Math.exp(4 * 0.5), 0.01);
+    await classifier.release();
+  });
+
+  it('adds products of 8-bit numbers without saturation, whatever the processor has', async () => {
+    const classifier = await load(join(folder, 'integer'), integerModel());
+    // Both sums are 2 × 127 × 255; the first is 32,767 where two products are added in 16 bits with saturation.
+    const labels = await classifier.classify(channels(255, 255, 255), 2);
+    for (const { probability } of labels) expect(probability).to.be.closeTo(0.5, 1e-6);
+    await classifier.release();
+  });
+
   it('has probabilities that sum to 1 for logits of any size', () => {
     for (const logits of [
       [0, 0, 0],
@@ -150,6 +168,16 @@ describe('classify', () => {
     }
   });
 });
+
+async function load(folder: string, file: Uint8Array): Promise<Classifier> {
+  const onnx = await writeTinyModel(folder, 'tiny.onnx', file);
+  return Classifier.load({ onnx, synset: join(folder, 'synset.txt') });
+}
+
+/** An input with one value in each channel. */
+function channels(...values: [number, number, number]): Float32Array {
+  return Float32Array.from({ length: 3 * PLANE }, (_, index) => values[Math.floor(index / PLANE)] ?? 0);
+}
 
 async function modelAt(path: string): Promise<ModelFiles> {
   const model = await findModel({ model: path, dataDir: '.' });
