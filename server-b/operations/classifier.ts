@@ -14,6 +14,11 @@ export const MODEL_SIDE = 224;
  */
 const EXACT = { disable_quant_qdq: '1', x64quantprecision: '1' };
 
+/**
+ * From this probability on, the mirror image is not classified: it would not change the label (docs/labels.md).
+ */
+const SURE = 0.8;
+
 /** A loaded model with its classes. */
 export class Classifier {
   readonly #runtime: typeof OnnxRuntime;
@@ -47,15 +52,15 @@ export class Classifier {
     return new Classifier(runtime, session, classes);
   }
 
-  /** The `count` most probable classes of a normalized picture [3, 224, 224], best first (softmax over the logits). */
+  /**
+   * The `count` most probable classes of a normalized picture [3, 224, 224], best first. If the best one is not
+   * {@link SURE}, the mirror image is classified, too, and the probabilities are those of the mean logits.
+   */
   async classify(values: Float32Array, count: number): Promise<Label[]> {
-    const input = new this.#runtime.Tensor('float32', values, [1, 3, MODEL_SIDE, MODEL_SIDE]);
-    const { output } = await this.#session.run({ input });
-    const data = output?.data;
-    if (!(data instanceof Float32Array) || data.length !== MODEL_CLASSES) {
-      throw new Error(`Expected ${MODEL_CLASSES} float32 values from the model, received ${data?.length ?? 'nothing'}`);
-    }
-    const probabilities = softmax(data);
+    const logits = await this.#run(values);
+    const first = softmax(logits);
+    const isSure = first.some((probability) => probability >= SURE);
+    const probabilities = isSure ? first : softmax(meanOf(logits, await this.#run(mirrored(values))));
     const order = Array.from(probabilities.keys()).sort((a, b) => (probabilities[b] ?? 0) - (probabilities[a] ?? 0));
     return order.slice(0, count).map((index) => ({
       index,
@@ -63,6 +68,16 @@ export class Classifier {
       label: this.#classes[index]?.label ?? '',
       probability: Math.round((probabilities[index] ?? 0) * 1e6) / 1e6,
     }));
+  }
+
+  async #run(values: Float32Array): Promise<Float32Array> {
+    const input = new this.#runtime.Tensor('float32', values, [1, 3, MODEL_SIDE, MODEL_SIDE]);
+    const { output } = await this.#session.run({ input });
+    const data = output?.data;
+    if (!(data instanceof Float32Array) || data.length !== MODEL_CLASSES) {
+      throw new Error(`Expected ${MODEL_CLASSES} float32 values from the model, received ${data?.length ?? 'nothing'}`);
+    }
+    return data;
   }
 
   /** Frees the native memory. Do not use the classifier afterwards. */
@@ -77,6 +92,17 @@ export function softmax(logits: Float32Array): Float64Array {
   const powers = Float64Array.from(logits, (value) => Math.exp(value - greatest));
   const sum = powers.reduce((total, value) => total + value, 0);
   return powers.map((value) => value / sum);
+}
+
+/** The picture with left and right exchanged. */
+function mirrored(values: Float32Array): Float32Array {
+  const mirror = values.slice();
+  for (let start = 0; start < mirror.length; start += MODEL_SIDE) mirror.subarray(start, start + MODEL_SIDE).reverse();
+  return mirror;
+}
+
+function meanOf(one: Float32Array, other: Float32Array): Float32Array {
+  return one.map((value, index) => (value + (other[index] ?? 0)) / 2);
 }
 
 function checkPort(name: string, ports: readonly InferenceSession.ValueMetadata[], shape: readonly number[]): void {

@@ -58,6 +58,20 @@ export function quantizedModel({ scale, zeroPoint, ...rest }: Rounding): Uint8Ar
   return channelMeans('restored', quantizers, constants, opset);
 }
 
+/** The tiny model, but it sees only the left half of the picture. */
+export function leftModel(): Uint8Array {
+  const slice = node('Slice', ['input', 'start', 'end', 'axis'], 'left', []);
+  const constants = Object.entries({ start: 0, end: 112, axis: 3 }).map(([name, value]) =>
+    message(5, [
+      varint(1, 1),
+      varint(2, 7),
+      text(8, name),
+      bytes(9, new Uint8Array(BigInt64Array.of(BigInt(value)).buffer)),
+    ]),
+  );
+  return channelMeans('left', [slice], constants, 12);
+}
+
 /**
  * A model in QOperator form with the real one's interface. It rounds the channels' means to whole numbers and gives
  * class 0 the sum of red and green, class 1 the sum of red and blue, each times 127: more than 16 bits can hold.

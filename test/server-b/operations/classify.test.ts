@@ -11,7 +11,7 @@ import { type Label, readClassification } from '../../../shared/operations/class
 import { bilinearSquare } from '../../support/bilinear.ts';
 import { decode, openPicture, plain, waves } from '../../support/pictures.ts';
 import { requireShared } from '../../support/shared.ts';
-import { integerModel, quantizedModel, TINY_CLASSES, writeTinyModel } from '../../support/tiny-model.ts';
+import { integerModel, leftModel, quantizedModel, TINY_CLASSES, writeTinyModel } from '../../support/tiny-model.ts';
 
 const PLANE = 224 * 224;
 const MEAN = [0.485, 0.456, 0.406];
@@ -142,6 +142,25 @@ describe('classify', () => {
     // Both sums are 2 × 127 × 255; the first is 32,767 where two products are added in 16 bits with saturation.
     const labels = await classifier.classify(channels(255, 255, 255), 2);
     for (const { probability } of labels) expect(probability).to.be.closeTo(0.5, 1e-6);
+    await classifier.release();
+  });
+
+  it('looks at the mirror image, too, when the best class is not sure', async () => {
+    const classifier = await load(join(folder, 'left'), leftModel());
+    const redOnTheLeft = (red: number) =>
+      Float32Array.from({ length: 3 * PLANE }, (_, index) => (index < PLANE && index % 224 < 112 ? red : 0));
+    // The logit of red is four times the value; all 999 others are 0.
+    for (const [logit, counted] of [
+      [7, 3.5],
+      [9.1, 9.1],
+    ] as const) {
+      const [best] = await classifier.classify(redOnTheLeft(logit / 4), 1);
+      expect(best).to.include({ index: TINY_CLASSES.red });
+      expect(best?.probability, `${logit}`).to.be.closeTo(Math.exp(counted) / (Math.exp(counted) + 999), 1e-3);
+    }
+    const seen = await classifier.classify(redOnTheLeft(1), 3);
+    const mirror = Float32Array.from({ length: 3 * PLANE }, (_, i) => (i < PLANE && i % 224 >= 112 ? 1 : 0));
+    expect(await classifier.classify(mirror, 3)).to.deep.equal(seen);
     await classifier.release();
   });
 
