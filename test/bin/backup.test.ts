@@ -9,7 +9,7 @@ import { Service, temporaryFolder } from '../support/service.ts';
 const WITHOUT_SERVER_B = ['--server-b', '127.0.0.1:1'];
 
 describe('darkroom backup and restore', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let service: Service;
 

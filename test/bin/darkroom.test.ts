@@ -7,7 +7,7 @@ import { runDarkroom } from '../support/command-line.ts';
 import { repositoryPath } from '../support/repository.ts';
 
 describe('darkroom', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   it('-h names every command, and every flag of serve, which is the default command', async () => {
     const [program, serve] = await Promise.all([runDarkroom(['-h']), runDarkroom(['serve', '-h'])]);

@@ -8,7 +8,7 @@ import { requireShared } from '../support/shared.ts';
 const NAMES = ['mobilenetv2-12-qdq.onnx', 'synset.txt'];
 
 describe('darkroom model', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   let folder: string;
 

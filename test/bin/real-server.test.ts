@@ -10,7 +10,7 @@ import { readInput, type TestDispatcher } from '../server-a/tasks/support.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
 
 describe('client commands and the real Server A', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   let fixture: Fixture;
   let folder: string;

@@ -9,7 +9,7 @@ import { FakeServerA } from '../support/fake-server-a.ts';
 const UNKNOWN = 'V1StGXR8_Z5jdHi6B-myT';
 
 describe('commands for one task', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   let server: FakeServerA;
   let folder: string;

@@ -23,7 +23,7 @@ const PRESETS = {
 };
 
 describe('darkroom upload with named outputs and a real service', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let service: Service;
   let folder: string;
 

@@ -8,7 +8,7 @@ import { type Ended, runDarkroom, startDarkroom } from '../support/command-line.
 import { FakeServerA } from '../support/fake-server-a.ts';
 
 describe('darkroom upload', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   let server: FakeServerA;
   let folder: string;

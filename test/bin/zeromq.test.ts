@@ -10,7 +10,7 @@ import { type Ended, runDarkroom } from '../support/command-line.ts';
 import { freePort } from '../support/free-port.ts';
 
 describe('ZeroMQ client commands', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let serverB: { backend: Backend; stop: () => Promise<void> };
   let pictures: PictureServer;
   let fixture: Fixture;

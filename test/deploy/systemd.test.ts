@@ -14,7 +14,7 @@ const UNITS = readdirSync(repositoryPath('deploy/systemd'));
 const EXEC_START = /^ExecStart=\/usr\/bin\/node \/opt\/darkroom\/dist\/bin\/darkroom\.js (.+)$/m;
 
 describe('systemd units', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
 
   before(async () => {

@@ -139,7 +139,7 @@ const diagnosticsSchema = z.object({
 });
 
 describe('lint rules', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let objections: ReadonlySet<string>;
 

@@ -16,7 +16,7 @@ import { makePicture } from './tasks/support.ts';
 const LARGEST_FILE = 512;
 
 describe('a store that cannot be written any more', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let fake: FakeServerB;
   let running: RunningProgram;

@@ -8,7 +8,7 @@ import { childMessageSchema } from '../../server-b/child-messages.ts';
 import { repositoryPath } from '../support/repository.ts';
 
 describe('the process of Server B', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   let folder: string;
   let child: ChildProcess;

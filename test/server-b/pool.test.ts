@@ -188,7 +188,7 @@ describe('Pool', () => {
   });
 
   it('closes many times with a loaded session without ending the process', async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const model = await findModel({ model: await writeTinyModel(folder), dataDir: folder });
     for (let round = 0; round < 5; round += 1) {
       const one = await open({ threads: 2 });

@@ -27,7 +27,7 @@ const KILLS = ['SIGKILL', 'SIGTERM', 'SIGHUP'] as const;
 const MORE_THAN_FITS = 3_000_000;
 
 describe('supervisor', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let supervisor: Supervisor;
   let clock: ManualClock;

@@ -12,7 +12,7 @@ const HALF = { scale_factor: '0.5', classify: 'false' };
 const TOKEN = 'between us';
 
 describe('separate Server A and Server B', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let serverBs: Running[];
   let service: Service;

@@ -19,7 +19,7 @@ import { Service } from '../support/service.ts';
 const HALF: Part = ['scale_factor', '0.5'];
 
 describe('bad input to the running service', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let service: Service;
   let picture: Buffer;
 

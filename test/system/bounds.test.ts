@@ -10,7 +10,7 @@ const HALF = { scale_factor: '0.5' };
 const NO_SERVER_B = '127.0.0.1:9';
 
 describe('a full service', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let service: Service;
 
   afterEach(() => service.stop());

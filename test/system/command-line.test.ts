@@ -18,7 +18,7 @@ const LISTENERS_OFF = { ZEROMQ_PORT: '0', ZEROMQ_PUB_PORT: '0', GRPC_PORT: '0', 
 const CURL = /^curl .*$/m;
 
 describe('servers on the command line', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let dataDir: string;
   let running: Running[];
 

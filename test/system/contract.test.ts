@@ -11,7 +11,7 @@ import { Service, temporaryFolder } from '../support/service.ts';
 import { writeTinyModel } from '../support/tiny-model.ts';
 
 describe('upload and poll, as existing clients do', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
 
   before(async () => {

@@ -9,7 +9,7 @@ const ROUNDS = 3;
 const LONGEST_ROUND = 400;
 
 describe('an accepted task ends exactly once, with the right picture, during uploads, when', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let dataDir: string;
   let service: Service;
 

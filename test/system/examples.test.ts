@@ -40,7 +40,7 @@ const LANGUAGES: readonly Language[] = [
 ];
 
 describe('examples against a real service', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let service: EveryProtocol;
   let folder: string;
   let started: RunningProgram[];

@@ -13,7 +13,7 @@ const HALF = { scale_factor: '0.5', classify: 'false' };
 const ROUNDS = 5;
 
 describe('a picture whose Server B is killed from outside', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let service: Service;
 
   beforeEach(async () => {

@@ -9,7 +9,7 @@ const environment = { DARKROOM_B_OPERATIONS_MODULE: repositoryPath('dist/test/su
 const HALF = { scale_factor: '0.5', classify: 'false' };
 
 describe('a picture whose operation', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let service: Service;
 
   function killer(kind: keyof typeof KILLERS): Promise<Buffer> {

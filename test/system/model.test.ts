@@ -10,7 +10,7 @@ import { Service, temporaryFolder } from '../support/service.ts';
 import { writeTinyModel } from '../support/tiny-model.ts';
 
 describe('a service and its classifier', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let tiny: string;
   let service: Service;

@@ -10,7 +10,7 @@ import { HTTP_ONLY } from '../support/service.ts';
 
 describe('npm start', () => {
   it('ends the service on SIGTERM', async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const folder = await mkdtemp(join(tmpdir(), 'darkroom-npm-'));
     const flags = [
       '-i',

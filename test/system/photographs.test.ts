@@ -12,7 +12,7 @@ import { requireShared } from '../support/shared.ts';
 const photosSchema = z.array(z.object({ file: z.string(), expected: z.array(z.string()) }));
 
 describe('real photographs and the real classifier', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let service: Service;
 

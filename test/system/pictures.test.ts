@@ -11,7 +11,7 @@ import { Service } from '../support/service.ts';
 const WHOLE = { scale_factor: '1', classify: 'false' };
 
 describe('outputs of the running service', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let service: Service;
 
   before(async () => {

@@ -15,7 +15,7 @@ const uploadedSchema = z.object({ status: z.literal('success'), image_id: taskId
 const listedSchema = z.object({ num_urls: z.int(), tasks: z.array(taskSchema) });
 
 describe('one task over several protocols', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let service: EveryProtocol;
   let picture: Buffer;
 

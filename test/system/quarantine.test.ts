@@ -17,7 +17,7 @@ const environment = { DARKROOM_B_OPERATIONS_MODULE: repositoryPath('dist/test/su
 const HALF = { scale_factor: '0.5', classify: 'false' };
 
 describe('a picture that has crashed its worker', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let service: Service;
   let zeromqPort: number;

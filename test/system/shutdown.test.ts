@@ -16,7 +16,7 @@ const SLOW = { scale_factor: '1', format: 'avif', classify: 'false' };
 const TASKS = 6;
 
 describe('shutdown of a service', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let dataDir: string;
   let service: Service;
 

@@ -14,7 +14,7 @@ const HALF = { scale_factor: '0.5', classify: 'false' };
 const STALL_MS = 7500;
 
 describe('a service that is stopped for a while and goes on', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let service: Service;
 
   afterEach(() => service.stop());

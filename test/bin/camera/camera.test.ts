@@ -25,7 +25,7 @@ interface Put {
 }
 
 describe('darkroom camera and darkroom snap', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   let folder: string;
   let port: number;

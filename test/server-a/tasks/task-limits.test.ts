@@ -95,7 +95,7 @@ describe('the memory of a job', () => {
     const { status, error } = await tasks.wait(failed ?? '', 10_000, forever);
     expect([status, error?.code]).to.deep.equal(['failed', 'IMAGE_TOO_LARGE']);
     expect(error?.message).to.match(TOO_LARGE);
-    for await (const { input } of tasks.watch(ready ?? '', AbortSignal.timeout(10_000))) if (input.bytes) break;
+    for await (const { input } of tasks.watch(ready ?? '', AbortSignal.timeout(180_000))) if (input.bytes) break;
     expect(tasks.get(ready ?? '')).to.include({ status: 'pending' });
     await large.close();
     await small.close();

@@ -176,7 +176,7 @@ describe('classify', () => {
   });
 
   it('labels each real photograph correctly with the real model', async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const shared = requireShared(this);
     const model = await modelAt(join(shared, 'models', 'mobilenetv2-12-qdq.onnx'));
     expect(model.official).to.equal(true);

@@ -15,7 +15,7 @@ const half: ResizeSpec = { name: 'resize', operation: 'resize', scale_factor: 0.
 
 describe('resize', () => {
   it('makes exactly the size that resizedSize computes, for every fit and odd sizes', async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const side = fc.integer({ min: 1, max: 90 });
     const box = fc.record({ width: side, height: side, fit: fc.constantFrom(...FITS) });
     const oneSide = fc.oneof(fc.record({ width: side }), fc.record({ height: side }));
@@ -256,7 +256,7 @@ describe('resize', () => {
   });
 
   it('reads the real photographs with the right size and similar colours', async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const photos = join(requireShared(this), 'photos');
     const read = (file: string) => readFileSync(join(photos, file));
     const mug = await resized(read('coffee-mug.jpg'), { width: 200 });

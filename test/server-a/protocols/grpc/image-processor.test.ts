@@ -20,7 +20,7 @@ const responseSchema = z.object({ status: z.boolean(), path: z.string(), size: z
 
 /** Each sentence of the service's contract (docs/grpc.md), with a real Server B. */
 describe('service.ImageProcessor', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let supervisor: Supervisor;
   let dispatcher: Dispatcher;
   let fixture: Fixture;

@@ -9,7 +9,7 @@ import { PRESETS, usePresetsFile } from '../presets-file.ts';
 import { ask, type Fixture, openRequest, startFixture, startServerB } from './zeromq-fixture.ts';
 
 describe('ZeroMQ kept pictures', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const presets = usePresetsFile();
   let serverB: { backend: Backend; stop: () => Promise<void> };
   let fixture: Fixture;
@@ -75,7 +75,7 @@ describe('ZeroMQ kept pictures', function () {
   });
 
   it('of a client that does not read block neither other clients nor the shutdown', async function () {
-    this.timeout(20_000);
+    this.timeout(180_000);
     const image_id = await upload(Buffer.concat([picture, randomBytes(3_000_000)]));
     const idle = new Dealer({ linger: 0, receiveHighWaterMark: 1 });
     idle.connect(fixture.address);

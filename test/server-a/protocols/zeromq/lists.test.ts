@@ -21,7 +21,7 @@ import {
 const run = promisify(execFile);
 
 describe('ZeroMQ lists of URLs', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let pictures: PictureServer;
   let serverB: { backend: Backend; stop: () => Promise<void> };
   let fixture: Fixture;

@@ -74,7 +74,7 @@ function expectQuarters(received: readonly number[][], expected: readonly number
 }
 
 describe('openHeic', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   it('decodes 8 and 10 bits, colours and monochrome', async () => {
     for (const tile of [QUARTERS, TEN_BITS]) {

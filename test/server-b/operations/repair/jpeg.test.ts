@@ -158,7 +158,7 @@ describe('repair of JPEG', () => {
   });
 
   it('ends a picture with flipped bits as IMAGE_CORRUPT, or with the pixels of a strict decode', async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const random = randomNumbers(9);
     const pictures = [...kinds.values(), restartJpeg(40)];
     const ends = new Set<string>();
