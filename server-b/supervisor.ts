@@ -216,7 +216,9 @@ export class Supervisor {
     this.#setAddress(null);
     const cause = 'err' in end ? 'crashed' : this.#causeOf(end);
     if (hasListened) this.#remember({ instance, cause });
-    if (this.#start !== null && (cause === 'crashed' || this.#isClosing)) {
+    // Ctrl-C reaches the whole process group: this process is about to end, too.
+    const isInterrupted = 'signal' in end && end.signal === 'SIGINT';
+    if (this.#start !== null && (cause === 'crashed' || this.#isClosing || isInterrupted)) {
       this.#start.unable('err' in end ? end.err : endedBeforeListening(end));
     } else if (!this.#isClosing) {
       this.#options.log.error(end, 'Server B ended; starting another');
