@@ -17,7 +17,7 @@ const EXACT = { disable_quant_qdq: '1', x64quantprecision: '1' };
 /**
  * From this probability on, the mirror image is not classified: it would not change the label (docs/labels.md).
  */
-const SURE = 0.8;
+const SURE = 0.7;
 
 /** A loaded model with its classes. */
 export class Classifier {
