@@ -48,9 +48,13 @@ async function marked(format: 'gif' | 'webp', corner: 'northwest' | 'southeast',
 
 /** Thin black lines on white, moved by `step` pixels. */
 function lines(step: number): Promise<Buffer> {
-  const stripes = Array.from({ length: 12 }, (_, index) => `<path d="M${index * 7 + step} 0 L${index * 5} 60" />`);
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="80" height="60" stroke="black" shape-rendering="crispEdges">`;
-  return sharp(Buffer.from(`${svg}<rect width="80" height="60" fill="white" stroke="none"/>${stripes.join('')}</svg>`))
+  const [width, height] = [80, 60];
+  const isBlack = (x: number, y: number) => (3 * x + y + 4 * step) % 17 < 2;
+  const pixels = Uint8Array.from({ length: width * height }, (_, at) =>
+    isBlack(at % width, Math.floor(at / width)) ? 0 : 255,
+  );
+  return sharp(pixels, { raw: { width, height, channels: 1 } })
+    .toColourspace('srgb')
     .png({ palette: true, colours: 2, dither: 0 })
     .toBuffer();
 }
@@ -160,7 +164,7 @@ describe('resize of an animation', () => {
     for (const body of [await sharp(frames[0]).gif().toBuffer(), await join('gif', frames)]) {
       for (const frame of await framesOf(body)) expect(colours(frame)).to.equal(2);
       for (const frame of await framesOf((await resized(body, { scale_factor: 0.5 })).picture)) {
-        expect(colours(frame)).above(20);
+        expect(colours(frame)).above(10);
       }
     }
   });
