@@ -42,11 +42,12 @@ describe('a service that is stopped for a while and goes on', function () {
     expect(await service.serverB()).to.equal(serverB);
   });
 
-  it('completes its task in the same attempt when both were stopped, as on a machine that was suspended', async () => {
+  it('completes its task, within its time, when both were stopped, as on a machine that was suspended', async () => {
     // Less than the stall.
     service = await Service.start({ environment, flags: ['--job-seconds', '6'] });
     const { task, serverB } = await stall((pid) => [pid, service.pid]);
-    expect([task.status, task.error, task.attempts]).to.deep.equal(['completed', null, 1]);
+    // A worker may end the job for the stall before it runs again; then the job has a second attempt, without a strike.
+    expect([task.status, task.error]).to.deep.equal(['completed', null]);
     expect(await service.serverB()).to.equal(serverB);
   });
 });
