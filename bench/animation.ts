@@ -8,7 +8,7 @@ import { planOf } from '../shared/operations/index.ts';
 import type { ResizeSpec } from '../shared/operations/resize.ts';
 
 // CPU that animations of noise take, beside the estimate that `--max-animation-seconds` bounds: the numbers behind
-// shared/animation-time.ts. Every line should be at most 1. Run it by `npm run build && node dist/bench/animation.js`.
+// shared/animation-time.ts. Run it by `npm run build && node dist/bench/animation.js`.
 
 const LIMITS = {
   maxPixels: 100_000_000,

@@ -7,7 +7,7 @@ interface Rate {
   readonly pixel: number;
 }
 
-// The CPU that `bench/animation.ts` measured with noise, which takes longest, rounded up; run it after an update of sharp.
+// `bench/animation.ts` compares these rates with what noise takes, the picture that is hardest to compress.
 
 const DECODING: Rate = { frame: 0.1, pixel: 0.07 };
 const GIF: Rate = { frame: 5, pixel: 0.5 };
@@ -15,8 +15,9 @@ const WEBP: Rate = { frame: 0.5, pixel: 0.22 };
 const LOSSLESS_WEBP: Rate = { frame: 0.5, pixel: 2.5 };
 
 /**
- * An upper estimate of the CPU that an animation takes, in seconds. Photographs and drawings take a third to a half of
- * it. Each frame of a GIF has a palette, so a GIF takes longest for its size.
+ * An estimate of the CPU that an animation takes, in seconds. Noise can take twice as long; frames of a few pixels in
+ * WebP take longer still, because starting a pipeline for each frame is not counted. Each frame of a GIF has a palette,
+ * so a GIF takes longest for its size.
  */
 export function animationSeconds(header: ImageHeader, drawing: Drawing): number {
   const decoding = timeOf(DECODING, header.frames, header.width * header.height);

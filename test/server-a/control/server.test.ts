@@ -34,11 +34,11 @@ describe('control socket', () => {
       yield Buffer.alloc(0);
       return null;
     }),
-    // biome-ignore lint/correctness/useYield: a command without data
+    // biome-ignore lint/correctness/useYield: a command is a generator, and this one fails before it has data
     controlCommand('refuse', z.object({}), async function* () {
       throw new DarkroomError('NOT_FOUND', 'There is no such thing.');
     }),
-    // biome-ignore lint/correctness/useYield: a command without data
+    // biome-ignore lint/correctness/useYield: a command is a generator, and this one fails before it has data
     controlCommand('fail', z.object({}), async function* () {
       throw new Error('/a/secret/path');
     }),
