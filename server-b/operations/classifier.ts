@@ -3,7 +3,6 @@ import type * as OnnxRuntime from 'onnxruntime-node';
 import type { InferenceSession } from 'onnxruntime-node';
 import type { Label } from '../../shared/operations/classify.ts';
 import { MODEL_CLASSES, parseSynset, type SynsetClass } from '../model/synset.ts';
-import { withoutRounding } from '../model/unrounded.ts';
 
 /** The side in pixels of the model's square input. */
 export const MODEL_SIDE = 224;
@@ -38,8 +37,11 @@ export class Classifier {
    */
   static async load(files: { readonly onnx: string; readonly synset: string }): Promise<Classifier> {
     const classes = parseSynset(await readFile(files.synset, 'utf8'));
-    // Only here, because it takes a third of a thread's start, and many threads never classify.
-    const runtime = await import('onnxruntime-node');
+    // Only here, because they take a third of a thread's start, and many threads never classify.
+    const [runtime, { withoutRounding }] = await Promise.all([
+      import('onnxruntime-node'),
+      import('../model/unrounded.ts'),
+    ]);
     const session = await runtime.InferenceSession.create(withoutRounding(await readFile(files.onnx)), {
       executionProviders: ['cpu'],
       intraOpNumThreads: 1,
