@@ -7,6 +7,7 @@ import { type InputFormat, type Size, scaledSize } from '../../shared/operations
 import type { Deadline } from './deadline.ts';
 import { completeCanvas } from './gif-canvas.ts';
 import { noteWarning } from './libvips.ts';
+import { isCut } from './repair/gif.ts';
 import { hasHiddenDamage } from './repair/jpeg.ts';
 
 /** Decoded pixels: sRGB, 8 bits a channel, upright; alpha, where there is one, not premultiplied. */
@@ -50,6 +51,8 @@ interface Source {
   readonly page: number;
   /** Pixels of that frame when it is already decoded; null when each pipeline decodes for itself. */
   readonly raster: Raster | null;
+  /** True when the file ends inside a frame. */
+  readonly cut: boolean;
 }
 
 /**
@@ -106,18 +109,19 @@ export class Picture implements Size {
   ): Promise<Picture> {
     checkInputLimits(announced, limits);
     if (announced.format === 'avif') brandAsAvif(body);
+    const cut = announced.format === 'gif' && isCut(body);
     const { metadata, ...source } = await read(body, announced);
     const header = decodedHeader(metadata, announced);
     checkInputLimits(header, limits);
     if (header.frames !== announced.frames || countPixels(header) > countPixels(announced)) {
       throw mismatch(describe(announced), describe(header));
     }
-    return new Picture({ ...source, page: 0, raster: null }, header, metadata, limits, deadline);
+    return new Picture({ ...source, page: 0, raster: null, cut }, header, metadata, limits, deadline);
   }
 
   /** A still picture whose pixels another decoder gave. */
   static decoded(raster: Raster, header: ImageHeader, limits: PictureLimits, deadline: Deadline): Picture {
-    return new Picture({ body: null, start: 0, page: 0, raster }, header, {}, limits, deadline);
+    return new Picture({ body: null, start: 0, page: 0, raster, cut: false }, header, {}, limits, deadline);
   }
 
   /** The header as the decoder read it. */
@@ -186,6 +190,12 @@ export class Picture implements Size {
       yield this.sharing({ pixels: frame, width, height, channels });
       this.deadline.check();
     }
+  }
+
+  /** Throws IMAGE_CORRUPT when the file ends inside a frame, which the decoder does not tell. */
+  checkEnd(): void {
+    if (!this.#source.cut) return;
+    throw new DarkroomError('IMAGE_CORRUPT', `Expected a whole ${this.format} picture, received one that is cut off`);
   }
 
   /**

@@ -26,13 +26,15 @@ interface Offset {
  * The picture at exactly `resizedSize` pixels: mirrored, turned, scaled, blurred, sharpened. `cover` crops by
  * `gravity`, by default the centre. `contain` pads with `background`, by default transparent where the format has
  * alpha, else white. An animation stays one in GIF and WebP; any other format gets its first frame. Throws
- * IMAGE_TOO_LARGE when the format cannot hold the size, and the errors of sharp.
+ * IMAGE_TOO_LARGE when the format cannot hold the size, IMAGE_CORRUPT for an animation that is cut off, and the errors of
+ * sharp.
  */
 export async function resize(picture: Picture, parameters: ResizeSpec): Promise<Product> {
   const { format = defaultFormat(picture.header), quality, grayscale = false, lossless = false } = parameters;
   const { background = WHITE } = parameters;
   const size = resizedSize(picture, parameters);
   checkFormatHolds(format, size);
+  if (holdsAnimation(format)) picture.checkEnd();
   const encoding = { format, quality, grayscale, lossless, background };
   if (picture.frames === 1 || !holdsAnimation(format)) {
     return encode(filter(await still(picture, parameters, size), parameters), encoding);

@@ -40,15 +40,47 @@ export function examineGif(body: Uint8Array): Examination {
   return { edits, warnings, pixels: 'whole' };
 }
 
+/**
+ * True when a GIF ends inside a block and pixels are missing. libnsgif draws what there is of a cut frame, and gives no
+ * error unless it is the first one. A missing trailer is no cut, and neither is a missing end of a frame with all pixels.
+ */
+export function isCut(body: Uint8Array): boolean {
+  let offset = SCREEN_BYTES + colourTableBytes(body[10]);
+  let announcesFrame = false;
+  while (offset < body.length) {
+    const introducer = body[offset];
+    if (introducer !== EXTENSION && introducer !== IMAGE) {
+      const stray = introducer === TRAILER ? null : strayBytes(body.subarray(offset, offset + STRAY_WINDOW));
+      if (stray === null) return false;
+      offset += stray;
+      continue;
+    }
+    const end = skipSubBlocks(body, introducer === IMAGE ? dataOf(body, offset) + 1 : offset + 2);
+    if (end === null) return introducer === EXTENSION || lastPixelOf(body, offset) === null;
+    announcesFrame = introducer === EXTENSION && (announcesFrame || body[offset + 1] === GRAPHIC_CONTROL);
+    offset = end;
+  }
+  return announcesFrame;
+}
+
 /** The offset after an image; null when pixels are missing or it is damaged. */
 function readImage(body: Uint8Array, start: number): number | null {
-  const width = (body[start + 5] ?? 0) | ((body[start + 6] ?? 0) << 8);
-  const height = (body[start + 7] ?? 0) | ((body[start + 8] ?? 0) << 8);
-  const data = start + DESCRIPTOR_BYTES + colourTableBytes(body[start + 9]);
-  const last = findLastPixel(body, data, width * height);
-  const end = skipSubBlocks(body, data + 1);
+  const last = lastPixelOf(body, start);
+  const end = skipSubBlocks(body, dataOf(body, start) + 1);
   // A damaged length of a sub-block joins the data to the blocks behind it.
   return last === null || end === null || end - last > MAX_TAIL_BYTES ? null : end;
+}
+
+/** The offset of the byte that completes the last pixel of an image; null when pixels are missing. */
+function lastPixelOf(body: Uint8Array, start: number): number | null {
+  const width = (body[start + 5] ?? 0) | ((body[start + 6] ?? 0) << 8);
+  const height = (body[start + 7] ?? 0) | ((body[start + 8] ?? 0) << 8);
+  return findLastPixel(body, dataOf(body, start), width * height);
+}
+
+/** The offset of an image's data: the size of its LZW codes, and then the sub-blocks. */
+function dataOf(body: Uint8Array, start: number): number {
+  return start + DESCRIPTOR_BYTES + colourTableBytes(body[start + 9]);
 }
 
 /** The offset after an extension; null when it is damaged. */

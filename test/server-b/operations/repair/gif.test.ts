@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
+import type { OutputSpec } from '../../../../shared/operations/index.ts';
 import { bytes } from '../../../support/hand-made.ts';
 import { waves } from '../../../support/pictures.ts';
 import { codesOf, performUploaded, pictureOf } from './support.ts';
@@ -64,6 +65,19 @@ describe('repair of GIF', () => {
     const second = frameOffsets(sound)[1] ?? 0;
     stray.writeUInt16LE(21, second + 8 + 7);
     expect(codesOf(await performUploaded(stray, ANIMATION))).to.deep.equal(['IMAGE_CORRUPT']);
+  });
+
+  it('refuses an animation that is cut anywhere but between two frames, and not its first frame', async () => {
+    const ends = frameOffsets(sound)
+      .slice(1)
+      .concat(sound.length - 1);
+    const outputs: OutputSpec[] = [...ANIMATION, { name: 'first', operation: 'resize', format: 'png' }];
+    for (let length = (ends[0] ?? 0) + 1; length < sound.length; length += 3) {
+      // The last two bytes of a frame are no pixels: the end of its codes, and of its sub-blocks.
+      const isWhole = ends.some((end) => length <= end && length >= end - 2);
+      const codes = codesOf(await performUploaded(sound.subarray(0, length), outputs));
+      expect(codes, `${length} bytes`).to.deep.equal(isWhole ? [] : ['IMAGE_CORRUPT']);
+    }
   });
 
   it('accepts a missing trailer and bytes after it without a warning', async () => {

@@ -44,6 +44,12 @@ describe('repair of WebP', () => {
     }
   });
 
+  it('refuses an animation that is cut between two frames', async () => {
+    const sound = kinds.get('animated') ?? Buffer.alloc(0);
+    const cut = sound.subarray(0, sound.lastIndexOf('ANMF'));
+    expect(codesOf(await performUploaded(cut))).to.deep.equal(['IMAGE_CORRUPT']);
+  });
+
   it('accepts a frame that is shown for more than a minute', async () => {
     const animation = Buffer.from(kinds.get('animated') ?? '');
     // The duration, of three bytes, follows a frame's position and size (RFC 9649, section 2.7.1.2).
