@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
 import sharp from 'sharp';
 import { Deadline } from '../server-b/operations/deadline.ts';
-import { Picture } from '../server-b/operations/decode.ts';
+import { Picture } from '../server-b/operations/picture.ts';
 import { resize } from '../server-b/operations/resize.ts';
 import { animationSeconds } from '../shared/animation-time.ts';
 import { planOf } from '../shared/operations/index.ts';

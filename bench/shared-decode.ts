@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { circle } from '../server-b/operations/circle.ts';
 import { modelInput } from '../server-b/operations/classify.ts';
 import { Deadline } from '../server-b/operations/deadline.ts';
-import { Picture } from '../server-b/operations/decode.ts';
+import { Picture } from '../server-b/operations/picture.ts';
 import { resize } from '../server-b/operations/resize.ts';
 import type { Format } from '../shared/operations/format.ts';
 

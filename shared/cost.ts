@@ -119,7 +119,7 @@ function turningCost(image: ImageHeader, scale: number): number {
 
 /**
  * The pixels that several outputs share, or those of a picture that is decoded before it is resized: one with extra
- * channels, and one of 16 bits, which may have to be converted to sRGB (`wideProfile` in operations/decode.ts; the header
+ * channels, and one of 16 bits, which may have to be converted to sRGB (`wideProfile` in operations/picture.ts; the header
  * does not say so).
  */
 function sharedCost(image: ImageHeader, plans: readonly Plan[]): number {

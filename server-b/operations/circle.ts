@@ -1,8 +1,9 @@
 import type { CircleSpec } from '../../shared/operations/circle.ts';
 import type { Product } from '../job.ts';
 import { cover } from './cover.ts';
-import { openRaster, type Picture, rasterize } from './decode.ts';
 import { checkFormatHolds, encode, WHITE } from './encode.ts';
+import type { Picture } from './picture.ts';
+import { openRaster, rasterize } from './raster.ts';
 
 const CHANNELS = 4;
 

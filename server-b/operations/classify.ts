@@ -6,8 +6,9 @@ import type { Product } from '../job.ts';
 import type { ModelFiles } from '../model/find.ts';
 import { Classifier, MODEL_SIDE } from './classifier.ts';
 import { CENTRE, cropFirst, isTooLongToScale } from './cover.ts';
-import { openRaster, type Picture, type Raster, rasterize } from './decode.ts';
 import { centreWindow } from './model-window.ts';
+import type { Picture } from './picture.ts';
+import { openRaster, type Raster, rasterize } from './raster.ts';
 
 /**
  * Mean and standard deviation of ImageNet's red, green and blue, of values from 0 to 1 (the model's page in the zoo).

@@ -1,6 +1,6 @@
 import type { Sharp } from 'sharp';
 import type { Size } from '../../shared/operations/format.ts';
-import type { Picture } from './decode.ts';
+import type { Picture } from './picture.ts';
 
 /** A picture that would be longer than this when scaled is cropped first: libvips' resampler cannot address it. */
 const MAX_SCALED_SIDE = 1_000_000;

@@ -3,7 +3,7 @@ import type { Product } from '../job.ts';
 import type { ModelFiles } from '../model/find.ts';
 import { circle } from './circle.ts';
 import { classify } from './classify.ts';
-import type { Picture } from './decode.ts';
+import type { Picture } from './picture.ts';
 import { placeholder } from './placeholder.ts';
 import { resize } from './resize.ts';
 

@@ -6,10 +6,10 @@ import { type OutputSpec, planOf } from '../../shared/operations/index.ts';
 import type { Timings } from '../../shared/task.ts';
 import type { Fault, JobOutcome, JobOutput, WorkerJob, WorkerReply } from '../job.ts';
 import { Deadline } from './deadline.ts';
-import { isTimeout, Picture } from './decode.ts';
 import { openHeic } from './heic/decode-heic.ts';
 import type { Operations } from './index.ts';
 import { countWarnings } from './libvips.ts';
+import { isTimeout, Picture } from './picture.ts';
 import { repair } from './repair/repair.ts';
 
 /** The step before the outputs. */

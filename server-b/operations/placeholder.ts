@@ -1,7 +1,8 @@
 import { rgbaToThumbHash } from 'thumbhash';
 import { PLACEHOLDER_SIDE, type PlaceholderData } from '../../shared/operations/placeholder.ts';
 import type { Product } from '../job.ts';
-import { type Picture, type Raster, rasterize } from './decode.ts';
+import type { Picture } from './picture.ts';
+import { type Raster, rasterize } from './raster.ts';
 
 /** Bits of a channel's value that choose its bin in the histogram. */
 const BIN_BITS = 4;

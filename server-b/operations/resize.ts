@@ -12,8 +12,9 @@ import {
 } from '../../shared/operations/resize.ts';
 import type { Product } from '../job.ts';
 import { cover, coverScale, cropFirst, isTooLongToScale } from './cover.ts';
-import { openRaster, type Picture, rasterize, Strip } from './decode.ts';
 import { checkFormatHolds, encode, WHITE } from './encode.ts';
+import type { Picture } from './picture.ts';
+import { openRaster, rasterize, Strip } from './raster.ts';
 import { anchorBeforeTurn, turn } from './turn.ts';
 
 /** Position of the box in the turned and scaled picture, in pixels from the top left corner. */

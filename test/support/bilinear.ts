@@ -1,4 +1,4 @@
-import type { Raster } from '../../server-b/operations/decode.ts';
+import type { Raster } from '../../server-b/operations/raster.ts';
 
 /** How much each of some neighbouring source pixels counts for one pixel. */
 interface Taps {

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Picture } from '../../server-b/operations/decode.ts';
 import { OPERATIONS, type Operation } from '../../server-b/operations/index.ts';
+import type { Picture } from '../../server-b/operations/picture.ts';
 
 /** Side in pixels of the square pictures at which an operation misbehaves. */
 export const KILLERS = { abortsProcess: 13, exitsThread: 17, hangs: 19, throws: 23, waits: 29 } as const;

@@ -1,7 +1,8 @@
 import sharp, { type Sharp } from 'sharp';
 import type { Product } from '../../server-b/job.ts';
 import { Deadline } from '../../server-b/operations/deadline.ts';
-import { Picture, type Raster, rasterize } from '../../server-b/operations/decode.ts';
+import { Picture } from '../../server-b/operations/picture.ts';
+import { type Raster, rasterize } from '../../server-b/operations/raster.ts';
 import type { PictureLimits } from '../../shared/config.ts';
 import type { ImageHeader } from '../../shared/image-header.ts';
 import { FORMATS, type Format } from '../../shared/operations/format.ts';

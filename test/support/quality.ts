@@ -1,4 +1,4 @@
-import type { Raster } from '../../server-b/operations/decode.ts';
+import type { Raster } from '../../server-b/operations/raster.ts';
 
 /** Peak signal-to-noise ratio of two pictures of one shape, over all channels, in dB; Infinity for equal ones. */
 export function peakSignalToNoise(one: Raster, other: Raster): number {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
-import { type Raster, rasterize } from '../../server-b/operations/decode.ts';
+import { type Raster, rasterize } from '../../server-b/operations/raster.ts';
 import { resize } from '../../server-b/operations/resize.ts';
 import type { ResizeParameters } from '../../shared/operations/resize.ts';
 import { drawn, openPicture, plain } from './pictures.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
-import { type Raster, rasterize } from '../../server-b/operations/decode.ts';
+import { type Raster, rasterize } from '../../server-b/operations/raster.ts';
 import type { Size } from '../../shared/operations/format.ts';
 import { pictureKinds } from '../support/picture-kinds.ts';
 import { peakSignalToNoise } from '../support/quality.ts';

@@ -1,4 +1,4 @@
-import type { Raster } from '../decode.ts';
+import type { Raster } from '../raster.ts';
 
 /** A field of a TIFF directory: tag, type (3 short, 4 long, 7 undefined), number of values, value or its offset. */
 type Field = readonly [tag: number, type: 3 | 4 | 7, count: number, value: number];

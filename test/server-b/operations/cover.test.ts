@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { cover, coverScale, isTooLongToScale } from '../../../server-b/operations/cover.ts';
-import { rasterize } from '../../../server-b/operations/decode.ts';
+import { rasterize } from '../../../server-b/operations/raster.ts';
 import { openPicture, pixelAt, stripes } from '../../support/pictures.ts';
 import { expectNear } from '../../support/resized.ts';
 

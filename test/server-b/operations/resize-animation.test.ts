@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
-import type { Raster } from '../../../server-b/operations/decode.ts';
+import type { Raster } from '../../../server-b/operations/raster.ts';
 import type { ResizeParameters } from '../../../shared/operations/resize.ts';
 import { pixelAt, plain } from '../../support/pictures.ts';
 import { animation, expectNear, framesOf, join, resized } from '../../support/resized.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
-import { rasterize } from '../../../server-b/operations/decode.ts';
+import { rasterize } from '../../../server-b/operations/raster.ts';
 import { anchorBeforeTurn, turn } from '../../../server-b/operations/turn.ts';
 import { GRAVITIES } from '../../../shared/operations/bounds.ts';
 import type { ResizeParameters } from '../../../shared/operations/resize.ts';

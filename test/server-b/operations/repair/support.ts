@@ -1,8 +1,8 @@
 import { probe } from '../../../../server-a/probe/probe.ts';
 import type { JobOutcome } from '../../../../server-b/job.ts';
-import type { Raster } from '../../../../server-b/operations/decode.ts';
 import { OPERATIONS } from '../../../../server-b/operations/index.ts';
 import { performJob } from '../../../../server-b/operations/perform.ts';
+import type { Raster } from '../../../../server-b/operations/raster.ts';
 import type { OutputSpec } from '../../../../shared/operations/index.ts';
 import { Memory } from '../../../server-a/probe/agreement.ts';
 import { decode, LIMITS, own } from '../../../support/pictures.ts';

@@ -5,33 +5,11 @@ import type { ImageHeader } from '../../shared/image-header.ts';
 import { checkInputLimits, countPixels } from '../../shared/limits.ts';
 import { type InputFormat, type Size, scaledSize } from '../../shared/operations/format.ts';
 import type { Deadline } from './deadline.ts';
-import { completeCanvas } from './gif-canvas.ts';
 import { noteWarning } from './libvips.ts';
+import { corrupt, decodedHeader, loadOptions, mismatch, readPicture } from './metadata.ts';
+import { openRaster, type Raster, rasterize, Strip } from './raster.ts';
 import { isCut } from './repair/gif.ts';
 import { hasHiddenDamage } from './repair/jpeg.ts';
-
-/** Decoded pixels: sRGB, 8 bits a channel, upright; alpha, where there is one, not premultiplied. */
-export interface Raster extends Size {
-  readonly pixels: Uint8Array;
-  readonly channels: 1 | 2 | 3 | 4;
-  /** Height of one frame where several lie below each other. */
-  readonly pageHeight?: number;
-}
-
-/** A pipeline that starts from pixels in memory and ends with the job's deadline. */
-export function openRaster(raster: Raster, deadline: Deadline): Sharp {
-  const { pixels, width, height, channels, pageHeight } = raster;
-  const raw = pageHeight === undefined ? { width, height, channels } : { width, height, channels, pageHeight };
-  return sharp(pixels, { raw, animated: pageHeight !== undefined, limitInputPixels: false })
-    .on('warning', noteWarning)
-    .timeout({ seconds: deadline.secondsLeft() });
-}
-
-/** Runs a pipeline and gives its pixels. */
-export async function rasterize(pipeline: Sharp): Promise<Raster> {
-  const { data, info } = await pipeline.toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
-  return { pixels: data, width: info.width, height: info.height, channels: info.channels };
-}
 
 /** What else the decoder says about a picture. */
 type Facts = Partial<Pick<Metadata, 'delay' | 'loop' | 'space' | 'hasProfile'>>;
@@ -110,7 +88,7 @@ export class Picture implements Size {
     checkInputLimits(announced, limits);
     if (announced.format === 'avif') brandAsAvif(body);
     const cut = announced.format === 'gif' && isCut(body);
-    const { metadata, ...source } = await read(body, announced);
+    const { metadata, ...source } = await readPicture(body, announced);
     const header = decodedHeader(metadata, announced);
     checkInputLimits(header, limits);
     if (header.frames !== announced.frames || countPixels(header) > countPixels(announced)) {
@@ -258,31 +236,6 @@ export class Picture implements Size {
   }
 }
 
-/** Frames of one size, one below the other, RGBA: the form in which libvips holds an animation. */
-export class Strip {
-  readonly #size: Size;
-  readonly #pixels: Uint8Array;
-  #filled = 0;
-
-  constructor({ width, height }: Size, frames: number) {
-    this.#size = { width, height };
-    this.#pixels = new Uint8Array(width * height * 4 * frames);
-  }
-
-  /** Adds the next frame, which has four channels. */
-  add({ pixels }: Raster): void {
-    this.#pixels.set(pixels, this.#filled);
-    this.#filled += pixels.byteLength;
-  }
-
-  /** All frames as one raster. */
-  get raster(): Raster {
-    const { width, height: pageHeight } = this.#size;
-    const height = this.#pixels.byteLength / (width * 4);
-    return { pixels: this.#pixels, width, height, channels: 4, pageHeight };
-  }
-}
-
 /**
  * True for an error of a pipeline that sharp's timeout may have ended. Only the time decides: libvips has one buffer for
  * the error messages of all threads, so that the message may be about another picture.
@@ -299,77 +252,6 @@ function brandAsAvif(body: Uint8Array): void {
   body.set(Buffer.from('avif', 'latin1'), 8);
 }
 
-/** An encoded picture as libvips can read it, its metadata without added frames, and the index of its first frame. */
-interface Readable extends Pick<Source, 'start'> {
-  readonly body: Encoded;
-  readonly metadata: Metadata;
-}
-
-/** Reads the metadata. A GIF with a canvas that libvips would get wrong has a blank frame before its own. */
-async function read(body: Encoded, announced: ImageHeader): Promise<Readable> {
-  const metadata = await readMetadata(body, announced);
-  if (metadata.format !== 'gif' || hasCanvas(metadata, announced)) {
-    return { body, metadata, start: announced.page ?? 0 };
-  }
-  const whole = completeCanvas(body, announced);
-  const { pages = 1, delay = [], ...facts } = await readMetadata(whole, announced);
-  return { body: whole, metadata: { ...facts, pages: pages - 1, delay: delay.slice(1) }, start: 1 };
-}
-
-async function readMetadata(body: Encoded, announced: ImageHeader): Promise<Metadata> {
-  try {
-    const options = { ...loadOptions(announced), limitInputPixels: false };
-    return await sharp(body, options).on('warning', noteWarning).metadata();
-  } catch (error) {
-    throw corrupt(announced.format, error);
-  }
-}
-
-/** True when libvips gives the canvas that the header announces, with an alpha channel where pixels may stay undrawn. */
-function hasCanvas({ width, height, hasAlpha }: Metadata, announced: ImageHeader): boolean {
-  return width === announced.width && height === announced.height && (hasAlpha || !announced.alpha);
-}
-
-/** Where the picture is in its file, and how it is read. */
-function loadOptions({ page, subifd, extras, channels, lenient }: ImageHeader): SharpOptions {
-  return {
-    ...(page === undefined ? {} : { page }),
-    ...(subifd === undefined ? {} : { tiff: { subifd } }),
-    ...(extras === undefined ? {} : { limitInputChannels: channels }),
-    ...(lenient === undefined ? {} : { failOn: 'error' }),
-  };
-}
-
-function decodedHeader(metadata: Metadata, announced: ImageHeader): ImageHeader {
-  const format = metadata.format === 'heif' ? 'avif' : metadata.format;
-  if (format !== announced.format) throw mismatch(announced.format, format ?? 'nothing known');
-  const animates = format === 'gif' || format === 'webp';
-  return {
-    ...announced,
-    width: metadata.autoOrient.width,
-    height: metadata.autoOrient.height,
-    frames: animates ? (metadata.pages ?? 1) : 1,
-    channels: metadata.channels,
-    depth: depthOf(metadata.depth),
-    orientation: metadata.orientation ?? 1,
-  };
-}
-
-function depthOf(depth: string): 8 | 16 | 32 {
-  if (depth === 'uchar' || depth === 'char') return 8;
-  return depth === 'ushort' || depth === 'short' ? 16 : 32;
-}
-
 function describe(header: ImageHeader): string {
   return `${header.frames} × ${header.width}×${header.height}`;
-}
-
-function mismatch(expected: string, received: string): DarkroomError {
-  return new DarkroomError('IMAGE_CORRUPT', `Expected ${expected} as the header says, received ${received}`);
-}
-
-/** An IMAGE_CORRUPT for clients. The decoder's message is only its cause: it may be about another picture. */
-function corrupt(format: InputFormat, cause: unknown): DarkroomError {
-  const message = `Expected a whole ${format} picture, received one that cannot be decoded`;
-  return new DarkroomError('IMAGE_CORRUPT', message, { cause });
 }

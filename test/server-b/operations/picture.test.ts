@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { probe } from '../../../server-a/probe/probe.ts';
 import { Deadline } from '../../../server-b/operations/deadline.ts';
-import { isTimeout, Picture, rasterize } from '../../../server-b/operations/decode.ts';
 import { encode, WHITE } from '../../../server-b/operations/encode.ts';
+import { isTimeout, Picture } from '../../../server-b/operations/picture.ts';
+import { rasterize } from '../../../server-b/operations/raster.ts';
 import { Memory } from '../../server-a/probe/agreement.ts';
 import { box } from '../../support/hand-made.ts';
 import { clap, fileType, heif, type Item, ispe, makeTile, reference } from '../../support/heif-file.ts';
