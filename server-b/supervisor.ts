@@ -1,23 +1,14 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import type { ChildProcess } from 'node:child_process';
 import { nanoid } from 'nanoid';
 import { type Clock, SYSTEM_CLOCK, type Timer } from '../shared/clock.ts';
-import { toEnvironment } from '../shared/config.ts';
 import { DarkroomError, shuttingDown } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { Watchdog } from '../shared/watchdog.ts';
 import type { EndedInstance } from '../shared/wire/messages.ts';
-import {
-  type ChildMessage,
-  childMessageSchema,
-  DRAIN_MS,
-  IDENTITY_VARIABLE,
-  type Identity,
-  SILENT_MS,
-  STARTING_MS,
-} from './child-messages.ts';
-import { SERVER_B_PREFIX, type ServerBSettings, serverBSettings } from './config.ts';
+import { type ChildMessage, childMessageSchema, DRAIN_MS, SILENT_MS, STARTING_MS } from './child-messages.ts';
+import type { ServerBSettings } from './config.ts';
 import { causeOf, type InstanceEnd } from './instance-end.ts';
+import { type Environment, forkInstance, instanceEnvironment } from './instance-process.ts';
 import type { ListenAddress } from './listener.ts';
 import { OomKills } from './oom-kills.ts';
 
@@ -30,10 +21,6 @@ const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
 /** How long an instance may take to exit after its drain, in milliseconds. */
 const EXIT_MS = 2000;
-/**
- * Threads of libuv's pool for file work, in addition to one for each job: all threads share that pool (4 by default).
- */
-const SPARE_UV_THREADS = 4;
 /** Ended instances that the next one tells Server A of. Server A asks about those whose jobs it has lost. */
 const MAX_ENDED = 16;
 
@@ -48,8 +35,6 @@ export interface SupervisorOptions {
   /** The counter of this process's control group unless a test gives its own. */
   readonly oomKills?: Pick<OomKills, 'hasRisen'>;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Callbacks for `start`: an instance listens, or none can start, with the reason. */
 interface Start {
@@ -159,7 +144,8 @@ export class Supervisor {
     // Kills until now were not of this instance.
     this.#oomKills.hasRisen();
     try {
-      const child = this.#fork(this.#environment({ instance: life.instance, ended: this.#ended }));
+      const identity = { instance: life.instance, ended: this.#ended };
+      const child = this.#fork(instanceEnvironment(this.#settings, this.#options.environment, identity));
       if (child.pid === undefined) child.once('error', forkFailed);
       else this.#watch(child, life);
     } catch (error) {
@@ -266,40 +252,6 @@ export class Supervisor {
     this.#address = address;
     for (const listener of this.#listeners) listener();
   }
-
-  /**
-   * The settings, and the variables that are read only when a process starts: libuv's thread count, libvips' block of
-   * untrusted loaders, ONNX Runtime's telemetry, and two of glibc's. MALLOC_ARENA_MAX limits the heaps, because each
-   * heap keeps the memory that its threads have used (2 heaps instead of one for each thread: 390 MiB instead of 530
-   * after the same 160 tasks). An allocation larger than MALLOC_MMAP_THRESHOLD_ bytes is outside of the heaps and
-   * returns to the system when it is freed; without the variable glibc raises the threshold up to 32 MiB (after 8 large
-   * pictures each of JPEG, AVIF and PNG: 460 MiB instead of 300, with the same CPU time).
-   */
-  #environment(identity: Identity): Environment {
-    const slots = this.#settings.threads * this.#settings.jobsPerThread;
-    return {
-      ...withoutDarkroom(this.#options.environment),
-      ...toEnvironment(serverBSettings, SERVER_B_PREFIX, this.#settings),
-      [IDENTITY_VARIABLE]: JSON.stringify(identity),
-      UV_THREADPOOL_SIZE: String(slots + SPARE_UV_THREADS),
-      VIPS_BLOCK_UNTRUSTED: '1',
-      MALLOC_ARENA_MAX: '2',
-      MALLOC_MMAP_THRESHOLD_: '1048576',
-      ORT_DISABLE_TELEMETRY: '1',
-    };
-  }
-}
-
-function forkInstance(environment: Environment): ChildProcess {
-  return fork(fileURLToPath(new URL('./main.js', import.meta.url)), [], {
-    env: { ...environment },
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
-}
-
-/** An attacker who takes over a decoder must not find Server A's secrets, such as the API keys, in the environment. */
-function withoutDarkroom(environment: Environment): Environment {
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('DARKROOM_')));
 }
 
 function endedBeforeListening({ code, signal }: InstanceEnd): DarkroomError {
