@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { DarkroomError, describeError, type ErrorDescription, systemCode } from '../../shared/errors.ts';
 import { Client } from '../http/client.ts';
 import { saveFile } from '../save-file.ts';
-import { abortOnSignal } from '../signals.ts';
 import { type CameraSettings, relayAddress } from './config.ts';
 import { stayConnected } from './relay.ts';
 import { openSource, type Source, type SourceFlags } from './source.ts';
@@ -24,10 +23,12 @@ type CameraEvent =
   | { readonly event: 'snap'; readonly file: string; readonly task_id: string | null }
   | { readonly event: 'failed'; readonly error: ErrorDescription };
 
-/** Takes a picture for each `snap` of the relay, until SIGINT or SIGTERM, which is its ordinary end. */
-export async function runCamera(flags: CameraFlags, settings: CameraSettings): Promise<void> {
+/**
+ * Takes a picture for each `snap` of the relay, until the signal aborts, which is its ordinary end. Throws BAD_REQUEST for
+ * a source that does not exist.
+ */
+export async function runCamera(flags: CameraFlags, settings: CameraSettings, signal: AbortSignal): Promise<void> {
   const source = await openSource(flags);
-  const signal = abortOnSignal();
   const client = new Client(settings, signal);
   const report = (event: CameraEvent) => print(event, flags.json === true);
   const shutter = new Shutter(() => snap(source, client, flags.output, signal).then(report));

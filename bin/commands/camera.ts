@@ -3,6 +3,7 @@ import { cameraSettings, resolveCameraSettings } from '../camera/config.ts';
 import type { CameraFlags } from '../camera/run-camera.ts';
 import { CLIENT_PREFIX } from '../http/config.ts';
 import { addSettings } from '../settings.ts';
+import { abortOnSignal } from '../signals.ts';
 
 /** `darkroom camera`. */
 export function cameraCommand(): Command {
@@ -17,7 +18,7 @@ export function cameraCommand(): Command {
     async (flags: CameraFlags & Record<string, unknown>) => {
       const settings = resolveCameraSettings(flags);
       const { runCamera } = await import('../camera/run-camera.ts');
-      await runCamera(flags, settings);
+      await runCamera(flags, settings, abortOnSignal());
     },
   );
 }
