@@ -2,6 +2,7 @@ import { access, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { makePicture } from '../server-a/tasks/support.ts';
+import { runCommand } from '../support/command-in-process.ts';
 import { runDarkroom } from '../support/command-line.ts';
 import { Service, temporaryFolder } from '../support/service.ts';
 
@@ -22,14 +23,14 @@ describe('darkroom backup and restore', function () {
     await rm(folder, { recursive: true });
   });
 
-  const run = (...words: string[]) => runDarkroom(words, { folder });
+  const run = (...words: string[]) => runCommand(words, { folder });
 
   it('carries tasks and results from a running service to another data folder', async () => {
     const id = await service.submit(await makePicture(), { scale_factor: '0.5', classify: 'false' });
     await service.end(id);
     const result = (await service.get(`/result/${id}`)).body;
     await writeFile(join(folder, 'backup.tar'), 'an older backup');
-    const saved = await run('backup', 'backup.tar', '--data-dir', 'data');
+    const saved = await runDarkroom(['backup', 'backup.tar', '--data-dir', 'data'], { folder });
     expect(saved).to.include({ code: 0, stderr: '' });
     expect(saved.stdout).to.match(/^Backup {2}backup\.tar {2}\d+ bytes, 1 pictures\n$/);
     expect((await stat(join(folder, 'backup.tar'))).mode & 0o777).to.equal(0o600);
@@ -72,7 +73,7 @@ describe('darkroom backup and restore', function () {
     await run('restore', 'backup.tar', '--data-dir', dataDir);
     await rm(join(dataDir, 'store.db'));
     const words = ['serve', '-p', '0', '--data-dir', dataDir, '--no-model-fetch', ...WITHOUT_SERVER_B];
-    const { code, stdout, stderr } = await run(...words);
+    const { code, stdout, stderr } = await runDarkroom(words, { folder });
     expect([code, stdout]).to.deep.equal([1, '']);
     expect(stderr).to.match(/^darkroom: [^\n]*store\.db is missing[^\n]*--new-store[^\n]*\n$/);
     const flags = [...WITHOUT_SERVER_B, '--new-store'];

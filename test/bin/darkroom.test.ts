@@ -3,7 +3,8 @@ import { isBuiltin } from 'node:module';
 import { expect } from 'chai';
 import { serverASettings } from '../../server-a/config.ts';
 import { describeSettings } from '../../shared/config.ts';
-import { runDarkroom } from '../support/command-line.ts';
+import { runCommand } from '../support/command-in-process.ts';
+import { type Ended, runDarkroom } from '../support/command-line.ts';
 import { repositoryPath } from '../support/repository.ts';
 
 describe('darkroom', function () {
@@ -28,24 +29,29 @@ describe('darkroom', function () {
     expect((await runDarkroom(['--version'])).stdout).to.equal(`${version}\n`);
   });
 
-  it('reports a wrong flag, value or address with one line and the exit code 1', async () => {
-    const lines: Readonly<Record<string, RegExp>> = {
-      '--bogus': /unknown option '--bogus'/,
-      srve: /^darkroom: Expected a command, .* for the first word, received 'srve'$/,
-      '--model /nowhere.onnx': /^darkroom: Expected an .onnx file for --model, received '\/nowhere.onnx'$/,
-      '--port abc': /^darkroom: Expected ports from 0 to 65535, such as .* for --port, received 'abc'$/,
-      '--ip localhost': /^darkroom: Expected IPv4 and IPv6 addresses, such as .* for --ip, received 'localhost'$/,
-      '--server-b nowhere': /^darkroom: Expected host:port.* for --server-b, received 'nowhere'$/,
-      'server-a': /^darkroom: Expected host:port of a Server B for --server-b, received nothing$/,
-      'server-b -i 0.0.0.0': /^darkroom: Expected --token \(DARKROOM_TOKEN\) .* 0\.0\.0\.0, received nothing$/,
-      'server-b -i ::': /^darkroom: Expected --token \(DARKROOM_TOKEN\) .* ::, received nothing$/,
-      'upload --jobs 0 x': /Expected a whole number from 1 to 256/,
-      'upload --fit round x': /Allowed choices are cover, contain, fill, inside, outside/,
-    };
-    for (const [words, line] of Object.entries(lines)) {
-      const { code, stdout, stderr } = await runDarkroom(words.split(' '));
-      expect([code, stdout], words).to.deep.equal([1, '']);
-      expect(stderr.trimEnd(), words).to.match(line).and.not.contain('\n');
+  it('reports a wrong flag and a wrong command with one line and the exit code 1', async () => {
+    // Processes, because commander itself ends the process for the flags.
+    for (const [words, line] of [
+      ['--bogus', /unknown option '--bogus'/],
+      ['upload --jobs 0 x', /Expected a whole number from 1 to 256/],
+      ['upload --fit round x', /Allowed choices are cover, contain, fill, inside, outside/],
+      ['srve', /^darkroom: Expected a command, .* for the first word, received 'srve'$/],
+    ] as const) {
+      expectRefusal(words, await runDarkroom(words.split(' ')), line);
+    }
+  });
+
+  it('reports a wrong value and a wrong address with one line and the exit code 1', async () => {
+    for (const [words, line] of [
+      ['--model /nowhere.onnx', /^darkroom: Expected an .onnx file for --model, received '\/nowhere.onnx'$/],
+      ['--port abc', /^darkroom: Expected ports from 0 to 65535, such as .* for --port, received 'abc'$/],
+      ['--ip localhost', /^darkroom: Expected IPv4 and IPv6 addresses, such as .* for --ip, received 'localhost'$/],
+      ['--server-b nowhere', /^darkroom: Expected host:port.* for --server-b, received 'nowhere'$/],
+      ['server-a', /^darkroom: Expected host:port of a Server B for --server-b, received nothing$/],
+      ['server-b -i 0.0.0.0', /^darkroom: Expected --token \(DARKROOM_TOKEN\) .* 0\.0\.0\.0, received nothing$/],
+      ['server-b -i ::', /^darkroom: Expected --token \(DARKROOM_TOKEN\) .* ::, received nothing$/],
+    ] as const) {
+      expectRefusal(words, await runCommand(words.split(' ')), line);
     }
   });
 
@@ -64,6 +70,11 @@ describe('darkroom', function () {
     expect([...first].filter((name) => name.includes('/commands/'))).to.deep.equal([]);
   });
 });
+
+function expectRefusal(words: string, { code, stdout, stderr }: Ended, line: RegExp): void {
+  expect([code, stdout], words).to.deep.equal([1, '']);
+  expect(stderr.trimEnd(), words).to.match(line).and.not.contain('\n');
+}
 
 /** What modules and what they import import, `import()` left out: files as URLs, packages by name. */
 async function staticImports(entries: readonly URL[]): Promise<Set<string>> {

@@ -2,6 +2,7 @@ import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { runCommand } from '../support/command-in-process.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
 import { requireShared } from '../support/shared.ts';
 
@@ -19,11 +20,11 @@ describe('darkroom model', function () {
   afterEach(() => rm(folder, { recursive: true }));
 
   function run(...words: string[]): Promise<Ended> {
-    return runDarkroom(['model', ...words], { folder, environment: { DARKROOM_DATA_DIR: 'data' } });
+    return runCommand(['model', ...words], { folder, environment: { DARKROOM_DATA_DIR: 'data' } });
   }
 
   it('prints where it looked when there is no model, with the exit code 1', async () => {
-    const { code, stdout } = await run();
+    const { code, stdout } = await runDarkroom(['model'], { folder, environment: { DARKROOM_DATA_DIR: 'data' } });
     expect(code).to.equal(1);
     expect(stdout).to.match(/^Place {2}.*data\/model\nModel {2}unavailable: .*\n$/);
   });

@@ -7,6 +7,7 @@ import type { StoredOutput } from '../../server-a/dispatch/contract.ts';
 import type { Tasks } from '../../server-a/tasks/tasks.ts';
 import { type Fixture, jpeg, startFixture } from '../server-a/protocols/http/http-fixture.ts';
 import { readInput, type TestDispatcher } from '../server-a/tasks/support.ts';
+import { runCommand } from '../support/command-in-process.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
 
 describe('client commands and the real Server A', function () {
@@ -26,8 +27,11 @@ describe('client commands and the real Server A', function () {
   });
 
   function run(...words: string[]): Promise<Ended> {
-    const environment = { DARKROOM_SERVER: fixture.address, DARKROOM_API_KEY: 'secret' };
-    return runDarkroom(words, { folder, environment });
+    return runCommand(words, { folder, environment: environment() });
+  }
+
+  function environment(): Record<string, string> {
+    return { DARKROOM_SERVER: fixture.address, DARKROOM_API_KEY: 'secret' };
   }
 
   it('upload, save and show more pictures than the queue holds at once', async () => {
@@ -35,17 +39,8 @@ describe('client commands and the real Server A', function () {
     const picture = await jpeg(40, 30);
     for (const name of ['a.jpg', 'b.jpg', 'c.jpeg', 'd.jpg', 'e.jpg', 'f.jpg'])
       await writeFile(join(folder, name), picture);
-    const { code, stdout, stderr } = await run(
-      'upload',
-      '.',
-      '--scale',
-      '.5',
-      '--no-classify',
-      '--jobs',
-      '6',
-      '-o',
-      'out',
-    );
+    const words = ['upload', '.', '--scale', '.5', '--no-classify', '--jobs', '6', '-o', 'out'];
+    const { code, stdout, stderr } = await runDarkroom(words, { folder, environment: environment() });
     expect([code, stderr]).to.deep.equal([0, '']);
     expect(stdout.trimEnd().split('\n')).to.have.length(6);
     const { width, height, format } = await sharp(await readFile(join(folder, 'out/c.jpeg'))).metadata();

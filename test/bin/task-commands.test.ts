@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { taskSchema } from '../../shared/task.ts';
+import { runCommand } from '../support/command-in-process.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
 import { FakeServerA } from '../support/fake-server-a.ts';
 
@@ -26,6 +27,11 @@ describe('commands for one task', function () {
   });
 
   function run(...words: string[]): Promise<Ended> {
+    return runCommand(words, { folder, environment: { DARKROOM_SERVER: server.url } });
+  }
+
+  /** The same as a process. */
+  function runProcess(...words: string[]): Promise<Ended> {
     return runDarkroom(words, { folder, environment: { DARKROOM_SERVER: server.url } });
   }
 
@@ -67,7 +73,7 @@ describe('commands for one task', function () {
     it('exits with 1 for a failed and for an unknown task', async () => {
       const error = { code: 'IMAGE_CORRUPT', message: 'The picture breaks off' } as const;
       server.failures = { resize: error, circle: error };
-      const failed = await run('status', await task());
+      const failed = await runProcess('status', await task());
       expect(failed.code).to.equal(1);
       expect(failed.stdout).to.match(/ {2}failed {2}.*The picture breaks off \(IMAGE_CORRUPT\)\n$/);
       expect(await run('status', UNKNOWN)).to.deep.equal({
@@ -81,7 +87,7 @@ describe('commands for one task', function () {
   describe('darkroom result', () => {
     it('saves the first picture, or the named one', async () => {
       const id = await task();
-      expect((await run('result', id, '-o', 'first.jpg')).code).to.equal(0);
+      expect((await runProcess('result', id, '-o', 'first.jpg')).code).to.equal(0);
       expect((await run('result', id, 'circle', '-o', 'circle.png')).code).to.equal(0);
       expect(await readFile(join(folder, 'first.jpg'), 'utf8')).to.equal('meow');
       expect(await readFile(join(folder, 'circle.png'), 'utf8')).to.equal('meow');

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import sharp from 'sharp';
 import { z } from 'zod';
 import { taskSchema } from '../../shared/task.ts';
+import { runCommand } from '../support/command-in-process.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
 import { waves } from '../support/pictures.ts';
 import { Service, temporaryFolder } from '../support/service.ts';
@@ -50,7 +51,7 @@ describe('darkroom upload with named outputs and a real service', function () {
   });
 
   function upload(...words: string[]): Promise<Ended> {
-    return runDarkroom(['upload', '--server', service.address, ...words], { folder });
+    return runCommand(['upload', '--server', service.address, ...words], { folder });
   }
 
   /** The --json report on one file, with the task's outputs as `name operation`. */
@@ -115,7 +116,8 @@ describe('darkroom upload with named outputs and a real service', function () {
   });
 
   it('prints a line with the name of each output', async () => {
-    const { stdout } = await upload('cat.jpg', '--wait', '-o', 'thumb:width=20', '-o', 'hint:operation=placeholder');
+    const words = ['cat.jpg', '--wait', '-o', 'thumb:width=20', '-o', 'hint:operation=placeholder'];
+    const { stdout } = await runDarkroom(['upload', '--server', service.address, ...words], { folder });
     expect(stdout).to.match(/^cat\.jpg {2}[\w-]{21} {2}completed {2}thumb 20×15 {2}hint\n$/);
   });
 

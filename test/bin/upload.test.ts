@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import { runCommand } from '../support/command-in-process.ts';
 import { type Ended, runDarkroom, startDarkroom } from '../support/command-line.ts';
 import { FakeServerA } from '../support/fake-server-a.ts';
 
@@ -24,7 +25,7 @@ describe('darkroom upload', function () {
   });
 
   function upload(...words: string[]): Promise<Ended> {
-    return runDarkroom(['upload', '--server', server.url, ...words], { folder });
+    return runCommand(['upload', '--server', server.url, ...words], { folder });
   }
 
   async function files(contents: Readonly<Record<string, string>>): Promise<void> {
@@ -91,7 +92,7 @@ describe('darkroom upload', function () {
       const environment = { DARKROOM_SERVER: server.url, DARKROOM_API_KEY: 'variable' };
       await runDarkroom(['upload', 'cat.jpg'], { folder, environment });
       await writeFile(join(folder, '.env'), `DARKROOM_SERVER=${server.url}\nDARKROOM_API_KEY=file\n`);
-      await runDarkroom(['upload', 'cat.jpg'], { folder });
+      await runCommand(['upload', 'cat.jpg'], { folder });
       const keys = server.uploads.map(({ headers }) => headers.authorization);
       expect(keys).to.deep.equal(['Bearer flag', 'Bearer variable', 'Bearer file']);
     });
@@ -184,9 +185,9 @@ describe('darkroom upload', function () {
       await once(other, 'listening');
       try {
         const url = `http://127.0.0.1:${Object(other.address()).port}`;
-        const fine = await runDarkroom(['upload', '--server', url, 'a.jpg'], { folder });
+        const fine = await runCommand(['upload', '--server', url, 'a.jpg'], { folder });
         expect(fine.stderr).to.match(/^a\.jpg {2}Expected a task record of Darkroom, received .*\(SOURCE_ERROR\)\n$/);
-        const broken = await runDarkroom(['upload', '--server', `${url}/broken`, 'a.jpg'], { folder });
+        const broken = await runCommand(['upload', '--server', `${url}/broken`, 'a.jpg'], { folder });
         expect(broken.stderr).to.contain('received 502 <h1>Something else</h1> (SOURCE_ERROR)\n');
       } finally {
         other.close();

@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import type { Backend } from '../../server-a/dispatch/lanes.ts';
 import { type PictureServer, startPictureServer } from '../server-a/protocols/zeromq/picture-server.ts';
 import { type Fixture, startFixture, startServerB } from '../server-a/protocols/zeromq/zeromq-fixture.ts';
+import { runCommand } from '../support/command-in-process.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
 import { freePort } from '../support/free-port.ts';
 
@@ -35,12 +36,20 @@ describe('ZeroMQ client commands', function () {
   afterEach(() => rm(folder, { recursive: true }));
 
   function run(...words: string[]): Promise<Ended> {
-    const environment = {
+    return runCommand(words, { folder, environment: environment() });
+  }
+
+  /** The same as a process. */
+  function runProcess(...words: string[]): Promise<Ended> {
+    return runDarkroom(words, { folder, environment: environment() });
+  }
+
+  function environment(): Record<string, string> {
+    return {
       DARKROOM_ZEROMQ: fixture.address,
       DARKROOM_ZEROMQ_PUB: fixture.pubAddress.replace('tcp://', ''),
       DARKROOM_API_KEY: 'secret',
     };
-    return runDarkroom(words, { folder, environment });
   }
 
   async function file(name: string, content: string | Buffer): Promise<string> {
@@ -53,7 +62,7 @@ describe('ZeroMQ client commands', function () {
       const red = `${pictures.url}/red?a,b`;
       const blue = `${pictures.url}/blue`;
       await file('urls.csv', `\uFEFFurl,note\r\n"${red}",x\r\n\r\n${blue}\r\n${blue}\r\n`);
-      const { code, stdout, stderr } = await run('classify', 'urls.csv');
+      const { code, stdout, stderr } = await runProcess('classify', 'urls.csv');
       expect([code, stderr]).to.deep.equal([0, '']);
       expect(stdout.trimEnd().split('\n')).to.have.members([`${red}  red`, `${blue}  blue`, `${blue}  blue`]);
     });
@@ -107,7 +116,7 @@ describe('ZeroMQ client commands', function () {
         .toBuffer();
       await file('cat.jpg', picture);
       await file('text.jpg', 'no picture, but more than a few bytes of text');
-      const uploaded = await run('image', 'upload', 'cat.jpg', 'text.jpg', 'missing.jpg');
+      const uploaded = await runProcess('image', 'upload', 'cat.jpg', 'text.jpg', 'missing.jpg');
       expect(uploaded.code).to.equal(1);
       const [, id = ''] = /^cat\.jpg {2}([\w-]{21})\n$/.exec(uploaded.stdout) ?? [];
       expect(uploaded.stderr).to.match(/^text\.jpg {2}[^\n]+\nmissing\.jpg {2}ENOENT[^\n]+\n$/);

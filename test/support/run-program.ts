@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { EventEmitter, once } from 'node:events';
+import { once } from 'node:events';
+import { Written } from './written.ts';
 
 /** The result of a program. */
 export interface Ended {
@@ -38,27 +39,11 @@ export function startProgram(
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: leadsGroup,
   });
-  let stdout = '';
-  let stderr = '';
-  const printed = new EventEmitter();
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-    printed.emit('more');
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  const ended = once(child, 'close').then(([code, signal]): Ended => ({ code: code ?? signal, stdout, stderr }));
-  return {
-    process: child,
-    ended,
-    printed: async (pattern) => {
-      for (;;) {
-        const match = pattern.exec(stdout);
-        if (match !== null) return match;
-        const isEnded = await Promise.race([ended.then(() => true), once(printed, 'more').then(() => false)]);
-        if (isEnded) throw new Error(`Expected ${pattern} on standard output, received '${stdout}' and '${stderr}'`);
-      }
-    },
-  };
+  const written = new Written();
+  child.stdout.setEncoding('utf8').on('data', (text: string) => written.add('stdout', text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => written.add('stderr', text));
+  const ended = once(child, 'close').then(
+    ([code, signal]): Ended => ({ code: code ?? signal, stdout: written.stdout, stderr: written.stderr }),
+  );
+  return { process: child, ended, printed: (pattern) => written.printed(pattern, ended) };
 }

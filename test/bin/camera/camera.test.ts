@@ -6,13 +6,18 @@ import { delimiter, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { expect } from 'chai';
 import sharp from 'sharp';
+import { cameraSettings } from '../../../bin/camera/config.ts';
+import { type CameraFlags, runCamera } from '../../../bin/camera/run-camera.ts';
 import type { Protocol } from '../../../server-a/protocols/protocol.ts';
 import { startRelay } from '../../../server-a/protocols/websocket/relay.ts';
 import { createLogger } from '../../../shared/log.ts';
 import { WebSocketClient } from '../../server-a/protocols/websocket/websocket-client.ts';
+import { runCommand } from '../../support/command-in-process.ts';
 import { type Running, runDarkroom, startDarkroom } from '../../support/command-line.ts';
 import { freePort } from '../../support/free-port.ts';
+import { keepOutput } from '../../support/own-output.ts';
 import { plain } from '../../support/pictures.ts';
+import { Written } from '../../support/written.ts';
 
 const log = createLogger('test', 'silent');
 
@@ -22,6 +27,12 @@ interface Put {
   readonly filename: string;
   readonly type: string;
   readonly picture: Buffer;
+}
+
+/** A camera in this process. */
+interface Camera {
+  printed(pattern: RegExp): Promise<unknown>;
+  stop(): Promise<void>;
 }
 
 describe('darkroom camera and darkroom snap', function () {
@@ -35,6 +46,7 @@ describe('darkroom camera and darkroom snap', function () {
   /** Statuses of the next answers to PUT requests; 200 when the list is empty. */
   let refusals: number[];
   let running: Running[];
+  let cameras: Camera[];
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'darkroom-camera-'));
@@ -43,6 +55,7 @@ describe('darkroom camera and darkroom snap', function () {
     puts = [];
     refusals = [];
     running = [];
+    cameras = [];
     snippets = createServer((request, response) => {
       const type = request.headers['content-type'] ?? '';
       buffer(request)
@@ -65,6 +78,7 @@ describe('darkroom camera and darkroom snap', function () {
   afterEach(async () => {
     for (const { process } of running) process.kill('SIGKILL');
     await Promise.all(running.map(({ ended }) => ended));
+    await Promise.all(cameras.map(({ stop }) => stop()));
     await relay?.close(100);
     snippets.close();
     snippets.closeAllConnections();
@@ -81,14 +95,37 @@ describe('darkroom camera and darkroom snap', function () {
     return { DARKROOM_SERVER: `http://127.0.0.1:${address.port}`, DARKROOM_WEBSOCKET: `127.0.0.1:${port}` };
   }
 
-  function start(words: readonly string[], more: Record<string, string> = {}): Running {
+  /** Starts a camera in this process; `flags` have absolute paths. */
+  function start(flags: Partial<CameraFlags>): Camera {
+    const { DARKROOM_SERVER: server, DARKROOM_WEBSOCKET: websocket } = environment();
+    const settings = cameraSettings.parse({ server, websocket });
+    const stop = new AbortController();
+    const written = new Written();
+    const ended = keepOutput(written, () => runCamera({ output: folder, ...flags }, settings, stop.signal));
+    const camera = {
+      printed: (pattern: RegExp) => written.printed(pattern, ended),
+      stop: () => {
+        stop.abort();
+        return ended;
+      },
+    };
+    cameras.push(camera);
+    return camera;
+  }
+
+  function startProcess(words: readonly string[], more: Record<string, string> = {}): Running {
     const camera = startDarkroom(['camera', ...words], { folder, environment: { ...environment(), ...more } });
     running.push(camera);
     return camera;
   }
 
   function snap(...words: string[]) {
-    return runDarkroom(['snap', ...words], { folder, environment: environment() });
+    return runCommand(['snap', ...words], { folder, environment: environment() });
+  }
+
+  /** The path of a file in the folder. */
+  function path(name: string): string {
+    return join(folder, name);
   }
 
   /** Sends the same text as `darkroom snap`. */
@@ -102,7 +139,7 @@ describe('darkroom camera and darkroom snap', function () {
     const picture = await plain(20, 10, '#336699');
     await writeFile(join(folder, 'cat.png'), picture);
     const operator = await WebSocketClient.open(`ws://127.0.0.1:${port}/`);
-    const camera = start(['--source', 'cat.png']);
+    const camera = startProcess(['--source', 'cat.png']);
     expect(await operator.next()).to.equal('Message: Ready for capture');
     operator.send('something else');
     operator.send('snap');
@@ -117,9 +154,10 @@ describe('darkroom camera and darkroom snap', function () {
 
   it('snap tells every camera to take a picture, snap --stop sends stop', async () => {
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
-    const [one, two] = [start(['--source', 'cat.png']), start(['--source', 'cat.png', '--json'])];
+    const [one, two] = [start({ source: path('cat.png') }), start({ source: path('cat.png'), json: true })];
     await Promise.all([one.printed(/^ready /m), two.printed(/"event":"ready"/)]);
-    expect(await snap()).to.deep.equal({ code: 0, stdout: `snap  ws://127.0.0.1:${port}\n`, stderr: '' });
+    const snapped = await runDarkroom(['snap'], { folder, environment: environment() });
+    expect(snapped).to.deep.equal({ code: 0, stdout: `snap  ws://127.0.0.1:${port}\n`, stderr: '' });
     await Promise.all([one.printed(/^snap /m), two.printed(/"event":"snap"/)]);
     expect(puts).to.have.length(2);
     expect(JSON.parse((await snap('--stop', '--json')).stdout)).to.deep.equal({
@@ -141,7 +179,7 @@ describe('darkroom camera and darkroom snap', function () {
 
   it('ends at SIGTERM with the exit code 0', async () => {
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
-    const camera = start(['--source', 'cat.png']);
+    const camera = startProcess(['--source', 'cat.png']);
     await camera.printed(/^ready /m);
     camera.process.kill('SIGTERM');
     expect(await camera.ended).to.include({ code: 0, stderr: '' });
@@ -150,7 +188,7 @@ describe('darkroom camera and darkroom snap', function () {
   it('waits for a relay, and connects again after a restart of the relay', async () => {
     await relay?.close(0);
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
-    const camera = start(['--source', 'cat.png', '--json']);
+    const camera = start({ source: path('cat.png'), json: true });
     await camera.printed(/"event":"lost"/);
     relay = await openRelay();
     await camera.printed(/"event":"ready"/);
@@ -166,7 +204,7 @@ describe('darkroom camera and darkroom snap', function () {
     await relay?.close(0);
     relay = await openRelay(['secret']);
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
-    await start(['--source', 'cat.png'], { DARKROOM_API_KEY: 'secret' }).printed(/^ready /m);
+    await startProcess(['--source', 'cat.png'], { DARKROOM_API_KEY: 'secret' }).printed(/^ready /m);
     expect((await snap()).stderr).to.match(/^darkroom: The relay .* is not available: .* 401\n$/);
     expect((await snap('--api-key', 'secret')).code).to.equal(0);
   });
@@ -174,7 +212,7 @@ describe('darkroom camera and darkroom snap', function () {
   it('sends a frame again to a server that answers "not now"', async () => {
     refusals = [503, 429];
     await writeFile(join(folder, 'cat.png'), await plain(20, 10, '#336699'));
-    const camera = start(['--source', 'cat.png']);
+    const camera = start({ source: path('cat.png') });
     await camera.printed(/^ready /m);
     await press();
     await camera.printed(/^snap /m);
@@ -183,7 +221,7 @@ describe('darkroom camera and darkroom snap', function () {
 
   it('prints a failure and takes the next frame', async () => {
     await writeFile(join(folder, 'cat.jpg'), 'no picture');
-    const camera = start(['--source', 'cat.jpg', '--json']);
+    const camera = start({ source: path('cat.jpg'), json: true });
     await camera.printed(/"event":"ready"/);
     await press();
     await camera.printed(/"event":"failed".*"code":"IMAGE_CORRUPT"/);
@@ -198,7 +236,7 @@ describe('darkroom camera and darkroom snap', function () {
   describe('takes frames from', () => {
     it('a picture of any format, as a PNG', async () => {
       await writeFile(join(folder, 'cat.jpg'), await plain(20, 10, '#336699', 'jpeg'));
-      const camera = start(['--source', 'cat.jpg', '--output', folder]);
+      const camera = start({ source: path('cat.jpg') });
       await camera.printed(/^ready /m);
       await press();
       await camera.printed(/^snap /m);
@@ -212,7 +250,7 @@ describe('darkroom camera and darkroom snap', function () {
       await writeFile(join(folder, 'cats/a.png'), pictures[0] ?? '');
       await writeFile(join(folder, 'cats/b.png'), pictures[1] ?? '');
       await writeFile(join(folder, 'cats/notes.txt'), 'no picture');
-      const camera = start(['--source', 'cats']);
+      const camera = start({ source: path('cats') });
       await camera.printed(/^ready /m);
       for (const count of [1, 2, 3]) {
         await press();
@@ -227,7 +265,7 @@ describe('darkroom camera and darkroom snap', function () {
       const web = createServer((_request, response) => response.writeHead(status).end(picture)).listen(0, '127.0.0.1');
       await once(web, 'listening');
       try {
-        const camera = start(['--source', `http://127.0.0.1:${Object(web.address()).port}/cat.png`, '--json']);
+        const camera = start({ source: `http://127.0.0.1:${Object(web.address()).port}/cat.png`, json: true });
         await camera.printed(/"event":"ready"/);
         await press();
         await camera.printed(/"event":"failed".*received status 404/);
@@ -251,8 +289,8 @@ describe('darkroom camera and darkroom snap', function () {
         `#!/bin/sh\necho "$@" >"${folder}/arguments"\ncat "${folder}/frame.png"\n`,
       );
       await chmod(join(folder, 'bin/ffmpeg'), 0o755);
-      const path = [join(folder, 'bin'), process.env['PATH']].join(delimiter);
-      const camera = start(['--device', '/dev/video7'], { PATH: path });
+      const programs = [join(folder, 'bin'), process.env['PATH']].join(delimiter);
+      const camera = startProcess(['--device', '/dev/video7'], { PATH: programs });
       await camera.printed(/^ready /m);
       await press();
       await camera.printed(/^snap /m);
@@ -263,7 +301,7 @@ describe('darkroom camera and darkroom snap', function () {
     });
 
     it('no device without ffmpeg, and prints what to do', async () => {
-      const camera = start(['--json'], { PATH: join(folder, 'nothing') });
+      const camera = startProcess(['--json'], { PATH: join(folder, 'nothing') });
       await camera.printed(/"event":"ready"/);
       await press();
       await camera.printed(
@@ -276,7 +314,7 @@ describe('darkroom camera and darkroom snap', function () {
         [['--source', 'missing.png'], /^darkroom: Expected a file, folder or URL \(ENOENT\) for --source, received/],
         [['--source', '.', '--device', '/dev/video0'], /^darkroom: Expected no --source beside --device/],
       ] as const) {
-        const { code, stderr } = await start(words).ended;
+        const { code, stderr } = await runCommand(['camera', ...words], { folder, environment: environment() });
         expect(code).to.equal(1);
         expect(stderr).to.match(reason);
       }
