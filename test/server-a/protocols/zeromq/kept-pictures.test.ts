@@ -8,6 +8,8 @@ import { forever } from '../../tasks/support.ts';
 import { PRESETS, usePresetsFile } from '../presets-file.ts';
 import { ask, type Fixture, openRequest, startFixture, startServerB } from './zeromq-fixture.ts';
 
+const thumb = { name: 'thumb', width: 20, height: 10, fit: 'cover', format: 'png' };
+
 describe('ZeroMQ kept pictures', function () {
   this.timeout(180_000);
   const presets = usePresetsFile();
@@ -17,18 +19,16 @@ describe('ZeroMQ kept pictures', function () {
 
   before(async () => {
     serverB = await startServerB();
+    fixture = await startFixture({ presets: presets() }, serverB.backend);
     picture = await sharp({ create: { width: 60, height: 40, channels: 3, background: '#f00' } })
       .jpeg()
       .toBuffer();
   });
 
-  after(() => serverB.stop());
-
-  beforeEach(async () => {
-    fixture = await startFixture({ presets: presets() }, serverB.backend);
+  after(async () => {
+    await fixture.stop();
+    await serverB.stop();
   });
-
-  afterEach(() => fixture.stop());
 
   async function upload(bytes = picture, members = {}): Promise<string> {
     const image_data = bytes.toString('base64');
@@ -74,23 +74,6 @@ describe('ZeroMQ kept pictures', function () {
     expect(answer['image_data']).to.equal(large.toString('base64'));
   });
 
-  it('of a client that does not read block neither other clients nor the shutdown', async function () {
-    this.timeout(180_000);
-    const image_id = await upload(Buffer.concat([picture, randomBytes(3_000_000)]));
-    const idle = new Dealer({ linger: 0, receiveHighWaterMark: 1 });
-    idle.connect(fixture.address);
-    // Eight answers fill the socket; eight more requests are in progress.
-    for (let count = 0; count < 24; count += 1) {
-      await idle.send(['', JSON.stringify({ operation: 'retrieve', image_id })]);
-      expect(await ask(fixture.address, { operation: 'other' })).to.include({
-        message: 'Invalid operation',
-      });
-    }
-    await fixture.stop();
-    idle.close();
-    fixture = await startFixture({}, serverB.backend);
-  });
-
   it('are resized to a PNG of exactly the requested size', async () => {
     const image_id = await upload();
     for (const [width, height] of [
@@ -103,14 +86,6 @@ describe('ZeroMQ kept pictures', function () {
       const png = await sharp(Buffer.from(String(answer['image_data']), 'base64')).metadata();
       expect([png.format, png.width, png.height]).to.deep.equal(['png', width, height]);
     }
-  });
-
-  it('are the only files that remain after a resize', async () => {
-    const image_id = await upload();
-    await fixture.tasks.wait(image_id, 10_000, forever);
-    const before = fixture.tasks.counts();
-    await resize(image_id, 10, 10);
-    expect(fixture.tasks.counts()).to.deep.equal(before);
   });
 
   it('are tasks like any others', async () => {
@@ -160,19 +135,6 @@ describe('ZeroMQ kept pictures', function () {
     }
   });
 
-  it('are refused when they are not pictures, are empty or are too large', async () => {
-    const cases: readonly (readonly [Buffer, RegExp])[] = [
-      [Buffer.from('This is no picture, but it is some text.'), /^Text is not among the formats/],
-      [Buffer.alloc(0), /at least one byte/],
-      [picture.subarray(0, 30), /./],
-      [Buffer.concat([picture, Buffer.alloc(5 * 1024 * 1024)]), /^Expected at most 4194304 bytes/],
-    ];
-    for (const [bytes, message] of cases) {
-      await expectError(ask(fixture.address, { operation: 'upload', image_data: bytes.toString('base64') }), message);
-    }
-    expect(fixture.tasks.counts()).to.include({ pending: 0, spool_bytes: 0 });
-  });
-
   it('get an error when they cannot be decoded', async () => {
     const image_id = await upload(picture.subarray(0, picture.length - 20));
     await expectError(resize(image_id, 10, 10), /./);
@@ -212,19 +174,7 @@ describe('ZeroMQ kept pictures', function () {
     busy.close();
   });
 
-  it('get an error when the service stops during a resize', async () => {
-    await fixture.stop();
-    fixture = await startFixture();
-    const image_id = await upload();
-    const waiting = resize(image_id, 10, 10);
-    while (fixture.tasks.counts().pending < 2) await new Promise(setImmediate);
-    await fixture.protocol.close(0);
-    await expectError(waiting, /^The server is shutting down\.$/);
-  });
-
   describe('with named outputs', () => {
-    const thumb = { name: 'thumb', width: 20, height: 10, fit: 'cover', format: 'png' };
-
     /** Format, width and height of the picture in an answer. */
     async function shapeOf(answer: Record<string, unknown>): Promise<unknown> {
       expect(answer).to.have.all.keys('status', 'image_data');
@@ -255,7 +205,57 @@ describe('ZeroMQ kept pictures', function () {
       expect(await shapeOf(named)).to.deep.equal(['png', 24, 24]);
     });
 
-    it('are refused when the list or the preset is invalid', async () => {
+    it('get an error for an unknown name, and for the name of data', async () => {
+      const image_id = await upload(picture, { preset: 'blurry' });
+      await fixture.tasks.wait(image_id, 10_000, forever);
+      for (const [name, message] of [
+        ['thumb', /^Expected one of hash for the output, received 'thumb'$/],
+        ['hash', /^Expected the name of a picture for name, received 'hash'$/],
+        [5, /^Expected the name of an output for name, received 5$/],
+      ] as const) {
+        await expectError(ask(fixture.address, { operation: 'retrieve', image_id, name }), message);
+      }
+    });
+  });
+
+  describe('of a service with no other tasks', () => {
+    let shared: Fixture;
+
+    before(() => {
+      shared = fixture;
+    });
+
+    beforeEach(async () => {
+      fixture = await startFixture({ presets: presets() }, serverB.backend);
+    });
+
+    afterEach(async () => {
+      await fixture.stop();
+      fixture = shared;
+    });
+
+    it('are the only files that remain after a resize', async () => {
+      const image_id = await upload();
+      await fixture.tasks.wait(image_id, 10_000, forever);
+      const before = fixture.tasks.counts();
+      await resize(image_id, 10, 10);
+      expect(fixture.tasks.counts()).to.deep.equal(before);
+    });
+
+    it('are refused when they are not pictures, are empty or are too large', async () => {
+      const cases: readonly (readonly [Buffer, RegExp])[] = [
+        [Buffer.from('This is no picture, but it is some text.'), /^Text is not among the formats/],
+        [Buffer.alloc(0), /at least one byte/],
+        [picture.subarray(0, 30), /./],
+        [Buffer.concat([picture, Buffer.alloc(5 * 1024 * 1024)]), /^Expected at most 4194304 bytes/],
+      ];
+      for (const [bytes, message] of cases) {
+        await expectError(ask(fixture.address, { operation: 'upload', image_data: bytes.toString('base64') }), message);
+      }
+      expect(fixture.tasks.counts()).to.include({ pending: 0, spool_bytes: 0 });
+    });
+
+    it('are refused when the list of outputs or the preset is invalid', async () => {
       const image_data = picture.toString('base64');
       for (const [members, message] of [
         [{ outputs: [{ name: 'thumb', width: 0 }] }, /for width of the output thumb, received 0$/],
@@ -270,16 +270,31 @@ describe('ZeroMQ kept pictures', function () {
       expect(fixture.tasks.counts()).to.include({ pending: 0, spool_bytes: 0 });
     });
 
-    it('get an error for an unknown name, and for the name of data', async () => {
-      const image_id = await upload(picture, { preset: 'blurry' });
-      await fixture.tasks.wait(image_id, 10_000, forever);
-      for (const [name, message] of [
-        ['thumb', /^Expected one of hash for the output, received 'thumb'$/],
-        ['hash', /^Expected the name of a picture for name, received 'hash'$/],
-        [5, /^Expected the name of an output for name, received 5$/],
-      ] as const) {
-        await expectError(ask(fixture.address, { operation: 'retrieve', image_id, name }), message);
+    it('of a client that does not read block neither other clients nor the shutdown', async function () {
+      this.timeout(180_000);
+      const image_id = await upload(Buffer.concat([picture, randomBytes(3_000_000)]));
+      const idle = new Dealer({ linger: 0, receiveHighWaterMark: 1 });
+      idle.connect(fixture.address);
+      // Eight answers fill the socket; eight more requests are in progress.
+      for (let count = 0; count < 24; count += 1) {
+        await idle.send(['', JSON.stringify({ operation: 'retrieve', image_id })]);
+        expect(await ask(fixture.address, { operation: 'other' })).to.include({
+          message: 'Invalid operation',
+        });
       }
+      await fixture.stop();
+      idle.close();
+      fixture = await startFixture({}, serverB.backend);
+    });
+
+    it('get an error when the service stops during a resize', async () => {
+      await fixture.stop();
+      fixture = await startFixture();
+      const image_id = await upload();
+      const waiting = resize(image_id, 10, 10);
+      while (fixture.tasks.counts().pending < 2) await new Promise(setImmediate);
+      await fixture.protocol.close(0);
+      await expectError(waiting, /^The server is shutting down\.$/);
     });
   });
 });

@@ -11,7 +11,7 @@ const COLOURS: Readonly<Record<string, string>> = { red: '#ff0000', green: '#00f
 export interface PictureServer {
   /** Such as `http://127.0.0.1:40000`. */
   readonly url: string;
-  /** Answers the requests that hang, with a red picture. */
+  /** Answers the requests that hang, with no body. */
   answerAll(): void;
   stop(): Promise<void>;
 }
@@ -32,8 +32,7 @@ export async function startPictureServer(): Promise<PictureServer> {
     const [, name = ''] = /^\/([a-z]+)/.exec(request.url ?? '') ?? [];
     const picture = pictures.get(name);
     if (name === 'hang' && isPatient) hanging.add(response);
-    else if (name === 'hang') response.end(pictures.get('red'));
-    else if (name === 'empty') response.end();
+    else if (name === 'hang' || name === 'empty') response.end();
     else response.writeHead(picture === undefined ? 404 : 200).end(picture);
   });
   server.listen(0, '127.0.0.1');
@@ -42,7 +41,7 @@ export async function startPictureServer(): Promise<PictureServer> {
     url: `http://127.0.0.1:${Object(server.address()).port}`,
     answerAll: () => {
       isPatient = false;
-      for (const response of hanging) response.end(pictures.get('red'));
+      for (const response of hanging) response.end();
     },
     stop: async () => {
       server.closeAllConnections();

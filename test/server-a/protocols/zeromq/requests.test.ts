@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Dealer } from 'zeromq';
+import type { ServerASettings } from '../../../../server-a/config.ts';
 import { systemCode } from '../../../../shared/errors.ts';
 import { freePort } from '../../../support/free-port.ts';
 import { answerOf, ask, type Fixture, openRequest, startFixture } from './zeromq-fixture.ts';
@@ -13,11 +14,11 @@ const RECEIVED = { status: 'received', num_urls: 0 };
 describe('ZeroMQ requests', () => {
   let fixture: Fixture;
 
-  beforeEach(async () => {
+  before(async () => {
     fixture = await startFixture();
   });
 
-  afterEach(() => fixture.stop());
+  after(() => fixture.stop());
 
   async function expectServed(): Promise<void> {
     expect(await ask(fixture.address, EMPTY_LIST)).to.deep.equal(RECEIVED);
@@ -155,48 +156,53 @@ describe('ZeroMQ requests', () => {
     }
   });
 
-  it('are refused during shutdown', async () => {
-    fixture.tasks.drain();
-    const answer = await ask(fixture.address, { urls: ['http://127.0.0.1/'] });
-    expect(answer['message']).to.match(/^The server is shutting down\.$/);
-  });
-
-  it('need a key if keys are configured', async () => {
-    await fixture.stop();
-    fixture = await startFixture({ apiKeys: ['secret'] });
-    expect(await ask(fixture.address, EMPTY_LIST)).to.deep.equal({
-      status: 'error',
-      message: 'Expected an API key in the member api_key, received none',
-    });
-    expect(await ask(fixture.address, { ...EMPTY_LIST, api_key: 'guess' })).to.include({ status: 'error' });
-    expect(await ask(fixture.address, { ...EMPTY_LIST, api_key: 'secret' })).to.deep.equal(RECEIVED);
-  });
-
-  it('are served over IPv6', async () => {
-    await fixture.stop();
-    fixture = await startFixture({ ip: ['::1'] });
-    expect(fixture.protocol.lines[0]).to.equal(`ZeroMQ    ${fixture.address}, classes on ${fixture.pubAddress}`);
-    await expectServed();
-  });
-
-  it('for lists are refused if the publishing port is off', async () => {
-    await fixture.stop();
-    fixture = await startFixture({ zeromqPubPort: 0 });
-    expect(await ask(fixture.address, EMPTY_LIST)).to.deep.equal({
-      status: 'error',
-      message: 'The server publishes no classes: it was started without --zeromq-pub-port.',
-    });
-    expect(await ask(fixture.address, { operation: 'x' })).to.include({ message: 'Invalid operation' });
-  });
-
-  it('are not served when a port is in use, and nothing stays open', async () => {
-    const taken = fixture.settings.zeromqPort;
-    const port = await freePort();
-    for (const changes of [{ zeromqPort: taken }, { zeromqPort: port, zeromqPubPort: taken }]) {
-      const error = await startFixture(changes).catch((reason: unknown) => reason);
-      expect(error).to.include({ code: 'EADDRINUSE', port: taken });
+  describe('to another service', () => {
+    /** Replaces the service by one with other settings. */
+    async function restart(changes: Partial<ServerASettings>): Promise<void> {
+      await fixture.stop();
+      fixture = await startFixture(changes);
     }
-    await refusesConnections(port);
+
+    it('are not served when a port is in use, and nothing stays open', async () => {
+      const taken = fixture.settings.zeromqPort;
+      const port = await freePort();
+      for (const changes of [{ zeromqPort: taken }, { zeromqPort: port, zeromqPubPort: taken }]) {
+        const error = await startFixture(changes).catch((reason: unknown) => reason);
+        expect(error).to.include({ code: 'EADDRINUSE', port: taken });
+      }
+      await refusesConnections(port);
+    });
+
+    it('are refused during shutdown', async () => {
+      fixture.tasks.drain();
+      const answer = await ask(fixture.address, { urls: ['http://127.0.0.1/'] });
+      expect(answer['message']).to.match(/^The server is shutting down\.$/);
+    });
+
+    it('need a key if keys are configured', async () => {
+      await restart({ apiKeys: ['secret'] });
+      expect(await ask(fixture.address, EMPTY_LIST)).to.deep.equal({
+        status: 'error',
+        message: 'Expected an API key in the member api_key, received none',
+      });
+      expect(await ask(fixture.address, { ...EMPTY_LIST, api_key: 'guess' })).to.include({ status: 'error' });
+      expect(await ask(fixture.address, { ...EMPTY_LIST, api_key: 'secret' })).to.deep.equal(RECEIVED);
+    });
+
+    it('are served over IPv6', async () => {
+      await restart({ ip: ['::1'] });
+      expect(fixture.protocol.lines[0]).to.equal(`ZeroMQ    ${fixture.address}, classes on ${fixture.pubAddress}`);
+      await expectServed();
+    });
+
+    it('for lists are refused if the publishing port is off', async () => {
+      await restart({ zeromqPubPort: 0 });
+      expect(await ask(fixture.address, EMPTY_LIST)).to.deep.equal({
+        status: 'error',
+        message: 'The server publishes no classes: it was started without --zeromq-pub-port.',
+      });
+      expect(await ask(fixture.address, { operation: 'x' })).to.include({ message: 'Invalid operation' });
+    });
   });
 });
 
