@@ -12,6 +12,9 @@ interface Ended {
   readonly stderr: string;
 }
 
+/** The pages with a generated table of errors. */
+const PAGES = ['docs/http.md', 'docs/grpc.md'];
+
 describe('generated docs', () => {
   it('are up to date in the repository', async () => {
     expect(await generate(repositoryPath('.'), '--check')).to.deep.equal({ code: 0, stderr: '' });
@@ -38,34 +41,42 @@ describe('generated docs', () => {
 
     after(() => rm(copy, { recursive: true, force: true }));
 
+    async function edit(path: string, change: (text: string) => string): Promise<void> {
+      await writeFile(join(copy, path), change(await readFile(join(copy, path), 'utf8')));
+    }
+
     it('--check names each stale or missing file, and changes nothing', async () => {
       await writeFile(join(copy, '.env.example'), 'stale');
       await rm(join(copy, 'docs/configuration.md'));
+      for (const page of PAGES) await edit(page, removeRow);
       const { code, stderr } = await generate(copy, '--check');
       expect(code).to.equal(1);
-      expect(stderr.split('\n')).to.deep.equal([
+      expect(stderr.split('\n')).to.have.members([
         '.env.example is stale: run npm run docs',
         'docs/configuration.md is stale: run npm run docs',
+        'docs/http.md is stale: run npm run docs',
+        'docs/grpc.md is stale: run npm run docs',
         '',
       ]);
       expect(await readFile(join(copy, '.env.example'), 'utf8')).to.equal('stale');
+      for (const page of PAGES)
+        expect(await readFile(join(copy, page), 'utf8')).to.equal(
+          removeRow(await readFile(repositoryPath(page), 'utf8')),
+        );
     });
 
-    for (const page of ['docs/http.md', 'docs/grpc.md']) {
-      it(`${page} gets a changed row of its error table back, and the rest stays unchanged`, async () => {
-        const written = await readFile(join(copy, page), 'utf8');
-        await writeFile(join(copy, page), written.replace(/^\|.*`BAD_REQUEST`.*\n/m, ''));
-        expect(await generate(copy, '--check')).to.deep.equal({
-          code: 1,
-          stderr: `${page} is stale: run npm run docs\n`,
-        });
-        expect((await generate(copy)).code).to.equal(0);
-        expect(await readFile(join(copy, page), 'utf8')).to.equal(written);
-      });
+    it('get a changed row of an error table back, the rest stays, and they are the same in every folder', async () => {
+      await writeFile(join(copy, '.env.example'), 'stale');
+      for (const page of PAGES) await edit(page, removeRow);
+      expect((await generate(copy)).code).to.equal(0);
+      for (const path of ['.env.example', ...PAGES]) {
+        expect(await readFile(join(copy, path), 'utf8')).to.equal(await readFile(repositoryPath(path), 'utf8'));
+      }
+    });
 
+    for (const page of PAGES) {
       it(`${page} without the comments around its table is refused`, async () => {
-        const written = await readFile(join(copy, page), 'utf8');
-        await writeFile(join(copy, page), written.replace('<!-- end of the generated table -->', ''));
+        await edit(page, (text) => text.replace('<!-- end of the generated table -->', ''));
         const { code, stderr } = await generate(copy);
         expect(code).to.equal(1);
         expect(stderr).to.include(`'<!-- end of the generated table -->' in ${page}`);
@@ -78,16 +89,15 @@ describe('generated docs', () => {
       const grpc = await readFile(join(copy, 'docs/grpc.md'), 'utf8');
       for (const code of ERROR_CODES) expect(grpc).to.include(`\`${code}\``);
     });
-
-    it('are the same in every folder', async () => {
-      await writeFile(join(copy, '.env.example'), 'stale');
-      expect((await generate(copy)).code).to.equal(0);
-      expect(await readFile(join(copy, '.env.example'), 'utf8')).to.equal(
-        await readFile(repositoryPath('.env.example'), 'utf8'),
-      );
-    });
   });
 });
+
+/** The page without a row of its error table. */
+function removeRow(page: string): string {
+  const changed = page.replace(/^\|.*`BAD_REQUEST`.*\n/m, '');
+  expect(changed).to.not.equal(page);
+  return changed;
+}
 
 function generate(root: string, ...options: string[]): Promise<Ended> {
   return new Promise((resolve) => {
