@@ -12,7 +12,7 @@ import { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { isErrorCode } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
 import type { OutputSpec } from '../../../shared/operations/index.ts';
-import type { OutputHeader, Task } from '../../../shared/task.ts';
+import { hasEnded, type OutputHeader, type Task } from '../../../shared/task.ts';
 import { bytes as bytesOf, chunk, pngStart } from '../../support/hand-made.ts';
 
 export const silent = createLogger('test', 'silent');
@@ -143,6 +143,12 @@ export async function beginJob(tasks: Tasks, id: string): Promise<Job> {
   const job = await tasks.records.begin(id);
   if (job === null) throw new Error(`Expected ${id} to begin`);
   return job;
+}
+
+/** Ends a task and removes it, so that another test finds no trace of it. */
+export async function discardTask(tasks: Tasks, id: string): Promise<void> {
+  if (!hasEnded(tasks.get(id).status)) await tasks.cancel(id);
+  await tasks.forget(id);
 }
 
 /** The picture that a job works on. */

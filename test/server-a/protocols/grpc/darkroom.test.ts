@@ -9,6 +9,7 @@ import { z } from 'zod';
 import {
   beginJob,
   CLASSIFY,
+  discardTask,
   failed,
   LABELS,
   makePicture,
@@ -18,7 +19,7 @@ import {
 } from '../../tasks/support.ts';
 import { expectNothingLeft } from '../http/http-fixture.ts';
 import { collect, failureOf, type GrpcClient } from './grpc-client.ts';
-import { useFixture } from './grpc-fixture.ts';
+import { shareFixture, startFixture } from './grpc-fixture.ts';
 
 const UNKNOWN_ID = 'V1StGXR8_Z5jdHi6B-myT';
 
@@ -39,9 +40,9 @@ function submit(client: GrpcClient, options: object, ...chunks: Uint8Array[]): P
 }
 
 describe('darkroom.v1.Darkroom', () => {
-  const fixture = useFixture();
-
   describe('Submit', () => {
+    const fixture = shareFixture();
+
     it('makes a task from chunks, the same as over any protocol', async () => {
       const { darkroom, tasks } = fixture();
       const picture = await makePicture();
@@ -71,6 +72,7 @@ describe('darkroom.v1.Darkroom', () => {
         { name: 'circle', operation: 'circle', size: 5 },
         { name: 'classify', operation: 'classify', top_k: 5 },
       ]);
+      await discardTask(tasks, task.task_id);
     });
 
     it('sends created_at to the millisecond', async () => {
@@ -79,6 +81,7 @@ describe('darkroom.v1.Darkroom', () => {
       const { seconds, nanos } = z.object({ seconds: z.number(), nanos: z.number() }).parse(task['created_at']);
       const { created_at } = tasks.get(task.task_id);
       expect(new Date(seconds * 1000 + nanos / 1_000_000).toISOString()).to.equal(created_at);
+      await discardTask(tasks, task.task_id);
     });
 
     const refused: readonly (readonly [name: string, options: object, details: RegExp])[] = [
@@ -161,6 +164,7 @@ describe('darkroom.v1.Darkroom', () => {
       const { darkroom, tasks } = fixture();
       tasks.dispatcher.target = { memoryBytes: 1000, enqueue: () => undefined, cancel: () => undefined };
       const failure = await failureOf(submit(darkroom, { classify: {} }, await makePicture()));
+      tasks.dispatcher.target = { enqueue: () => undefined, cancel: () => undefined };
       expect(failure.darkroom).to.equal('IMAGE_TOO_LARGE');
       expect(failure.details).to.match(
         /^Expected .* at most 1000 bytes .* \(--memory-mb\), received one that takes \d+$/,
@@ -169,13 +173,16 @@ describe('darkroom.v1.Darkroom', () => {
     });
 
     it('accepts a chunk of 4 MiB, and refuses a longer message without closing the connection', async () => {
-      const { darkroom } = fixture();
+      const { darkroom, tasks } = fixture();
       const picture = await makePicture();
       const long = Buffer.concat([picture, Buffer.alloc(4 * 1024 * 1024 - picture.length)]);
-      expect(await submit(darkroom, { classify: {} }, long)).to.include({ status: 'TASK_STATUS_PENDING' });
+      const first = taskSchema.parse(await submit(darkroom, { classify: {} }, long));
+      expect(first.status).to.equal('TASK_STATUS_PENDING');
       const failure = await failureOf(submit(darkroom, { classify: {} }, Buffer.alloc(5 * 1024 * 1024)));
       expect(failure.code).to.equal(status.RESOURCE_EXHAUSTED);
-      expect(await submit(darkroom, { classify: {} }, picture)).to.include({ status: 'TASK_STATUS_PENDING' });
+      const second = taskSchema.parse(await submit(darkroom, { classify: {} }, picture));
+      expect(second.status).to.equal('TASK_STATUS_PENDING');
+      for (const { task_id } of [first, second]) await discardTask(tasks, task_id);
     });
 
     it('stores nothing when a client cancels, dies or exceeds its deadline half-way', async () => {
@@ -201,6 +208,8 @@ describe('darkroom.v1.Darkroom', () => {
   });
 
   describe('Get and Cancel', () => {
+    const fixture = shareFixture();
+
     it('answer with a task of any protocol', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks, [RESIZE]);
@@ -273,6 +282,8 @@ describe('darkroom.v1.Darkroom', () => {
   });
 
   describe('Watch', () => {
+    const fixture = shareFixture();
+
     it('sends each state until the task ends, then ends the stream', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks);
@@ -306,7 +317,8 @@ describe('darkroom.v1.Darkroom', () => {
     });
 
     it('ends when the client cancels, at its deadline, and when the server shuts down, with DRAINING', async () => {
-      const { darkroom, tasks, protocol } = fixture();
+      const own = await startFixture();
+      const { darkroom, tasks, protocol } = own;
       const { task_id } = await submitPicture(tasks);
       const [left, late, told] = [{}, { deadline: Date.now() + 200 }, {}].map((options) =>
         darkroom.serverStream('Watch', { task_id }, options),
@@ -321,10 +333,13 @@ describe('darkroom.v1.Darkroom', () => {
       expect(await ends[2]).to.include({ code: status.UNAVAILABLE, darkroom: 'DRAINING' });
       darkroom.close();
       await closed;
+      await own.stop();
     });
   });
 
   describe('Result', () => {
+    const fixture = shareFixture();
+
     it('streams a whole picture, after its size and hash', async () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks);

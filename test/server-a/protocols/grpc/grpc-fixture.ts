@@ -88,6 +88,19 @@ export async function startFixture(changes: Partial<typeof settings> = {}): Prom
   return fixture;
 }
 
+/** One fixture for all tests of the surrounding suite. */
+export function shareFixture(changes: Partial<typeof settings> = {}): () => Fixture {
+  let fixture: Fixture | null = null;
+  before(async () => {
+    fixture = await startFixture(changes);
+  });
+  after(() => fixture?.stop());
+  return () => {
+    if (fixture === null) throw new Error('Expected a fixture');
+    return fixture;
+  };
+}
+
 /** A fixture for each test of the surrounding suite. */
 export function useFixture(changes: Partial<typeof settings> = {}): () => Fixture {
   let fixture: Fixture | null = null;

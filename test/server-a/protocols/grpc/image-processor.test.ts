@@ -10,6 +10,7 @@ import { DARKROOM, IMAGE_PROCESSOR } from '../../../../server-a/protocols/grpc/p
 import { SERVER_B_PREFIX, serverBSettings } from '../../../../server-b/config.ts';
 import { Supervisor } from '../../../../server-b/supervisor.ts';
 import { resolveSettings } from '../../../../shared/config.ts';
+import { runCommand } from '../../../support/command-in-process.ts';
 import { runDarkroom } from '../../../support/command-line.ts';
 import { decode, pixelAt } from '../../../support/pictures.ts';
 import { makePicture, silent, submitPicture } from '../../tasks/support.ts';
@@ -126,7 +127,7 @@ describe('service.ImageProcessor', function () {
     const { code, stdout, stderr } = await runDarkroom(['circle', 'a.png', 'b.png', '--size', '20'], surroundings);
     expect(stdout).to.equal(`a.png  ${join(root, 'pictures', 'a_processed.png')}  20×20\n`);
     expect([code, stderr]).to.deep.equal([1, 'b.png  is not on the server\n']);
-    const denied = await runDarkroom(['circle', '/etc/hostname', '--json'], surroundings);
+    const denied = await runCommand(['circle', '/etc/hostname', '--json'], surroundings);
     expect(JSON.parse(denied.stdout)).to.deep.include({ file: '/etc/hostname', status: false, path: '', size: 0 });
     expect(JSON.parse(denied.stdout).error.code).to.equal('PATH_NOT_ALLOWED');
     expect(denied.code).to.equal(1);

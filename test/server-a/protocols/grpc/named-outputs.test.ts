@@ -2,7 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { z } from 'zod';
 import { toStruct } from '../../../../server-a/protocols/grpc/struct.ts';
-import { beginJob, makePicture, submitPicture } from '../../tasks/support.ts';
+import { beginJob, discardTask, makePicture, submitPicture } from '../../tasks/support.ts';
 import { expectNothingLeft } from '../http/http-fixture.ts';
 import { PRESETS, usePresetsFile } from '../presets-file.ts';
 import { collect, failureOf } from './grpc-client.ts';
@@ -19,11 +19,11 @@ describe('darkroom.v1.Darkroom with named outputs', () => {
   const presets = usePresetsFile();
   let fixture: Fixture;
 
-  beforeEach(async () => {
+  before(async () => {
     fixture = await startFixture({ presets: presets() });
   });
 
-  afterEach(() => fixture.stop());
+  after(() => fixture.stop());
 
   async function submit(options: object): Promise<object> {
     const { call, answer } = fixture.darkroom.clientStream('Submit');
@@ -36,7 +36,9 @@ describe('darkroom.v1.Darkroom with named outputs', () => {
   /** The outputs of the options, as the dispatcher gets them. */
   async function specsOf(options: object): Promise<unknown> {
     const { task_id } = taskSchema.parse(await submit(options));
-    return (await beginJob(fixture.tasks, task_id)).specs;
+    const { specs } = await beginJob(fixture.tasks, task_id);
+    await discardTask(fixture.tasks, task_id);
+    return specs;
   }
 
   describe('Submit', () => {
@@ -129,5 +131,6 @@ describe('darkroom.v1.Darkroom with named outputs', () => {
     ]);
     const messages = await collect(darkroom.serverStream('Result', { task_id, name: 'hash' }));
     expect(messages).to.deep.equal([{ part: 'data', data: struct }]);
+    await discardTask(tasks, task_id);
   });
 });

@@ -17,6 +17,7 @@ describe('GET /events, upgraded', () => {
   let url: string;
   /** Number of open watches. */
   let watched: number;
+  const clients: WebSocketClient[] = [];
 
   async function start(apiKeys: string[] = [], pingMs = 30_000): Promise<void> {
     fixture = await startFixture({ apiKeys });
@@ -35,10 +36,32 @@ describe('GET /events, upgraded', () => {
     url = `${fixture.address.replace('http', 'ws')}/events`;
   }
 
-  afterEach(async () => {
+  /** Replaces the service by one with other settings. */
+  async function restart(apiKeys: string[] = [], pingMs?: number): Promise<void> {
+    await stop();
+    await start(apiKeys, pingMs);
+  }
+
+  async function stop(): Promise<void> {
     await events.close();
     await fixture.stop();
+  }
+
+  before(() => start());
+
+  after(stop);
+
+  // Each test begins without clients.
+  afterEach(async () => {
+    for (const { socket } of clients.splice(0)) socket.terminate();
+    while (watched + events.clients > 0) await sleep(5);
   });
+
+  async function open(...words: Parameters<typeof WebSocketClient.open>): Promise<WebSocketClient> {
+    const client = await WebSocketClient.open(...words);
+    clients.push(client);
+    return client;
+  }
 
   async function submit(): Promise<string> {
     return taskOf(await postRaw(fixture, '?scale_factor=0.5&classify=false', await jpeg())).task_id;
@@ -49,9 +72,8 @@ describe('GET /events, upgraded', () => {
   }
 
   it('sends the record at once and after each change, until the task ends', async () => {
-    await start();
     const id = await submit();
-    const client = await WebSocketClient.open(url);
+    const client = await open(url);
     client.send({ subscribe: [id] });
     expect(await nextTask(client)).to.deep.equal(fixture.tasks.get(id));
     const job = await fixture.tasks.records.begin(id);
@@ -64,19 +86,17 @@ describe('GET /events, upgraded', () => {
   });
 
   it('sends the record of an ended task once', async () => {
-    await start();
     const id = await submit();
     await fixture.tasks.cancel(id);
-    const client = await WebSocketClient.open(url);
+    const client = await open(url);
     client.send({ subscribe: [id] });
     expect(await nextTask(client)).to.include({ task_id: id, status: 'canceled' });
     expect(await client.rest()).to.deep.equal([]);
   });
 
   it('sends each client its own tasks, even if one message subscribes to several', async () => {
-    await start();
     const [one, two, three] = [await submit(), await submit(), await submit()];
-    const [first, second] = [await WebSocketClient.open(url), await WebSocketClient.open(url)];
+    const [first, second] = [await open(url), await open(url)];
     first.send({ subscribe: [one, two] });
     second.send({ subscribe: [two, three] });
     const told = async (client: WebSocketClient) => [await nextTask(client), await nextTask(client)];
@@ -88,9 +108,8 @@ describe('GET /events, upgraded', () => {
   });
 
   it('sends nothing more after unsubscribe', async () => {
-    await start();
     const id = await submit();
-    const client = await WebSocketClient.open(url);
+    const client = await open(url);
     client.send({ subscribe: [id] });
     await nextTask(client);
     client.send({ unsubscribe: [id, UNKNOWN] });
@@ -100,9 +119,8 @@ describe('GET /events, upgraded', () => {
   });
 
   it('sends the record again to a client that subscribes again', async () => {
-    await start();
     const id = await submit();
-    const client = await WebSocketClient.open(url);
+    const client = await open(url);
     client.send({ subscribe: [id] });
     client.send({ subscribe: [id] });
     expect([await nextTask(client), await nextTask(client)].map(({ status }) => status)).to.deep.equal([
@@ -115,9 +133,8 @@ describe('GET /events, upgraded', () => {
   });
 
   it('sends a problem for each unknown id, and watches the others', async () => {
-    await start();
     const id = await submit();
-    const client = await WebSocketClient.open(url);
+    const client = await open(url);
     client.send({ subscribe: [UNKNOWN, id, 'no id at all'] });
     const answers = [await client.next(), await client.next(), await client.next()].map((one) => JSON.parse(one));
     expect(answers.map(({ error }) => error?.task_id).filter(Boolean)).to.deep.equal([UNKNOWN, 'no id at all']);
@@ -127,9 +144,8 @@ describe('GET /events, upgraded', () => {
 
   for (const message of ['', 'hello', '[]', 'null', '{}', '{"subscribe":"x"}', '{"subscribe":[1]}', '{"watch":[]}']) {
     it(`sends a problem for '${message}', and continues`, async () => {
-      await start();
       const id = await submit();
-      const client = await WebSocketClient.open(url);
+      const client = await open(url);
       client.send(message);
       expect(JSON.parse(await client.next()).error).to.include({ status: 400, code: 'BAD_REQUEST' });
       client.send({ subscribe: [id] });
@@ -138,43 +154,26 @@ describe('GET /events, upgraded', () => {
   }
 
   it('accepts at most 256 ids in one message', async () => {
-    await start();
-    const client = await WebSocketClient.open(url);
+    const client = await open(url);
     client.send({ subscribe: Array.from({ length: 257 }, () => 'x') });
     expect(JSON.parse(await client.next()).error).to.include({ code: 'BAD_REQUEST' });
   });
 
   it('closes the connection at a message of more than 16 KiB', async () => {
-    await start();
-    const client = await WebSocketClient.open(url);
+    const client = await open(url);
     client.send(' '.repeat(16 * 1024 + 1));
     expect((await client.closed).code).to.equal(1009);
   });
 
   describe('refuses', () => {
     it('the Origin of another host with 403', async () => {
-      await start();
       const { status, problem } = await refusalOf(url, { origin: 'https://evil.example' });
       expect([status, problem['code']]).to.deep.equal([403, 'ORIGIN_NOT_ALLOWED']);
-      const own = await WebSocketClient.open(url, { origin: fixture.address });
+      const own = await open(url, { origin: fixture.address });
       await own.close();
     });
 
-    it('a missing key with 401, if keys are configured', async () => {
-      await start(['secret']);
-      const { status, problem } = await refusalOf(url);
-      expect([status, problem['code']]).to.deep.equal([401, 'UNAUTHENTICATED']);
-      for (const [path, headers] of [
-        ['?key=secret', {}],
-        ['', { authorization: 'Bearer secret' }],
-      ] as const) {
-        const client = await WebSocketClient.open(url + path, { headers });
-        await client.close();
-      }
-    });
-
     it('a WebSocket on another path with 404', async () => {
-      await start();
       for (const path of ['', 's', '/more']) {
         const { status, problem } = await refusalOf(path === '' ? url.replace('/events', '/') : url + path);
         expect([status, problem['code']]).to.deep.equal([404, 'NOT_FOUND']);
@@ -182,30 +181,10 @@ describe('GET /events, upgraded', () => {
     });
 
     it('an ordinary request with 426', async () => {
-      await start();
       const answer = await fetch(`${fixture.address}/events`);
       expect([answer.status, answer.headers.get('upgrade')]).to.deep.equal([426, 'websocket']);
       expect(await answer.json()).to.include({ code: 'UPGRADE_REQUIRED' });
     });
-
-    it('a connection during shutdown with 503', async () => {
-      await start();
-      const client = await WebSocketClient.open(url);
-      await events.close();
-      expect((await client.closed).code).to.equal(1001);
-      const { status, problem } = await refusalOf(url);
-      expect([status, problem['code']]).to.deep.equal([503, 'DRAINING']);
-    });
-  });
-
-  it('disconnects a client that answers no ping, and keeps one that does', async () => {
-    await start([], 200);
-    const [dead, alive] = await Promise.all([
-      WebSocketClient.open(url, { autoPong: false }),
-      WebSocketClient.open(url),
-    ]);
-    expect((await dead.closed).code).to.equal(1006);
-    expect(await alive.rest()).to.deep.equal([]);
   });
 
   describe('ends every watch', () => {
@@ -215,9 +194,8 @@ describe('GET /events, upgraded', () => {
       ['sends a binary message', (client: WebSocketClient) => client.socket.send(Buffer.from('binary'))],
     ] as const) {
       it(`when its client ${how}`, async () => {
-        await start();
         const ids = [await submit(), await submit()];
-        const client = await WebSocketClient.open(url);
+        const client = await open(url);
         client.send({ subscribe: ids });
         await nextTask(client);
         await nextTask(client);
@@ -233,7 +211,6 @@ describe('GET /events, upgraded', () => {
     const wish = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
 
     it('and answers the request, and the next one on the same connection', async () => {
-      await start();
       const client = new RawClient(fixture);
       await client.write(`GET /livez HTTP/1.1\r\nHost: a\r\n${wish}\r\n`);
       await client.until(/"live"/);
@@ -242,7 +219,6 @@ describe('GET /events, upgraded', () => {
     });
 
     it('on many requests of one connection, and leaks no listeners', async () => {
-      await start();
       const sockets: Socket[] = [];
       fixture.server.server.on('connection', (socket: Socket) => sockets.push(socket));
       const client = new RawClient(fixture);
@@ -258,7 +234,6 @@ describe('GET /events, upgraded', () => {
     });
 
     it('with a body, in one write or byte by byte', async () => {
-      await start();
       const body = formBytes([
         ['image', await jpeg(), 'cat.jpg'],
         ['scale_factor', '0.5'],
@@ -273,6 +248,37 @@ describe('GET /events, upgraded', () => {
         expect(await client.until(/"task_id"/)).to.match(/^HTTP\/1\.1 202 Accepted\r\n/);
         client.socket.destroy();
       }
+    });
+  });
+
+  describe('of another service', () => {
+    it('disconnects a client that answers no ping, and keeps one that does', async () => {
+      await restart([], 200);
+      const [dead, alive] = await Promise.all([open(url, { autoPong: false }), open(url)]);
+      expect((await dead.closed).code).to.equal(1006);
+      expect(await alive.rest()).to.deep.equal([]);
+    });
+
+    it('refuses a missing key with 401, if keys are configured', async () => {
+      await restart(['secret']);
+      const { status, problem } = await refusalOf(url);
+      expect([status, problem['code']]).to.deep.equal([401, 'UNAUTHENTICATED']);
+      for (const [path, headers] of [
+        ['?key=secret', {}],
+        ['', { authorization: 'Bearer secret' }],
+      ] as const) {
+        const client = await open(url + path, { headers });
+        await client.close();
+      }
+    });
+
+    it('refuses a connection during shutdown with 503', async () => {
+      await restart();
+      const client = await open(url);
+      await events.close();
+      expect((await client.closed).code).to.equal(1001);
+      const { status, problem } = await refusalOf(url);
+      expect([status, problem['code']]).to.deep.equal([503, 'DRAINING']);
     });
   });
 });

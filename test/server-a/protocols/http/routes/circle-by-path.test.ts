@@ -25,7 +25,7 @@ describe('POST /process', () => {
   let root: string;
   let cat: string;
 
-  beforeEach(async () => {
+  before(async () => {
     root = await mkdtemp(join(tmpdir(), 'darkroom-root-'));
     cat = join(root, 'cat.jpg');
     await writeFile(cat, await jpeg());
@@ -35,7 +35,7 @@ describe('POST /process', () => {
       cancel: () => undefined,
     };
   });
-  afterEach(async () => {
+  after(async () => {
     await fixture.stop();
     await rm(root, { recursive: true });
   });
