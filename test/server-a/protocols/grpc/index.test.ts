@@ -21,7 +21,7 @@ import {
   useTemporaryFolder,
 } from '../../tasks/support.ts';
 import { collect, failureOf, GrpcClient } from './grpc-client.ts';
-import { type Fixture, startFixture, useFixture } from './grpc-fixture.ts';
+import { type Fixture, shareFixture, startFixture, useFixture } from './grpc-fixture.ts';
 
 const UNKNOWN = { task_id: 'V1StGXR8_Z5jdHi6B-myT' };
 
@@ -31,10 +31,11 @@ function connectTo({ address }: Fixture): Socket {
 }
 
 describe('gRPC', () => {
-  const fixture = useFixture();
+  const fixture = shareFixture();
 
   it('answers code and message, and does not reveal an unexpected error', async () => {
-    const { darkroom, tasks, lines } = fixture();
+    const own = await startFixture();
+    const { darkroom, tasks, lines } = own;
     expect(await failureOf(darkroom.unary('Get', UNKNOWN))).to.deep.equal({
       code: status.NOT_FOUND,
       details: "Expected the id of a known task for task_id, received 'V1StGXR8_Z5jdHi6B-myT'",
@@ -52,6 +53,7 @@ describe('gRPC', () => {
     expect(line)
       .to.include({ task_id, method: `/${DARKROOM}/Get` })
       .and.to.have.property('err');
+    await own.stop();
   });
 
   it('logs an unexpected error even after the client has disconnected, and the disconnection only at debug', async () => {
@@ -204,7 +206,7 @@ describe('gRPC bounds', () => {
 });
 
 describe('gRPC with API keys', () => {
-  const fixture = useFixture({ apiKeys: ['first', 'second'] });
+  const fixture = shareFixture({ apiKeys: ['first', 'second'] });
 
   it("requires one of them for Darkroom's services", async () => {
     const { client } = fixture();
@@ -274,7 +276,7 @@ describe('grpc.health.v1.Health', () => {
 });
 
 describe('gRPC reflection', () => {
-  const fixture = useFixture();
+  const fixture = shareFixture();
 
   it('lists the services, and returns their files with all imports', async () => {
     const { address } = fixture();

@@ -23,6 +23,7 @@ describe('Struct', () => {
         const received = responseSchema.parse(responseDeserialize(responseSerialize({ data: toStruct(value) })));
         expect(readStruct(received.data)).to.deep.equal(value);
       }),
+      { numRuns: 40 },
     );
   });
 

@@ -9,6 +9,8 @@ import { ask, type Fixture, jpeg, postRaw, startFixture, taskOf } from './http-f
 import { RawClient } from './raw-client.ts';
 
 describe('HTTP server', () => {
+  /** For the tests that neither close it nor need other settings. */
+  let shared: Fixture;
   const running: Fixture[] = [];
 
   async function start(...options: Parameters<typeof startFixture>): Promise<Fixture> {
@@ -17,12 +19,18 @@ describe('HTTP server', () => {
     return fixture;
   }
 
+  before(async () => {
+    shared = await startFixture();
+  });
+
+  after(() => shared.stop());
+
   afterEach(async () => {
     for (const fixture of running.splice(0)) await fixture.stop();
   });
 
   it('reports its IPv4 or IPv6 address', async function () {
-    expect((await start()).address).match(/^http:\/\/127\.0\.0\.1:\d+$/);
+    expect(shared.address).match(/^http:\/\/127\.0\.0\.1:\d+$/);
     const addresses = Object.values(networkInterfaces()).flatMap((one) => one ?? []);
     if (!addresses.some(({ address }) => address === '::1')) this.skip();
     const fixture = await start({}, '::1');
@@ -31,7 +39,7 @@ describe('HTTP server', () => {
   });
 
   it("fails with the system's code when the port is in use or the address is not available", async () => {
-    const { port, tasks } = await start();
+    const { port, tasks } = shared;
     const log = createLogger('test', 'silent');
     const settings = { apiKeys: [], maxUploadMb: 1, maxConnections: 1, requestSeconds: 1 };
     const readiness = () => ({ store: 'open', lanes: 0, backend: 'down', model: 'unavailable' });
@@ -75,7 +83,7 @@ describe('HTTP server', () => {
       ['HTTP/1.1 without Host', 'GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n', 'Host header'],
     ] as const) {
       it(what, async () => {
-        const client = new RawClient(await start());
+        const client = new RawClient(shared);
         await client.write(bytes);
         const text = await client.closed();
         expect(text)
@@ -101,38 +109,37 @@ describe('HTTP server', () => {
   });
 
   it('continues after a target that is not a URL', async () => {
-    const fixture = await start();
-    const client = new RawClient(fixture);
+    const client = new RawClient(shared);
     await client.write('GET http://[::1 HTTP/1.1\r\nHost: a\r\n\r\n');
     await client.until(/"BAD_REQUEST"/);
     await client.write('GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
     expect(await client.closed()).match(/"live"/);
-    expect(fixture.lines.find((line) => line['path'] === 'http://[::1')).include({
+    expect(shared.lines.find((line) => line['path'] === 'http://[::1')).include({
       status: 400,
       msg: 'HTTP request ended',
     });
   });
 
   it('answers 405 to CONNECT', async () => {
-    const client = new RawClient(await start());
+    const client = new RawClient(shared);
     await client.write('CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n');
     expect(await client.closed()).match(/^HTTP\/1\.1 405 [\s\S]*"code":"METHOD_NOT_ALLOWED"/);
   });
 
   it('ignores an unknown expectation', async () => {
-    const client = new RawClient(await start());
+    const client = new RawClient(shared);
     await client.write('GET /livez HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nConnection: close\r\n\r\n');
     expect(await client.closed()).match(/ 200 OK\r\n[\s\S]*"live"/);
   });
 
   it('serves HTTP/1.0', async () => {
-    const client = new RawClient(await start());
+    const client = new RawClient(shared);
     await client.write('GET /livez HTTP/1.0\r\n\r\n');
     expect(await client.closed()).match(/ 200 OK\r\n[\s\S]*"live"/);
   });
 
   it('serves requests sent in one write, in order', async () => {
-    const client = new RawClient(await start());
+    const client = new RawClient(shared);
     await client.write(
       'GET /livez HTTP/1.1\r\nHost: a\r\n\r\nGET /nope HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
     );
