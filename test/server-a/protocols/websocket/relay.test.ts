@@ -201,8 +201,8 @@ describe('WebSocket relay', () => {
       if (!sender || !receiver || !idle) throw new Error('Expected three clients');
       idle.socket.pause();
       const text = 'x'.repeat(64 * 1024);
-      // The connection buffers some megabytes before the relay must; 64 MiB limit the loop.
-      for (let sent = 0; sent < 1024 && receiver.socket.readyState === WebSocket.OPEN; sent += 1) {
+      // The connection buffers some megabytes before the relay must; 32 MiB limit the loop.
+      for (let sent = 0; sent < 512 && receiver.socket.readyState === WebSocket.OPEN; sent += 1) {
         sender.send(text);
         await receiver.next();
       }

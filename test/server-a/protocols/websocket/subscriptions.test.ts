@@ -3,16 +3,22 @@ import { expect } from 'chai';
 import { MAX_SUBSCRIPTIONS } from '../../../../server-a/protocols/websocket/event-messages.ts';
 import { Subscriptions } from '../../../../server-a/protocols/websocket/subscriptions.ts';
 import { systemCode } from '../../../../shared/errors.ts';
-import { startPictureServer } from '../../../support/picture-server.ts';
+import { type PictureServer, startPictureServer } from '../../../support/picture-server.ts';
 import { RESIZE, receivePicture, useTasks } from '../../tasks/support.ts';
 
 describe('subscriptions', () => {
   const { open } = useTasks();
+  let web: PictureServer;
+
+  before(async () => {
+    web = await startPictureServer(Buffer.alloc(0));
+  });
+
+  after(() => web.close());
 
   it('are at most 256 at once, and one that ends makes room for another', async () => {
     const tasks = await open();
     // Tasks of URLs that never answer: a hundredth of the work of as many uploads.
-    const web = await startPictureServer(Buffer.alloc(0));
     const urls = Array.from({ length: MAX_SUBSCRIPTIONS + 1 }, (_, index) => `${web.address}/hang${index}`);
     const ids = (await tasks.submitUrls(urls, [RESIZE])).map(({ task_id }) => task_id);
     const [first = '', ...others] = ids;
@@ -32,7 +38,6 @@ describe('subscriptions', () => {
     await turn();
     expect(told.slice(-2)).to.deep.equal([`${first} canceled`, `${last} pending`]);
     subscriptions.close();
-    await web.close();
   });
 
   it('report no record before the previous one has been sent', async () => {
