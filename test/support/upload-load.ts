@@ -8,6 +8,11 @@ import type { Service } from './service.ts';
 
 const UPLOADERS = 3;
 const PAUSE_MS = 30;
+/** The pause after an upload that was not accepted, because the service is full or being killed. */
+const LONG_PAUSE_MS = 150;
+
+/** Flags for a service under load: without a bound, the slower a machine is, the more tasks it would get. */
+export const LOAD_FLAGS = ['--max-queued', '8'];
 
 /** A task that was accepted with 202, and its expected result. */
 interface Accepted {
@@ -44,8 +49,8 @@ export class UploadLoad {
     while (!this.#isStopped) {
       const number = this.#count;
       this.#count += 1;
-      // Every fifth picture is large, so that some task always takes a while.
-      const width = (number % 5 === 0 ? 900 : 20) + (number % 100);
+      // Every third picture is large, so that some task always takes a while.
+      const width = (number % 3 === 0 ? 500 : 20) + (number % 100);
       const height = 10 + (number % 70);
       const color = [number % 256, (number * 7) % 256, (number * 31) % 256] as const;
       const picture = await plain(width, height, `rgb(${color.join()})`);
@@ -55,7 +60,7 @@ export class UploadLoad {
       if (answer?.status === 202) {
         this.accepted.push({ id: taskOf(answer).task_id, width: width * 3, height: height * 3, color });
       }
-      await sleep(PAUSE_MS);
+      await sleep(answer?.status === 202 ? PAUSE_MS : LONG_PAUSE_MS);
     }
   }
 }

@@ -1,12 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { type Running, startDarkroom } from '../support/command-line.ts';
+import { type Ended, type Running, startDarkroom } from '../support/command-line.ts';
 import { freePort } from '../support/free-port.ts';
 import { progressiveJpeg } from '../support/large-headers.ts';
 import { plain } from '../support/pictures.ts';
+import { eventually } from '../support/processes.ts';
 import { Service, temporaryFolder } from '../support/service.ts';
-import { expectOwnedSpool, UploadLoad } from '../support/upload-load.ts';
+import { expectOwnedSpool, LOAD_FLAGS, UploadLoad } from '../support/upload-load.ts';
 
 const HALF = { scale_factor: '0.5', classify: 'false' };
 const TOKEN = 'between us';
@@ -19,19 +20,10 @@ describe('separate Server A and Server B', function () {
 
   before(async () => {
     folder = await temporaryFolder();
-  });
-
-  after(() => rm(folder, { recursive: true, force: true }));
-
-  beforeEach(() => {
     serverBs = [];
   });
 
-  afterEach(async () => {
-    await service.stop();
-    for (const { process } of serverBs) process.kill('SIGKILL');
-    await Promise.all(serverBs.map(({ ended }) => ended));
-  });
+  after(() => rm(folder, { recursive: true, force: true }));
 
   /** Starts a separate Server B; resolves with it and its address. */
   async function startServerB(ip: string, token: string, port = '0', more: readonly string[] = []) {
@@ -43,71 +35,87 @@ describe('separate Server A and Server B', function () {
   }
 
   async function startServerA(ip: string, serverB: string): Promise<void> {
-    const flags = ['--server-b', serverB, '--token', TOKEN];
+    const flags = ['--server-b', serverB, '--token', TOKEN, ...LOAD_FLAGS];
     service = await Service.start({ command: 'server-a', ip, flags });
   }
 
-  for (const [a, b] of [
-    ['127.0.0.1', '::1'],
-    ['::1', '127.0.0.1'],
-  ] as const) {
-    it(`on ${a} and ${b} complete a task`, async () => {
-      const { address } = await startServerB(b, TOKEN);
-      await startServerA(a, address);
-      expect((await service.run(await plain(20, 20, 'red'), HALF)).status).to.equal('completed');
-    });
+  async function stopAll(): Promise<void> {
+    await service.stop();
+    for (const { process } of serverBs) process.kill('SIGKILL');
+    await Promise.all(serverBs.map(({ ended }) => ended));
   }
 
-  it('with different tokens run no task, report the reason, and continue once the tokens are equal', async () => {
-    const wrong = await startServerB('::1', 'not between us');
-    await startServerA('127.0.0.1', wrong.address);
-    const id = await service.submit(await plain(20, 20, 'red'), HALF);
-    const { backend, lanes } = await service.ready(503);
-    expect([lanes, backend]).to.deep.equal([0, "Expected Server B's token, received another"]);
-    expect(await service.status(id)).to.include({ status: 'pending', attempts: 0 });
-    wrong.running.process.kill('SIGTERM');
-    expect(await wrong.running.ended).to.include({ code: 0 });
-    await startServerB('::1', TOKEN, wrong.port);
-    expect(await service.end(id)).to.include({ status: 'completed', attempts: 1 });
-    await service.ready();
+  describe('on ::1 and 127.0.0.1', () => {
+    const large = progressiveJpeg(6000, 4000);
+    /** Ids of a small and a large picture that were accepted before Server B started. */
+    let ids: string[];
+    let earlier: Record<string, unknown>;
+
+    before(async () => {
+      const port = String(await freePort());
+      await startServerA('::1', `127.0.0.1:${port}`);
+      ids = [await service.submit(await plain(20, 20, 'red'), HALF), await service.submit(large, HALF)];
+      earlier = await service.ready(503);
+      await startServerB('127.0.0.1', TOKEN, port, ['--memory-mb', '64']);
+    });
+
+    after(stopAll);
+
+    it('connect when Server B starts later, and complete a task', async () => {
+      expect(earlier['backend']).to.match(/ECONNREFUSED/);
+      expect((await service.end(ids[0] ?? '')).status).to.equal('completed');
+    });
+
+    it('refuse a picture that needs more memory than Server B announces; one accepted earlier fails', async () => {
+      expect((await service.end(ids[1] ?? '')).error?.code).to.equal('IMAGE_TOO_LARGE');
+      const answer = await service.post(large, HALF);
+      expect(answer.status).to.equal(413);
+      expect(answer.body.toString()).to.include('at most 67108864 bytes to work on (--memory-mb)');
+    });
   });
 
-  it('connect when Server B starts later', async () => {
-    const earlier = await startServerB('::1', TOKEN);
-    earlier.running.process.kill('SIGTERM');
-    await earlier.running.ended;
-    await startServerA('::1', earlier.address);
-    const id = await service.submit(await plain(20, 20, 'red'), HALF);
-    expect((await service.ready(503))['backend']).to.match(/ECONNREFUSED/);
-    await startServerB('::1', TOKEN, earlier.port);
-    expect((await service.end(id)).status).to.equal('completed');
-  });
+  describe('on 127.0.0.1 and ::1', () => {
+    let serverB: Awaited<ReturnType<typeof startServerB>>;
 
-  it('refuse a picture that needs more memory than Server B announces; one accepted earlier fails', async () => {
-    const port = String(await freePort('::1'));
-    await startServerA('127.0.0.1', `[::1]:${port}`);
-    const picture = progressiveJpeg(6000, 4000);
-    const id = await service.submit(picture, HALF);
-    await startServerB('::1', TOKEN, port, ['--memory-mb', '64']);
-    expect((await service.end(id)).error?.code).to.equal('IMAGE_TOO_LARGE');
-    const answer = await service.post(picture, HALF);
-    expect(answer.status).to.equal(413);
-    expect(answer.body.toString()).to.include('at most 67108864 bytes to work on (--memory-mb)');
-  });
+    before(async () => {
+      serverB = await startServerB('::1', TOKEN);
+      await startServerA('127.0.0.1', serverB.address);
+    });
 
-  it('lose no task when Server B is stopped and started again under load', async () => {
-    let serverB = await startServerB('::1', TOKEN);
-    await startServerA('127.0.0.1', serverB.address);
-    const load = new UploadLoad(() => service);
-    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-      const before = load.accepted.length;
-      while (load.accepted.length < before + 10) await sleep(5);
+    after(stopAll);
+
+    /** Ends Server B by a signal, and starts another on its port. Resolves with the exit code, or the signal. */
+    async function restartServerB(signal: NodeJS.Signals, token = TOKEN): Promise<Ended['code']> {
       serverB.running.process.kill(signal);
-      await serverB.running.ended;
-      serverB = await startServerB('::1', TOKEN, serverB.port);
+      const { code } = await serverB.running.ended;
+      serverB = await startServerB('::1', token, serverB.port);
+      return code;
     }
-    await load.stop();
-    await load.expectCompleted(service);
-    await expectOwnedSpool(service);
+
+    it('complete every task when Server B is stopped and started again under load', async () => {
+      const load = new UploadLoad(() => service);
+      for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+        const before = load.accepted.length;
+        while (load.accepted.length < before + 10) await sleep(5);
+        expect(await restartServerB(signal)).to.equal(signal === 'SIGTERM' ? 0 : signal);
+      }
+      await load.stop();
+      await load.expectCompleted(service);
+      await expectOwnedSpool(service);
+    });
+
+    it('with different tokens run no task, report the reason, and continue once the tokens are equal', async () => {
+      await restartServerB('SIGTERM', 'not between us');
+      const id = await service.submit(await plain(20, 20, 'red'), HALF);
+      const { lanes } = await eventually('the reason', async () => {
+        const readiness = await service.ready(503);
+        return readiness['backend'] === "Expected Server B's token, received another" ? readiness : undefined;
+      });
+      expect(lanes).to.equal(0);
+      expect(await service.status(id)).to.include({ status: 'pending', attempts: 0 });
+      await restartServerB('SIGTERM');
+      expect(await service.end(id)).to.include({ status: 'completed', attempts: 1 });
+      await service.ready();
+    });
   });
 });

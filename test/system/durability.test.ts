@@ -2,9 +2,10 @@ import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Service, temporaryFolder } from '../support/service.ts';
-import { expectOwnedSpool, UploadLoad } from '../support/upload-load.ts';
+import { expectOwnedSpool, LOAD_FLAGS, UploadLoad } from '../support/upload-load.ts';
 
-const ROUNDS = 3;
+/** How often each test kills. */
+const ROUNDS = 2;
 /** The longest time of a round before the kill, in milliseconds. */
 const LONGEST_ROUND = 400;
 
@@ -13,12 +14,12 @@ describe('an accepted task ends exactly once, with the right picture, during upl
   let dataDir: string;
   let service: Service;
 
-  beforeEach(async () => {
+  before(async () => {
     dataDir = await temporaryFolder();
-    service = await Service.start({ dataDir });
+    service = await Service.start({ dataDir, flags: LOAD_FLAGS });
   });
 
-  afterEach(async () => {
+  after(async () => {
     await service.stop();
     await rm(dataDir, { recursive: true, force: true });
   });
@@ -40,7 +41,7 @@ describe('an accepted task ends exactly once, with the right picture, during upl
 
   async function restart(): Promise<void> {
     await service.signal('SIGKILL');
-    service = await Service.start({ dataDir });
+    service = await Service.start({ dataDir, flags: LOAD_FLAGS });
   }
 
   it('only Server A is killed', () => surviving(restart));
