@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OPERATIONS, type Operation } from '../../server-b/operations/index.ts';
@@ -8,6 +8,8 @@ import type { Picture } from '../../server-b/operations/picture.ts';
 export const KILLERS = { abortsProcess: 13, exitsThread: 17, hangs: 19, throws: 23, waits: 29 } as const;
 /** A picture of KILLERS.waits is done only when the data folder of its Server B has a file of this name. */
 export const RELEASE_FILE = 'release';
+/** In the same folder; the process id of the Server B that began a picture of KILLERS.waits last. */
+export const RUNNER_FILE = 'runner';
 /** How long a picture of KILLERS.hangs blocks its thread, in milliseconds. */
 const HANG_MS = 60_000;
 
@@ -41,6 +43,7 @@ function isSquareOf({ width, height }: Picture, side: number): boolean {
 }
 
 async function released(): Promise<void> {
-  const file = join(process.env['DARKROOM_B_DATA_DIR'] ?? '', RELEASE_FILE);
-  while (!existsSync(file)) await sleep(20);
+  const folder = process.env['DARKROOM_B_DATA_DIR'] ?? '';
+  writeFileSync(join(folder, RUNNER_FILE), String(process.pid));
+  while (!existsSync(join(folder, RELEASE_FILE))) await sleep(20);
 }
