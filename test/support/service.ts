@@ -15,6 +15,7 @@ export interface ServiceOptions {
   /** Flags in addition to those for no log, one thread and no download. */
   readonly flags?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** Addresses, separated by commas; the first is that of {@link Service.address}. */
   readonly ip?: string;
   /** An existing data folder; without it a new one is made, and removed with the service. */
   readonly dataDir?: string;
@@ -64,6 +65,12 @@ export class Service {
     const running = startDarkroom([...words, ...flags], { environment: { ...quiet, ...environment }, leadsGroup });
     const [, address = ''] = await running.printed(HTTP_LINE);
     return new Service(running, address, dataDir, options.dataDir === undefined);
+  }
+
+  /** The same service at another of its addresses. */
+  at(ip: string): Service {
+    const host = ip.includes(':') ? `[${ip}]` : ip;
+    return new Service(this.running, `http://${host}:${this.port}`, this.dataDir, this.#ownsDataDir);
   }
 
   /** Process id of Server A. */

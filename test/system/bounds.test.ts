@@ -13,11 +13,12 @@ describe('a full service', function () {
   this.timeout(180_000);
   let service: Service;
 
-  afterEach(() => service.stop());
+  before(async () => {
+    const flags = ['--server-b', NO_SERVER_B, '--max-queued', '2', '--max-spool-mb', '1'];
+    service = await Service.start({ command: 'server-a', flags });
+  });
 
-  async function startWithoutServerB(...flags: string[]): Promise<void> {
-    service = await Service.start({ command: 'server-a', flags: ['--server-b', NO_SERVER_B, ...flags] });
-  }
+  after(() => service.stop());
 
   function expectFull(answer: Answer, status: number, code: ErrorCode): void {
     expect([answer.status, problemOf(answer).code]).to.deep.equal([status, code]);
@@ -25,19 +26,17 @@ describe('a full service', function () {
   }
 
   it('answers 429 with Retry-After for too many tasks, and accepts the next when one is removed', async () => {
-    await startWithoutServerB('--max-queued', '2');
     const picture = await plain(20, 20, 'red');
-    const first = await service.submit(picture, HALF);
-    await service.submit(picture, HALF);
+    const ids = [await service.submit(picture, HALF), await service.submit(picture, HALF)];
     expectFull(await service.post(picture, HALF), 429, 'QUEUE_FULL');
     expect((await service.spool()).length).to.equal(2);
-    await service.delete(`/status/${first}`);
-    await service.submit(picture, HALF);
+    await service.delete(`/status/${ids.pop()}`);
+    ids.push(await service.submit(picture, HALF));
     expectFull(await service.post(picture, HALF), 429, 'QUEUE_FULL');
+    for (const id of ids) await service.delete(`/status/${id}`);
   });
 
   it('answers 507 with Retry-After for too many bytes, and accepts the next when some are freed', async () => {
-    await startWithoutServerB('--max-spool-mb', '1');
     const picture = await waves(500, 500).png({ compressionLevel: 0 }).toBuffer();
     const first = await service.submit(picture, HALF);
     expectFull(await service.post(picture, HALF), 507, 'STORAGE_FULL');
@@ -47,7 +46,6 @@ describe('a full service', function () {
   });
 
   it('refuses a second service on its data folder with one line that names the owner', async () => {
-    await startWithoutServerB();
     for (const command of ['serve', 'server-a']) {
       const words = [command, '-p', '0', '--data-dir', service.dataDir, '--no-model-fetch', '--server-b', NO_SERVER_B];
       const { code, stdout, stderr } = await runDarkroom(words);

@@ -46,29 +46,26 @@ describe('servers on the command line', function () {
     return started;
   }
 
-  for (const [ip, folder] of [
-    ['127.0.0.1', repositoryPath('.')],
-    ['::1', tmpdir()],
-    ['0.0.0.0', repositoryPath('test')],
-  ] as const) {
-    it(`serve -i ${ip} prints a curl line that works unchanged, even from ${folder}`, async () => {
-      const serve = start(['-i', ip, '-p', '0'], folder);
-      const [line] = await serve.printed(CURL);
-      const { stdout } = await run('sh', ['-c', line], { cwd: folder });
-      const task = taskSchema.parse(JSON.parse(stdout));
-      expect(task.status).to.equal('completed');
-      expect(task.outputs[0]).to.include({ name: 'resize', format: 'jpeg', width: 320, height: 240 });
-    });
+  /** Runs the curl line that a server prints; its task must complete with the right picture. */
+  async function expectWorking(line: string, folder: string): Promise<void> {
+    const { stdout } = await run('sh', ['-c', line], { cwd: folder });
+    const task = taskSchema.parse(JSON.parse(stdout));
+    expect(task.status).to.equal('completed');
+    expect(task.outputs[0]).to.include({ name: 'resize', format: 'jpeg', width: 320, height: 240 });
   }
 
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`serve says where it listens, and ends at ${signal} by itself, with the exit code 0`, async () => {
-      const serve = start(['-p', '0']);
-      await serve.printed(CURL);
+  for (const [flags, host, folder, signal] of [
+    ['', '127.0.0.1', repositoryPath('.'), 'SIGTERM'],
+    ['-i ::1', '[::1]', tmpdir(), 'SIGINT'],
+  ] as const) {
+    it(`serve ${flags} prints a curl line that works unchanged, even from ${folder}, and ends at ${signal}`, async () => {
+      const serve = start(['-p', '0', ...flags.split(' ').filter(Boolean)], folder);
+      const [line] = await serve.printed(CURL);
+      await expectWorking(line, folder);
       serve.process.kill(signal);
       const { code, stdout, stderr } = await serve.ended;
       expect([code, stderr]).to.deep.equal([0, '']);
-      expect(stdout).to.match(/^HTTP {6}http:\/\/127\.0\.0\.1:\d+$/m);
+      expect(stdout.split('\n')[0]?.replace(/\d+$/, '…')).to.equal(`HTTP      http://${host}:…`);
       expect(stdout).to.match(/^Server B {2}127\.0\.0\.1:\d+ \(child\)$/m);
       expect(stdout).to.match(/^Data {6}\/.*darkroom-serve-/m);
     });
@@ -79,8 +76,11 @@ describe('servers on the command line', function () {
     await once(holder, 'listening');
     try {
       const port = String(Object(holder.address()).port);
-      for (const flag of ['--port', '--server-b-port']) {
-        const { code, stdout, stderr } = await start(['--port', '0', flag, port]).ended;
+      for (const [flag, words] of [
+        ['--port', ['server-a', '--server-b', 'localhost:1']],
+        ['--server-b-port', ['--port', '0']],
+      ] as const) {
+        const { code, stdout, stderr } = await start([...words, flag, port]).ended;
         expect([code, stdout], flag).to.deep.equal([1, '']);
         expect(stderr).to.equal(
           `darkroom: Expected a free port for ${flag}, received ${port}, which is in use (EADDRINUSE)\n`,
@@ -93,7 +93,7 @@ describe('servers on the command line', function () {
 
   it("-p with the relay's port serves both on that port", async () => {
     const port = await freePort();
-    const serve = start(['-p', `${port}`, '--websocket-port', `${port}`]);
+    const serve = start(['server-a', '--server-b', 'localhost:1', '-p', `${port}`, '--websocket-port', `${port}`]);
     await serve.printed(CURL);
     const [camera, operator] = await Promise.all([1, 2].map(() => WebSocketClient.open(`ws://127.0.0.1:${port}/`)));
     operator?.send('snap');
@@ -108,7 +108,6 @@ describe('servers on the command line', function () {
   it('two flags with the same port stop the start with one line that names both', async () => {
     const port = String(await freePort());
     for (const [words, flag, earlier] of [
-      [['-p', port, '--grpc-port', port], '--grpc-port', '--port'],
       [['-p', '0', '--zeromq-port', port, '--websocket-port', port], '--websocket-port', '--zeromq-port'],
       [['server-a', '--server-b', 'localhost:1', '-p', port, '--zeromq-port', port], '--zeromq-port', '--port'],
     ] as const) {
@@ -120,13 +119,14 @@ describe('servers on the command line', function () {
     }
   });
 
-  it('server-b and server-a run separately with the same token', async () => {
+  it('server-b and server-a -i 0.0.0.0 run separately with the same token; the curl line works', async () => {
     const serverB = start(['server-b', '-p', '0', '--token', 'between us']);
     const [, address = ''] = await serverB.printed(/^Server B {2}(\S+)$/m);
-    const serverA = start(['server-a', '-p', '0', '--server-b', address, '--token', 'between us']);
+    const folder = repositoryPath('test');
+    const words = ['server-a', '-i', '0.0.0.0', '-p', '0', '--server-b', address, '--token', 'between us'];
+    const serverA = start(words, folder);
     const [line] = await serverA.printed(CURL);
-    const { stdout } = await run('sh', ['-c', line], { cwd: repositoryPath('.') });
-    expect(taskSchema.parse(JSON.parse(stdout)).status).to.equal('completed');
+    await expectWorking(line, folder);
     for (const { process } of [serverA, serverB]) process.kill('SIGTERM');
     expect((await serverA.ended).code).to.equal(0);
     expect((await serverB.ended).code).to.equal(0);

@@ -10,9 +10,12 @@ import { eventually } from '../support/processes.ts';
 import { Service, temporaryFolder } from '../support/service.ts';
 import { writeTinyModel } from '../support/tiny-model.ts';
 
+const IPS = ['127.0.0.1', '::1'];
+
 describe('upload and poll, as existing clients do', function () {
   this.timeout(180_000);
   let folder: string;
+  let both: Service;
 
   before(async () => {
     folder = await temporaryFolder();
@@ -22,19 +25,21 @@ describe('upload and poll, as existing clients do', function () {
       join(folder, 'cat.jpg'),
       await quarters(120, 80).jpeg().withMetadata({ orientation: 6 }).toBuffer(),
     );
+    both = await Service.start({ ip: IPS.join(), flags: ['--model', join(folder, 'tiny.onnx')] });
   });
 
-  after(() => rm(folder, { recursive: true, force: true }));
+  after(async () => {
+    await both?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
 
-  for (const ip of ['127.0.0.1', '::1']) {
+  for (const ip of IPS) {
     describe(`on ${ip}`, () => {
       let service: Service;
 
-      before(async () => {
-        service = await Service.start({ ip, flags: ['--model', join(folder, 'tiny.onnx')] });
+      before(() => {
+        service = both.at(ip);
       });
-
-      after(() => service.stop());
 
       async function poll(id: string): Promise<Task> {
         return eventually('the end of the task', async () => {

@@ -3,29 +3,32 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Request } from 'zeromq';
+import { listQuarantine, releaseQuarantine } from '../../bin/control/run-quarantine.ts';
+import { describeFailure } from '../../bin/serve/failure.ts';
 import { DARKROOM, IMAGE_PROCESSOR, loadProtos } from '../../server-a/protocols/grpc/protos.ts';
+import type { Task } from '../../shared/task.ts';
 import { failureOf, GrpcClient } from '../server-a/protocols/grpc/grpc-client.ts';
 import { runDarkroom } from '../support/command-line.ts';
 import { freePort } from '../support/free-port.ts';
-import { KILLERS } from '../support/killer-operations.ts';
+import { expectUnharmed, HALF, killerPicture, submitBeside } from '../support/innocents.ts';
 import { startPictureServer } from '../support/picture-server.ts';
-import { plain } from '../support/pictures.ts';
 import { repositoryPath } from '../support/repository.ts';
 import { Service, temporaryFolder } from '../support/service.ts';
 
 const environment = { DARKROOM_B_OPERATIONS_MODULE: repositoryPath('dist/test/support/killer-operations.js') };
-const HALF = { scale_factor: '0.5', classify: 'false' };
 
 describe('a picture that has crashed its worker', function () {
   this.timeout(180_000);
   let folder: string;
+  let dataDir: string;
   let service: Service;
   let zeromqPort: number;
   let grpcPort: number;
   let picture: Buffer;
   let sha256: string;
-  /** The task in which the picture crashed its worker. */
-  let task: string;
+  /** The task in which the picture crashed its worker, and those of harmless pictures beside it. */
+  let task: Task;
+  let innocents: readonly string[];
 
   before(async () => {
     folder = await temporaryFolder();
@@ -34,17 +37,23 @@ describe('a picture that has crashed its worker', function () {
     grpcPort = await freePort();
     const ports = ['--zeromq-port', String(zeromqPort), '--grpc-port', String(grpcPort)];
     const flags = [...ports, '--path-root', join(folder, 'pictures'), '--allow-private-urls'];
-    service = await Service.start({ dataDir: join(folder, 'data'), environment, flags });
-    picture = await plain(KILLERS.abortsProcess, KILLERS.abortsProcess, 'red');
+    dataDir = join(folder, 'data');
+    service = await Service.start({ dataDir, environment, flags });
+    picture = await killerPicture('abortsProcess');
     sha256 = createHash('sha256').update(picture).digest('hex');
-    const { task_id, error } = await service.run(picture, HALF);
-    expect(error?.code).to.equal('WORKER_CRASHED');
-    task = task_id;
+    const beside = await submitBeside(service, 'abortsProcess');
+    innocents = beside.innocents;
+    task = await service.end(beside.killer);
   });
 
   after(async () => {
     await service?.stop();
     await rm(folder, { recursive: true, force: true });
+  });
+
+  it('and the whole process of Server B fails with WORKER_CRASHED, and all tasks beside it complete', async () => {
+    expect([task.status, task.error?.code], JSON.stringify(task)).to.deep.equal(['failed', 'WORKER_CRASHED']);
+    await expectUnharmed(service, innocents);
   });
 
   const quarantine = (...words: string[]) => runDarkroom(['quarantine', ...words, '--data-dir', 'data'], { folder });
@@ -101,13 +110,15 @@ describe('a picture that has crashed its worker', function () {
   describe('on the command line', () => {
     it('is listed', async () => {
       const { code, stdout } = await quarantine('list');
-      expect([code, stdout.split('  ')[0], stdout.includes(task)]).to.deep.equal([0, sha256, true]);
+      expect([code, stdout.split('  ')[0], stdout.includes(task.task_id)]).to.deep.equal([0, sha256, true]);
     });
 
     it('is not released by another SHA-256, nor by what is none', async () => {
       const other = 'f'.repeat(64);
-      const unknown = await quarantine('release', sha256, other);
-      expect([unknown.code, unknown.stderr]).to.deep.equal([1, `darkroom: No picture ${other} is in quarantine.\n`]);
+      const unknown = await releaseQuarantine(dataDir, [sha256, other], AbortSignal.timeout(60_000)).catch(
+        describeFailure,
+      );
+      expect(unknown).to.equal(`darkroom: No picture ${other} is in quarantine.`);
       const invalid = await quarantine('release', 'abc');
       expect([invalid.code, invalid.stderr.includes('64 hexadecimal digits')]).to.deep.equal([1, true]);
       expect((await service.post(picture, HALF)).status).to.equal(422);
@@ -115,7 +126,7 @@ describe('a picture that has crashed its worker', function () {
 
     it('is accepted again after its release', async () => {
       expect(await quarantine('release', sha256.toUpperCase())).to.include({ code: 0, stdout: 'Released  1\n' });
-      expect((await quarantine('list')).stdout).to.equal('');
+      expect(await listQuarantine(dataDir, AbortSignal.timeout(60_000))).to.deep.equal([]);
       const answer = await service.post(picture, HALF);
       expect(answer.status).to.equal(202);
     });
