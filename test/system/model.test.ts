@@ -1,6 +1,8 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { describeModel } from '../../server-b/model/find.ts';
+import { installModel } from '../../server-b/model/install.ts';
 import { readClassification } from '../../shared/operations/classify.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
 import { type Ended, runDarkroom } from '../support/command-line.ts';
@@ -32,7 +34,20 @@ describe('a service and its classifier', function () {
     return service.run(green, { scale_factor: '0.5', classify: 'true', top_k: '1' });
   }
 
-  describe('that is not there', () => {
+  async function expectGreen(): Promise<void> {
+    const { outputs } = await classified();
+    expect(outputs[1]).to.include({ status: 'completed', model: 'tiny' });
+    expect(readClassification(outputs[1] ?? {})?.labels[0]?.label).to.equal('green');
+  }
+
+  async function announced(name: string): Promise<void> {
+    await eventually(`the model ${name} on /readyz`, async () => {
+      return (await service.ready())['model'] === name ? true : undefined;
+    });
+  }
+
+  // One service, from which the model is missing at first.
+  describe('that comes and goes', () => {
     before(async () => {
       service = await Service.start();
     });
@@ -55,25 +70,12 @@ describe('a service and its classifier', function () {
       expect([task.status, task.result, task.error?.code]).to.deep.equal(['failed', null, 'MODEL_UNAVAILABLE']);
       expect((await service.get(`/result/${task.task_id}`)).status).to.equal(503);
     });
-  });
-
-  describe('that comes later', () => {
-    beforeEach(async () => {
-      service = await Service.start();
-    });
-
-    afterEach(() => service.stop());
 
     it('uses one that is installed while it runs', async () => {
-      expect(await model()).to.include({ code: 1 });
       const installed = await model('install', tiny);
       expect(installed).to.include({ code: 0, stderr: '' });
-      await eventually('the installed model on /readyz', async () => {
-        return (await service.ready())['model'] === 'tiny' ? true : undefined;
-      });
-      const { outputs } = await classified();
-      expect(outputs[1]).to.include({ status: 'completed', model: 'tiny' });
-      expect(readClassification(outputs[1] ?? {})?.labels[0]?.label).to.equal('green');
+      await announced('tiny');
+      await expectGreen();
       const shown = await model();
       expect(shown.code).to.equal(0);
       expect(shown.stdout).to.contain(join(service.dataDir, 'model', 'tiny.onnx'));
@@ -81,19 +83,17 @@ describe('a service and its classifier', function () {
     });
 
     it('goes on without labels when the file is damaged, and labels again with a good one', async () => {
-      await mkdir(join(service.dataDir, 'model'), { recursive: true });
       const whole = await readFile(tiny);
-      await writeTinyModel(join(service.dataDir, 'model'), 'damaged.onnx');
       await writeFile(join(service.dataDir, 'model', 'damaged.onnx'), whole.subarray(0, whole.length / 2));
-      expect((await model()).stdout).to.match(/\nModel {2}unavailable: .*damaged\.onnx cannot be used/);
+      const { problem } = await describeModel({ model: undefined, dataDir: service.dataDir });
+      expect(problem).to.match(/damaged\.onnx cannot be used/);
+      await announced('unavailable');
       const task = await classified();
       expect(hasEnded(task.status)).to.equal(true);
       expect(task.outputs[1]?.error?.code).to.equal('MODEL_UNAVAILABLE');
-      expect((await model('install', tiny)).code).to.equal(0);
-      await eventually('the whole model on /readyz', async () => {
-        return (await service.ready())['model'] === 'tiny' ? true : undefined;
-      });
-      expect(readClassification((await classified()).outputs[1] ?? {})?.labels[0]?.label).to.equal('green');
+      await installModel(tiny, service.dataDir);
+      await announced('tiny');
+      await expectGreen();
     });
   });
 

@@ -48,7 +48,7 @@ describe('outputs of the running service', function () {
     });
 
     it('is refused with advice by a service that was started with --no-heic', async () => {
-      const without = await Service.start({ flags: ['--no-heic'] });
+      const without = await Service.start({ command: 'server-a', flags: ['--server-b', '127.0.0.1:9', '--no-heic'] });
       try {
         const answer = await without.post(heic(QUARTERS), WHOLE);
         expect(problemOf(answer)).to.include({ status: 415, code: 'UNSUPPORTED_IMAGE' });

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { type EveryProtocol, startEveryProtocol } from '../support/every-protocol.ts';
+import type { EveryProtocol } from '../support/every-protocol.ts';
 import { repositoryPath } from '../support/repository.ts';
 import { requireTool } from '../support/required-tool.ts';
 import { type RunningProgram, startProgram } from '../support/run-program.ts';
@@ -39,17 +39,10 @@ const LANGUAGES: readonly Language[] = [
   },
 ];
 
-describe('examples against a real service', function () {
-  this.timeout(180_000);
-  let service: EveryProtocol;
+/** Runs every example against a service with all protocols. */
+export function exampleTests(service: () => EveryProtocol): void {
   let folder: string;
   let started: RunningProgram[];
-
-  before(async () => {
-    service = await startEveryProtocol();
-  });
-
-  after(() => service?.stop());
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'darkroom-example-'));
@@ -73,16 +66,19 @@ describe('examples against a real service', function () {
           if (attempt === undefined) throw new Error(`Expected a case for ${file} in example-cases.ts, found none`);
           const [program, ...words] = language.command(name);
           const start = (...more: string[]): RunningProgram => {
-            const running = startProgram(program, [...words, ...more], { folder, environment: environmentOf(service) });
+            const running = startProgram(program, [...words, ...more], {
+              folder,
+              environment: environmentOf(service()),
+            });
             started.push(running);
             return running;
           };
-          await attempt({ service, folder, start });
+          await attempt({ service: service(), folder, start });
         });
       }
     });
   }
-});
+}
 
 /** The addresses of the service, in the environment variables that `darkroom`'s own client commands read. */
 function environmentOf(service: EveryProtocol): Record<string, string | undefined> {
