@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -15,9 +15,10 @@ import type { Message } from '../../shared/wire/messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { headerOf, waves } from '../support/pictures.ts';
 import { eventually, isRunning } from '../support/processes.ts';
+import { repositoryPath } from '../support/repository.ts';
 import { jobMessage, WireClient } from '../support/wire-client.ts';
 
-const INSTANCE = new URL('./fixtures/instance.js', import.meta.url).pathname;
+const INSTANCE = repositoryPath('test/server-b/fixtures/instance.sh');
 /** Milliseconds that an instance may take to end after its drain. */
 const OVERDUE_MS = DRAIN_MS + 2000;
 /** Signals that the kernel raises for what a process did, and signals that only others send. */
@@ -33,15 +34,15 @@ describe('supervisor', function () {
   let clock: ManualClock;
   let logged: string[];
 
-  beforeEach(async () => {
+  async function setUp(): Promise<void> {
     folder = await mkdtemp(join(tmpdir(), 'darkroom-supervisor-'));
     clock = new ManualClock();
-  });
+  }
 
-  afterEach(async () => {
+  async function cleanUp(): Promise<void> {
     await supervisor.close();
     await rm(folder, { recursive: true, force: true });
-  });
+  }
 
   function supervise(
     changes: Readonly<Record<string, unknown>> = {},
@@ -77,11 +78,6 @@ describe('supervisor', function () {
     return message;
   }
 
-  /** The random name of the current instance. */
-  async function instance(): Promise<string> {
-    return (await welcome()).instance;
-  }
-
   /** The error of a supervisor that cannot start. */
   async function reasonAgainst(starting: Supervisor): Promise<Error> {
     const reason: unknown = await starting.start().catch((error: unknown) => error);
@@ -96,82 +92,69 @@ describe('supervisor', function () {
     });
   }
 
-  it('starts an instance and reports its address', async () => {
-    await supervise().start();
-    expect(livingAddress()).to.include({ host: '127.0.0.1' });
-    expect(await instance()).to.match(/./);
-    expect(await isRunning(livingPid())).to.equal(true);
-  });
+  describe('with Server B itself', () => {
+    before(async () => {
+      await setUp();
+      await supervise().start();
+    });
 
-  it('replaces an instance each time it is killed, and reports each change of the address', async () => {
-    await supervise().start();
-    const pids = new Set([await instance()]);
-    const seen: boolean[] = [];
-    supervisor.onChange(() => seen.push(supervisor.address !== null));
-    for (let round = 0; round < 3; round += 1) {
+    after(cleanUp);
+
+    it('starts an instance and reports its address', async () => {
+      expect(livingAddress()).to.include({ host: '127.0.0.1' });
+      expect((await welcome()).instance).to.match(/./);
+      expect(await isRunning(livingPid())).to.equal(true);
+    });
+
+    it('does not replace an instance after SIGINT and SIGTERM, because the instance ignores them', async () => {
       const pid = livingPid();
-      process.kill(pid, 'SIGKILL');
-      await replaced(pid);
-      pids.add(await instance());
-    }
-    expect(pids.size).to.equal(4);
-    expect(seen).to.deep.equal([false, true, false, true, false, true]);
-  });
+      process.kill(pid, 'SIGINT');
+      process.kill(pid, 'SIGTERM');
+      await welcome();
+      expect(supervisor.pid).to.equal(pid);
+    });
 
-  it('has each instance tell in WELCOME how those before it ended', async () => {
-    await supervise().start();
-    const names: string[] = [];
-    for (const signal of ['SIGSEGV', 'SIGKILL'] as const) {
-      names.push(await instance());
+    it('replaces an instance each time it is killed; each tells in WELCOME how those before it ended', async () => {
+      const { ended = [] } = await welcome();
+      const seen: boolean[] = [];
+      supervisor.onChange(() => seen.push(supervisor.address !== null));
+      const names: string[] = [];
+      for (const signal of ['SIGSEGV', 'SIGKILL'] as const) {
+        names.push((await welcome()).instance);
+        const pid = livingPid();
+        process.kill(pid, signal);
+        await replaced(pid);
+      }
+      const last = await welcome();
+      expect(new Set([...names, last.instance]).size).to.equal(3);
+      expect(seen).to.deep.equal([false, true, false, true]);
+      expect(last.ended).to.deep.equal([
+        ...ended,
+        { instance: names[0], cause: 'crashed' },
+        { instance: names[1], cause: 'killed' },
+      ]);
+    });
+
+    it('lets the instance finish its jobs when it closes, and starts no other', async () => {
       const pid = livingPid();
-      process.kill(pid, signal);
-      await replaced(pid);
-    }
-    expect((await welcome()).ended).to.deep.equal([
-      { instance: names[0], cause: 'crashed' },
-      { instance: names[1], cause: 'killed' },
-    ]);
+      const client = await WireClient.greeted(livingAddress());
+      const body = await waves(500, 400).png().toBuffer();
+      const outputs = [{ name: 'resize', operation: 'resize', scale_factor: 1, format: 'avif' } as const];
+      client.lane.send(
+        'JOB',
+        jobMessage({ bytes: body.length, image: await headerOf(body), outputs, deadline_ms: 30_000 }),
+      );
+      await client.next('GO');
+      await client.lane.sendData(body);
+      const closed = supervisor.close();
+      await client.next('DONE');
+      client.close();
+      await closed;
+      expect([supervisor.pid, supervisor.address, await isRunning(pid)]).to.deep.equal([null, null, false]);
+    });
   });
 
-  it('kills and replaces an instance without a heartbeat', async () => {
-    await supervise().start();
-    const pid = livingPid();
-    process.kill(pid, 'SIGSTOP');
-    clock.advance(SILENT_MS);
-    await replaced(pid);
-    expect(await isRunning(pid)).to.equal(false);
-    expect(await instance()).to.match(/./);
-  });
-
-  it('does not replace an instance after SIGINT and SIGTERM, because the instance ignores them', async () => {
-    await supervise().start();
-    const pid = livingPid();
-    process.kill(pid, 'SIGINT');
-    process.kill(pid, 'SIGTERM');
-    await instance();
-    expect(supervisor.pid).to.equal(pid);
-  });
-
-  it('lets the instance finish its jobs when it closes, and starts no other', async () => {
-    await supervise().start();
-    const pid = livingPid();
-    const client = await WireClient.greeted(livingAddress());
-    const body = await waves(500, 400).png().toBuffer();
-    const outputs = [{ name: 'resize', operation: 'resize', scale_factor: 1, format: 'avif' } as const];
-    client.lane.send(
-      'JOB',
-      jobMessage({ bytes: body.length, image: await headerOf(body), outputs, deadline_ms: 30_000 }),
-    );
-    await client.next('GO');
-    await client.lane.sendData(body);
-    const closed = supervisor.close();
-    await client.next('DONE');
-    client.close();
-    await closed;
-    expect([supervisor.pid, supervisor.address, await isRunning(pid)]).to.deep.equal([null, null, false]);
-  });
-
-  describe('with the clock', () => {
+  describe('with a fake Server B', () => {
     let children: ChildProcess[];
     let isForked: boolean;
     /** What each instance was told of itself. */
@@ -193,7 +176,7 @@ describe('supervisor', function () {
       const begin: SupervisorOptions['fork'] = (environment) => {
         identities.push(environment[IDENTITY_VARIABLE]);
         if (!isForked) throw new Error('no process');
-        const child = fork(INSTANCE, words);
+        const child = spawn(INSTANCE, words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
         children.push(child);
         return child;
       };
@@ -232,14 +215,27 @@ describe('supervisor', function () {
     }
 
     describe('tells the next instance', () => {
+      before(async () => {
+        await setUp();
+        await superviseWords();
+      });
+
+      after(cleanUp);
+
       /** Every way to end an instance, and the cause that is told of it. */
       const ends: readonly (readonly [string, string, () => void])[] = [
         ...FAULTS.map((signal) => [signal, 'crashed', () => living().kill(signal)] as const),
         ...KILLS.map((signal) => [signal, 'killed', () => living().kill(signal)] as const),
         ['an exit of its own', 'crashed', () => living().send('exit')],
         ['a stuck worker', 'crashed', () => living().send('stuck')],
-        ['the supervisor, because it was silent', 'killed', () => clock.advance(SILENT_MS)],
+        ['the supervisor, because it was silent', 'killed', fallSilent],
       ];
+
+      /** Stops the process, which then ends at nothing but SIGKILL. */
+      function fallSilent(): void {
+        living().kill('SIGSTOP');
+        clock.advance(SILENT_MS);
+      }
 
       function toldCause(): string | undefined {
         return identitySchema.parse(JSON.parse(identities.at(-1) ?? '')).ended.at(-1)?.cause;
@@ -247,16 +243,15 @@ describe('supervisor', function () {
 
       for (const [how, cause, act] of ends) {
         it(`that the one before was ${cause} by ${how}`, async () => {
-          await superviseWords();
           const pid = livingPid();
           act();
           await replaced(pid);
+          expect(() => process.kill(pid, 0)).to.throw('ESRCH');
           expect(toldCause()).to.equal(cause);
         });
       }
 
       it('that the one before was crashed by SIGKILL when the kernel has killed for memory meanwhile', async () => {
-        await superviseWords();
         const first = livingPid();
         kills += 1;
         living().kill('SIGKILL');
@@ -269,128 +264,140 @@ describe('supervisor', function () {
       });
     });
 
-    it('kills an instance 6 s after its last beat', async () => {
-      await superviseWords();
-      clock.advance(SILENT_MS - 1);
-      await beat();
-      clock.advance(SILENT_MS - 1);
-      expect(living().killed).to.equal(false);
-      const ended = end();
-      clock.advance(1);
-      expect(await ended).to.equal('SIGKILL');
-    });
+    describe('with the clock', () => {
+      beforeEach(setUp);
+      afterEach(cleanUp);
 
-    it('gives a process 60 s to its first message, and 6 s to each later one', async () => {
-      const started = beginWords('mute');
-      clock.advance(STARTING_MS - 1);
-      await beat();
-      clock.advance(SILENT_MS - 1);
-      await beat();
-      living().send('listen');
-      await started;
-    });
-
-    it('replaces a process that sends nothing for 60 s, or is killed before it listens, and goes on to start', async () => {
-      const started = beginWords('mute');
-      const silent = end();
-      clock.advance(STARTING_MS);
-      expect(await silent).to.equal('SIGKILL');
-      await clock.untilSet(100);
-      clock.advance(100);
-      await kill();
-      await clock.untilSet(200);
-      clock.advance(200);
-      living().send('listen');
-      await started;
-      expect(supervisor.address).to.include({ port: 1 });
-    });
-
-    it('does not start when a process crashes before it listens', async () => {
-      const started = beginWords('mute').catch((error: unknown) => error);
-      living().kill('SIGSEGV');
-      expect(String(await started)).to.contain('Server B ended before it listened (SIGSEGV).');
-    });
-
-    it('ends a start that waits for its next process when it closes', async () => {
-      const started = beginWords('mute').catch((error: unknown) => error);
-      await kill();
-      await clock.untilSet(100);
-      await supervisor.close();
-      expect(await started).to.have.property('code', 'DRAINING');
-    });
-
-    it('replaces an instance that has listened at once, however often one ends', async () => {
-      await superviseWords();
-      for (let round = 0; round < 3; round += 1) {
-        const pid = livingPid();
-        living().kill('SIGKILL');
-        await replaced(pid);
-      }
-      expect(clock.has(100)).to.equal(false);
-    });
-
-    it('doubles the pause after each end before listening, up to 5 s', async () => {
-      await superviseWords();
-      isForked = false;
-      await kill();
-      await clock.untilSet(100);
-      let tries = 2;
-      for (const wait of [100, 200, 400, 800, 1600, 3200, 5000, 5000]) {
-        clock.advance(wait - 1);
-        expect(logged, `${wait}`).to.have.length(tries);
-        clock.advance(1);
-        tries += 1;
-        expect(logged, `${wait}`).to.have.length(tries);
-      }
-    });
-
-    it('starts again with the first pause after an instance has listened', async () => {
-      await superviseWords();
-      isForked = false;
-      await kill();
-      await clock.untilSet(100);
-      clock.advance(100);
-      isForked = true;
-      clock.advance(200);
-      await eventually('another instance', () => supervisor.address ?? undefined);
-      isForked = false;
-      await kill();
-      await clock.untilSet(100);
-      expect(clock.has(400)).to.equal(false);
-    });
-
-    it('closes while no instance runs', async () => {
-      await superviseWords();
-      isForked = false;
-      await kill();
-      await clock.untilSet(100);
-      await supervisor.close();
-      expect([supervisor.pid, supervisor.address]).to.deep.equal([null, null]);
-      expect(clock.has(100)).to.equal(false);
-    });
-
-    it('kills an instance that does not end in time during close', async () => {
-      await superviseWords('stays');
-      const ended = end();
-      const closed = supervisor.close();
-      clock.advance(SILENT_MS - 1);
-      await beat();
-      for (let left = OVERDUE_MS - SILENT_MS + 1; left > 4000; left -= 4000) {
-        clock.advance(4000);
+      it('kills an instance 6 s after its last beat', async () => {
+        await superviseWords();
+        clock.advance(SILENT_MS - 1);
         await beat();
-      }
-      expect(living().killed).to.equal(false);
-      clock.advance(4000);
-      expect(await ended).to.equal('SIGKILL');
-      await closed;
+        clock.advance(SILENT_MS - 1);
+        expect(living().killed).to.equal(false);
+        const ended = end();
+        clock.advance(1);
+        expect(await ended).to.equal('SIGKILL');
+      });
+
+      it('gives a process 60 s to its first message, and 6 s to each later one', async () => {
+        const started = beginWords('mute');
+        clock.advance(STARTING_MS - 1);
+        await beat();
+        clock.advance(SILENT_MS - 1);
+        await beat();
+        living().send('listen');
+        await started;
+      });
+
+      it('replaces a process that sends nothing for 60 s, or is killed before it listens, and goes on to start', async () => {
+        const started = beginWords('mute');
+        const silent = end();
+        clock.advance(STARTING_MS);
+        expect(await silent).to.equal('SIGKILL');
+        await clock.untilSet(100);
+        clock.advance(100);
+        await kill();
+        await clock.untilSet(200);
+        clock.advance(200);
+        living().send('listen');
+        await started;
+        expect(supervisor.address).to.include({ port: 1 });
+      });
+
+      it('does not start when a process crashes before it listens', async () => {
+        const started = beginWords('mute').catch((error: unknown) => error);
+        living().kill('SIGSEGV');
+        expect(String(await started)).to.contain('Server B ended before it listened (SIGSEGV).');
+      });
+
+      it('ends a start that waits for its next process when it closes', async () => {
+        const started = beginWords('mute').catch((error: unknown) => error);
+        await kill();
+        await clock.untilSet(100);
+        await supervisor.close();
+        expect(await started).to.have.property('code', 'DRAINING');
+      });
+
+      it('replaces an instance that has listened at once, however often one ends', async () => {
+        await superviseWords();
+        for (let round = 0; round < 3; round += 1) {
+          const pid = livingPid();
+          living().kill('SIGKILL');
+          await replaced(pid);
+        }
+        expect(clock.has(100)).to.equal(false);
+      });
+
+      it('doubles the pause after each end before listening, up to 5 s', async () => {
+        await superviseWords();
+        isForked = false;
+        await kill();
+        await clock.untilSet(100);
+        let tries = 2;
+        for (const wait of [100, 200, 400, 800, 1600, 3200, 5000, 5000]) {
+          clock.advance(wait - 1);
+          expect(logged, `${wait}`).to.have.length(tries);
+          clock.advance(1);
+          tries += 1;
+          expect(logged, `${wait}`).to.have.length(tries);
+        }
+      });
+
+      it('starts again with the first pause after an instance has listened', async () => {
+        await superviseWords();
+        isForked = false;
+        await kill();
+        await clock.untilSet(100);
+        clock.advance(100);
+        isForked = true;
+        clock.advance(200);
+        await eventually('another instance', () => supervisor.address ?? undefined);
+        isForked = false;
+        await kill();
+        await clock.untilSet(100);
+        expect(clock.has(400)).to.equal(false);
+      });
+
+      it('closes while no instance runs', async () => {
+        await superviseWords();
+        isForked = false;
+        await kill();
+        await clock.untilSet(100);
+        await supervisor.close();
+        expect([supervisor.pid, supervisor.address]).to.deep.equal([null, null]);
+        expect(clock.has(100)).to.equal(false);
+      });
+
+      it('kills an instance that does not end in time during close', async () => {
+        await superviseWords('stays');
+        const ended = end();
+        const closed = supervisor.close();
+        clock.advance(SILENT_MS - 1);
+        await beat();
+        for (let left = OVERDUE_MS - SILENT_MS + 1; left > 4000; left -= 4000) {
+          clock.advance(4000);
+          await beat();
+        }
+        expect(living().killed).to.equal(false);
+        clock.advance(4000);
+        expect(await ended).to.equal('SIGKILL');
+        await closed;
+      });
     });
   });
 
   describe('when no process can be started', () => {
     const node = process.execPath;
 
-    afterEach(() => {
+    // Node's own `fork` starts the fake instance in place of node.
+    beforeEach(async () => {
+      await setUp();
+      process.execPath = INSTANCE;
+    });
+
+    afterEach(async () => {
       process.execPath = node;
+      await cleanUp();
     });
 
     it('tries again until a process starts, if fork fails with an event', async () => {
@@ -405,11 +412,11 @@ describe('supervisor', function () {
       }
       await eventually('three tries in vain', () => (failedTries('ENOENT') === 3 ? true : undefined));
       expect([supervisor.pid, supervisor.address]).to.deep.equal([null, null]);
-      await symlink(node, later);
+      await symlink(INSTANCE, later);
       await clock.untilSet(400);
       clock.advance(400);
       await replaced(pid);
-      expect(await instance()).to.match(/./);
+      expect(livingAddress()).to.include({ port: 1 });
     });
 
     it('tries again until a process starts, if fork throws', async () => {
@@ -428,7 +435,7 @@ describe('supervisor', function () {
       await clock.untilSet(400);
       clock.advance(400);
       await replaced(pid);
-      expect(await instance()).to.match(/./);
+      expect(livingAddress()).to.include({ port: 1 });
     });
 
     it('does not start, and reports the reason, if fork fails with an event', async () => {
@@ -442,30 +449,36 @@ describe('supervisor', function () {
     });
   });
 
-  it("passes its settings to the instance, and none of Server A's variables", async () => {
-    const telling = join(folder, 'telling.mjs');
-    await writeFile(telling, "throw new Error('has ' + Object.keys(process.env) + '.')");
-    const environment = { ...process.env, DARKROOM_API_KEYS: 'secret', DARKROOM_B_MODEL: 'other.onnx', OTHER: 'kept' };
-    const changes = { token: 'token', operationsModule: telling };
-    const { message } = await reasonAgainst(supervise(changes, { environment }));
-    const names = /has (.*)\./.exec(message)?.[1]?.split(',') ?? [];
-    expect(names).to.include.members(['OTHER', 'PATH', 'DARKROOM_TOKEN', 'DARKROOM_B_DATA_DIR']);
-    expect(names).to.not.include('DARKROOM_API_KEYS').and.not.include('DARKROOM_B_MODEL');
-  });
+  describe('with settings that cannot work', () => {
+    beforeEach(setUp);
+    afterEach(cleanUp);
 
-  it('does not start on a port in use, and reports code and port', async () => {
-    const holder = createServer().listen(0, '127.0.0.1');
-    await once(holder, 'listening');
-    try {
-      const { port } = Object(holder.address());
-      expect(await reasonAgainst(supervise({ port }))).to.include({ code: 'EADDRINUSE', port });
-    } finally {
-      holder.close();
-    }
-  });
+    it("does not start when its threads cannot; passes its settings to them, and none of Server A's variables", async () => {
+      // It cannot be loaded, and its reason tells the names of all variables.
+      const telling = join(folder, 'telling.mjs');
+      await writeFile(telling, "throw new Error('has ' + Object.keys(process.env) + '.')");
+      const environment = {
+        ...process.env,
+        DARKROOM_API_KEYS: 'secret',
+        DARKROOM_B_MODEL: 'other.onnx',
+        OTHER: 'kept',
+      };
+      const changes = { token: 'token', operationsModule: telling };
+      const { message } = await reasonAgainst(supervise(changes, { environment }));
+      const names = /has (.*)\./.exec(message)?.[1]?.split(',') ?? [];
+      expect(names).to.include.members(['OTHER', 'PATH', 'DARKROOM_TOKEN', 'DARKROOM_B_DATA_DIR']);
+      expect(names).to.not.include('DARKROOM_API_KEYS').and.not.include('DARKROOM_B_MODEL');
+    });
 
-  it('does not start when its threads cannot start', async () => {
-    const error = await reasonAgainst(supervise({ operationsModule: join(folder, 'missing.js') }));
-    expect(error.message).to.contain('missing.js');
+    it('does not start on a port in use, and reports code and port', async () => {
+      const holder = createServer().listen(0, '127.0.0.1');
+      await once(holder, 'listening');
+      try {
+        const { port } = Object(holder.address());
+        expect(await reasonAgainst(supervise({ port }))).to.include({ code: 'EADDRINUSE', port });
+      } finally {
+        holder.close();
+      }
+    });
   });
 });
