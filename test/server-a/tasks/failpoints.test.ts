@@ -1,17 +1,27 @@
-import { rm } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
-import { FAILPOINTS, type FailpointName } from '../../../shared/failpoint.ts';
+import { FAILPOINTS, type FailpointName, setFailpoints } from '../../../shared/failpoint.ts';
 import { type PictureServer, startPictureServer } from '../../support/picture-server.ts';
 import { startProgram } from '../../support/run-program.ts';
+import { takeEveryStep } from './fixtures/every-step.ts';
 import { codeOf, defaultOptions, makePicture, openTasks, spoolFiles, useTemporaryFolder } from './support.ts';
 
 const KILLED = new URL('./fixtures/killed-at.js', import.meta.url).pathname;
-/** Number of processes that run at once. */
-const AT_ONCE = 4;
+/** Failpoints at which a process is killed: at the start, while a task is accepted, and at its end. */
+const KILLED_AT: readonly FailpointName[] = ['store-opened', 'input-linked', 'end-committed'];
 
-describe('a process that is killed between two durable steps', () => {
+/** What a process leaves when it is killed: its data folder, and the ids that it told until then. */
+interface Remains {
+  readonly dataDir: string;
+  readonly accepted: readonly string[];
+  readonly ended: readonly string[];
+}
+
+describe('a process that is killed between two durable steps', function () {
+  this.timeout(120_000);
   const folder = useTemporaryFolder();
   let server: PictureServer;
 
@@ -20,8 +30,31 @@ describe('a process that is killed between two durable steps', () => {
   });
   after(() => server.close());
 
-  /** The ids that a killed process printed: of accepted tasks, and of tasks whose end was written. */
-  async function killAt(name: FailpointName, dataDir: string) {
+  /**
+   * What a kill would leave at each failpoint. The files are those of the moment, because a kill changes none, and no
+   * step runs while they are copied.
+   */
+  async function copyAtEach(): Promise<Map<FailpointName, Remains>> {
+    const copies = new Map<FailpointName, Remains>();
+    const dataDir = join(folder(), 'copied');
+    const told: Record<'accepted' | 'ended', string[]> = { accepted: [], ended: [] };
+    setFailpoints((name) => {
+      if (copies.has(name)) return undefined;
+      const copy = join(folder(), name);
+      execFileSync('cp', ['-a', dataDir, copy]);
+      copies.set(name, { dataDir: copy, accepted: [...told.accepted], ended: [...told.ended] });
+      return undefined;
+    });
+    try {
+      await takeEveryStep(dataDir, `${server.address}/a.png`, (what, id) => told[what].push(id));
+    } finally {
+      setFailpoints(null);
+    }
+    return copies;
+  }
+
+  async function killAt(name: FailpointName): Promise<Remains> {
+    const dataDir = join(folder(), `killed-${name}`);
     const words = [KILLED, dataDir, name, `${server.address}/a.png`];
     const { code, stdout, stderr } = await startProgram(process.execPath, words, {
       folder: folder(),
@@ -29,7 +62,7 @@ describe('a process that is killed between two durable steps', () => {
     }).ended;
     expect(code, `${name}: ${stderr}`).to.equal('SIGKILL');
     const said = (what: string) => [...stdout.matchAll(new RegExp(`^${what} (.+)$`, 'gm'))].map(([, id = '']) => id);
-    return { accepted: said('accepted'), ended: said('ended') };
+    return { dataDir, accepted: said('accepted'), ended: said('ended') };
   }
 
   /** The files that a task owns according to its record. */
@@ -40,9 +73,7 @@ describe('a process that is killed between two durable steps', () => {
     return [...(isInput ? [`${id}.input`] : []), ...pictures];
   }
 
-  async function expectSafe(name: FailpointName): Promise<void> {
-    const dataDir = join(folder(), name);
-    const { accepted, ended } = await killAt(name, dataDir);
+  async function expectSafe(name: FailpointName, { dataDir, accepted, ended }: Remains): Promise<void> {
     const tasks = await openTasks(defaultOptions(dataDir));
     try {
       const files = await spoolFiles(dataDir);
@@ -55,16 +86,24 @@ describe('a process that is killed between two durable steps', () => {
       }
     } finally {
       await tasks.close();
-      await rm(dataDir, { recursive: true });
     }
   }
 
-  it('loses no accepted task and no written end, and leaves no file without an owner', async function () {
-    this.timeout(120_000);
-    const names = [...FAILPOINTS];
-    const work = async () => {
-      for (let name = names.shift(); name !== undefined; name = names.shift()) await expectSafe(name);
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, work));
+  /** The names of all files, and how many ids were told, without the random parts. */
+  async function shapeOf({ dataDir, accepted, ended }: Remains): Promise<unknown> {
+    const names = (await readdir(dataDir, { recursive: true })).map((name) => name.replace(/[\w-]{21}/g, 'id'));
+    return { names: names.sort(), accepted: accepted.length, ended: ended.length };
+  }
+
+  it('loses no accepted task and no written end, and leaves no file without an owner', async () => {
+    const copies = await copyAtEach();
+    expect([...copies.keys()]).to.have.members(FAILPOINTS);
+    for (const name of KILLED_AT) {
+      const killed = await killAt(name);
+      const copied = copies.get(name);
+      expect(copied === undefined ? null : await shapeOf(copied), name).to.deep.equal(await shapeOf(killed));
+      await expectSafe(name, killed);
+    }
+    for (const [name, remains] of copies) await expectSafe(name, remains);
   });
 });
