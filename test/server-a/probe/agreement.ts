@@ -14,6 +14,9 @@ const DEPTHS: Readonly<Record<string, 8 | 16 | 32>> = {
   float: 32,
 };
 
+/** Made once: zod compiles a new schema at its first use. */
+const strictHeaderSchema = imageHeaderSchema.strict();
+
 /** Random access to bytes in memory. Counts reads and bytes; a read beyond the end throws. */
 export class Memory implements RandomAccess {
   readonly size: number;
@@ -39,7 +42,7 @@ export class Memory implements RandomAccess {
 
 /** The header that the probe reads from a picture in memory, checked against the schema. */
 export async function probeBytes(bytes: Uint8Array): Promise<ImageHeader> {
-  return imageHeaderSchema.strict().parse(await probe(new Memory(bytes)));
+  return strictHeaderSchema.parse(await probe(new Memory(bytes)));
 }
 
 /**

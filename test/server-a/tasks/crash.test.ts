@@ -8,7 +8,7 @@ import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { useTasks } from './support.ts';
 
 const CHILD = new URL('./fixtures/busy-counter.js', import.meta.url);
-const ROUNDS = 8;
+const ROUNDS = 4;
 
 /** Starts a process that submits pictures and kills it `milliseconds` after its first id. Resolves with all its ids. */
 async function submitUntilKilled(folder: string, milliseconds: number): Promise<string[]> {

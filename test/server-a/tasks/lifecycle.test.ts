@@ -6,14 +6,18 @@ import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import {
   beginJob,
   codeOf,
+  defaultOptions,
   failed,
   LABELS,
   makePicture,
+  openTasks,
   pictureHeader,
   RESIZE,
+  spoolFiles,
   storeOutput,
   submitPicture,
   useTasks,
+  useTemporaryFolder,
 } from './support.ts';
 
 const ERROR = { code: 'IMAGE_CORRUPT', message: 'Expected a picture' } as const;
@@ -50,34 +54,43 @@ const ENDINGS: Record<string, (tasks: Tasks, job: Job) => Promise<unknown>> = {
 describe('task lifecycle', () => {
   const { folder, open, files } = useTasks();
 
-  for (const [name, { move, took, status }] of Object.entries(MOVES)) {
-    it(`${name} changes a task that is processing`, async () => {
-      const tasks = await open();
-      const { task_id } = await submitPicture(tasks);
-      expect(await move(tasks.records, await beginJob(tasks, task_id))).to.equal(took);
-      expect(tasks.get(task_id).status).to.equal(status);
+  describe('for each call of the dispatcher', () => {
+    const dataDir = useTemporaryFolder('once');
+    let tasks: Tasks;
+
+    before(async () => {
+      tasks = await openTasks(defaultOptions(dataDir()));
     });
 
-    for (const [state, end] of Object.entries(ENDINGS)) {
-      it(`${name} changes nothing, and leaves no file, when the task is ${state}`, async () => {
-        const tasks = await open();
+    after(() => tasks.close());
+
+    for (const [name, { move, took, status }] of Object.entries(MOVES)) {
+      it(`${name} changes a task that is processing`, async () => {
         const { task_id } = await submitPicture(tasks);
-        const job = await beginJob(tasks, task_id);
-        await end(tasks, job);
-        const before = await codeOf(async () => expect(tasks.get(task_id)).to.be.an('object'));
-        const record = before === 'none' ? tasks.get(task_id) : null;
-        const owned = await files();
-        const late = await storeOutput(tasks, job, Buffer.from('late'));
-        expect(late.sha256).to.have.length(64);
-        expect(await move(tasks.records, job)).to.equal(name === 'strike' ? 'unchanged' : false);
-        if (record !== null) expect(tasks.get(task_id)).to.deep.equal(record);
-        expect(await files()).to.deep.equal(owned);
-        for (const name of owned.filter((one) => one.endsWith('.resize'))) {
-          expect(await readFile(join(folder(), 'spool', name))).to.deep.equal(WINNER);
-        }
+        expect(await move(tasks.records, await beginJob(tasks, task_id))).to.equal(took);
+        expect(tasks.get(task_id).status).to.equal(status);
       });
+
+      for (const [state, end] of Object.entries(ENDINGS)) {
+        it(`${name} changes nothing, and leaves no file, when the task is ${state}`, async () => {
+          const { task_id } = await submitPicture(tasks);
+          const job = await beginJob(tasks, task_id);
+          await end(tasks, job);
+          const before = await codeOf(async () => expect(tasks.get(task_id)).to.be.an('object'));
+          const record = before === 'none' ? tasks.get(task_id) : null;
+          const owned = await spoolFiles(dataDir());
+          const late = await storeOutput(tasks, job, Buffer.from('late'));
+          expect(late.sha256).to.have.length(64);
+          expect(await move(tasks.records, job)).to.equal(name === 'strike' ? 'unchanged' : false);
+          if (record !== null) expect(tasks.get(task_id)).to.deep.equal(record);
+          expect(await spoolFiles(dataDir())).to.deep.equal(owned);
+          for (const name of owned.filter((one) => one.endsWith('.resize'))) {
+            expect(await readFile(join(dataDir(), 'spool', name))).to.deep.equal(WINNER);
+          }
+        });
+      }
     }
-  }
+  });
 
   it('begins a pending task once, with the next attempt', async () => {
     const tasks = await open();

@@ -100,7 +100,7 @@ describe('outbox', () => {
     this.timeout(120_000);
     const listed = new Set<string>();
     const heard = new Set<string>();
-    for (let life = 0; life < 6; life += 1) {
+    for (let life = 0; life < 3; life += 1) {
       const child = spawn(process.execPath, [CHILD.pathname, folder(), String(life)], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });

@@ -54,12 +54,12 @@ export const RESIZE: OutputSpec = { name: 'resize', operation: 'resize', scale_f
 export const CLASSIFY: OutputSpec = { name: 'classify', operation: 'classify', top_k: 1 };
 
 /**
- * A folder for each test of the surrounding suite. The folders are removed after the last test, when the hooks of all
- * tests have closed their files.
+ * A folder for each test of the surrounding suite, or one for all. The folders are removed after the last test, when
+ * the hooks of all tests have closed their files.
  */
-export function useTemporaryFolder(): () => string {
+export function useTemporaryFolder(often: 'each' | 'once' = 'each'): () => string {
   const folders: string[] = [];
-  beforeEach(async () => {
+  (often === 'each' ? beforeEach : before)(async () => {
     folders.push(await mkdtemp(join(tmpdir(), 'darkroom-tasks-')));
   });
   after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
