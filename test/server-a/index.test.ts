@@ -81,9 +81,9 @@ describe('composition of Server A', () => {
     await expectSilence();
   });
 
-  for (const ip of LOOPBACKS) {
-    it(`serves every protocol on ${ip}, also to clients that were told localhost`, async () => {
-      await start();
+  it(`serves every protocol on ${LOOPBACKS.join(' and ')}, also to clients that were told localhost`, async () => {
+    await start();
+    for (const ip of LOOPBACKS) {
       const host = ip === '::1' ? '[::1]' : ip;
       expect((await fetch(`http://${host}:${ports.port}/livez`)).status).to.equal(200);
       const relay = await WebSocketClient.open(`ws://${host}:${ports.websocketPort}/`);
@@ -96,8 +96,8 @@ describe('composition of Server A', () => {
         expect(String(await requester.receive())).to.equal('{"status":"error","message":"Invalid operation"}');
         requester.close();
       }
-    });
-  }
+    }
+  });
 
   it('serves the same HTTP on several ports, and the relay on one of them', async () => {
     const second = await freePort();
@@ -149,18 +149,18 @@ describe('composition of Server A', () => {
     expect(codes).to.deep.equal([1006, 1006, 1001]);
   });
 
-  for (const name of LISTENERS) {
-    it(`opens nothing when ${name} is taken, reports it, and starts when it is free again`, async () => {
+  it('opens nothing when any port is taken, reports it, and starts when all are free again', async () => {
+    for (const name of LISTENERS) {
       const other = createServer().listen(ports[name], '127.0.0.1');
       await once(other, 'listening');
       const error: unknown = await start().catch((reason: unknown) => reason);
       other.close();
       await once(other, 'close');
-      expect(error).to.include({ code: 'EADDRINUSE', port: ports[name] });
+      expect(error, name).to.include({ code: 'EADDRINUSE', port: ports[name] });
       await expectSilence();
-      await start();
-    });
-  }
+    }
+    await start();
+  });
 
   it('releases the data folder when the dispatcher cannot be created', async () => {
     const settings = serverASettings.parse({ ...ports, dataDir });

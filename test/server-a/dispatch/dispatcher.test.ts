@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import sharp from 'sharp';
 import { serverASettings } from '../../../server-a/config.ts';
 import type { Job, TaskRecords } from '../../../server-a/dispatch/contract.ts';
 import { Dispatcher } from '../../../server-a/dispatch/dispatcher.ts';
@@ -18,11 +17,11 @@ import { encodeHeader } from '../../../shared/wire/frame.ts';
 import type { LaneTiming } from '../../../shared/wire/lane.ts';
 import { type Behaviour, type FakeLane, FakeServerB, welcome } from '../../support/fake-server-b.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { openTasks, pictureHeader, type TestDispatcher } from '../tasks/support.ts';
+import { makePicture, openTasks, pictureHeader, type TestDispatcher } from '../tasks/support.ts';
 
 const log = createLogger('test', 'silent');
 const never = new AbortController().signal;
-const PICTURE = Buffer.alloc(3 * 1024 * 1024, 7);
+const PICTURE = Buffer.alloc(1024 * 1024, 7);
 const HEADER = pictureHeader('resize', PICTURE.length);
 /** For lanes with a manual clock. */
 const NO_BEATS: LaneTiming = { beatMs: 10_000_000, deadMs: 10_000_000 };
@@ -63,9 +62,7 @@ describe('dispatcher', () => {
   let dispatcher: Dispatcher;
 
   before(async () => {
-    picture = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
-      .jpeg()
-      .toBuffer();
+    picture = await makePicture();
   });
 
   beforeEach(async () => {

@@ -140,9 +140,11 @@ class Life {
 describe('task lifecycle, for any sequence of events', () => {
   it('ends each task once, and every file on disk has an owner', async function () {
     this.timeout(120_000);
-    const step = fc.record({ kind: fc.constantFrom(...STEPS), pick: fc.nat(20) });
+    // A reopen starts a thread, so it is half as frequent as the other steps.
+    const kinds = [...STEPS, ...STEPS.filter((kind) => kind !== 'reopen')];
+    const step = fc.record({ kind: fc.constantFrom(...kinds), pick: fc.nat(20) });
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { minLength: 15, maxLength: 40 }), async (steps) => {
         const folder = await mkdtemp(join(tmpdir(), 'darkroom-model-'));
         const life = await Life.start(folder);
         try {
@@ -156,7 +158,7 @@ describe('task lifecycle, for any sequence of events', () => {
           await rm(folder, { recursive: true });
         }
       }),
-      { numRuns: 30 },
+      { numRuns: 16 },
     );
   });
 });

@@ -69,30 +69,24 @@ describe('model', () => {
   });
 
   describe('installModel', () => {
-    it('copies the model and its synset.txt, and removes an older model', async () => {
-      await writeTinyModel(modelFolder(dataDir), 'older.onnx');
-      const source = await writeTinyModel(join(folder, 'mine'), 'mine.onnx');
-      const installed = await installModel(source, dataDir);
-      expect(installed).to.include({ name: 'mine', onnx: join(modelFolder(dataDir), 'mine.onnx') });
-      expect((await readdir(modelFolder(dataDir))).toSorted()).to.deep.equal(['mine.onnx', 'synset.txt']);
-      expect(await findModel({ model: undefined, dataDir })).to.deep.equal(installed);
-    });
-
-    it('makes the copies, their names and the folder durable before it removes an older model', async () => {
-      const source = await writeTinyModel(join(folder, 'mine'), 'mine.onnx');
+    it('copies the model and its synset.txt durably, and then removes an older model', async () => {
+      const source = await writeTinyModel(join(folder, 'mine'), 'older.onnx');
       const files = new RecordingFiles(folder);
       await installModel(source, dataDir, files);
       expect(files.take().map(withoutRandomNames)).to.deep.equal([
         'mkdir data/model',
         'fsync data',
         'fsync .',
-        ...['synset.txt', 'mine.onnx'].flatMap((name) => copySteps(`data/model/random/${name}`)),
+        ...['synset.txt', 'older.onnx'].flatMap((name) => copySteps(`data/model/random/${name}`)),
         'rename data/model/random/synset.txt to data/model/synset.txt',
-        'rename data/model/random/mine.onnx to data/model/mine.onnx',
+        'rename data/model/random/older.onnx to data/model/older.onnx',
         'fsync data/model',
       ]);
-      await installModel(await writeTinyModel(join(folder, 'mine'), 'newer.onnx'), dataDir, files);
-      expect(files.take().slice(-2)).to.deep.equal(['fsync data/model', 'unlink data/model/mine.onnx']);
+      const installed = await installModel(await writeTinyModel(join(folder, 'mine'), 'mine.onnx'), dataDir, files);
+      expect(files.take().slice(-2)).to.deep.equal(['fsync data/model', 'unlink data/model/older.onnx']);
+      expect(installed).to.include({ name: 'mine', onnx: join(modelFolder(dataDir), 'mine.onnx') });
+      expect((await readdir(modelFolder(dataDir))).toSorted()).to.deep.equal(['mine.onnx', 'synset.txt']);
+      expect(await findModel({ model: undefined, dataDir })).to.deep.equal(installed);
     });
 
     it('keeps the old model when the new one cannot be used', async () => {
@@ -171,20 +165,15 @@ describe('model', () => {
       return { name, bytes: body.length, sha256: sha256(body), addresses: paths.map((path) => base + path) };
     };
 
-    it('fetches both files, reports progress and leaves no other file', async () => {
+    it('fetches both files durably, reports progress and leaves no other file', async () => {
       const progress: number[] = [];
       const onProgress = (bytes: number, total: number) => progress.push(bytes / total);
-      const model = await fetchModel({ dataDir, signal: never, onProgress, sources: sources('/tiny.onnx') });
+      const files = new RecordingFiles(folder);
+      const model = await fetchModel({ dataDir, signal: never, onProgress, sources: sources('/tiny.onnx'), files });
       expect(model).to.include({ name: 'tiny' });
       expect(progress.at(-1)).to.equal(1);
       expect(progress).to.deep.equal(progress.toSorted((one, other) => one - other));
       expect((await readdir(modelFolder(dataDir))).toSorted()).to.deep.equal(['synset.txt', 'tiny.onnx']);
-    });
-
-    it('makes the files, their names and the folder durable', async () => {
-      const files = new RecordingFiles(folder);
-      const onProgress = () => undefined;
-      await fetchModel({ dataDir, signal: never, onProgress, sources: sources('/tiny.onnx'), files });
       const steps = files.take().map(withoutRandomNames);
       expect(steps.filter((step, index) => step !== steps[index - 1])).to.deep.equal([
         'mkdir data/model',
@@ -229,7 +218,7 @@ describe('model', () => {
   describe('watchModel', () => {
     it('yields null, an installed model, null when it is damaged, and the model again', async () => {
       const end = new AbortController();
-      const models = watchModel({ model: undefined, dataDir, signal: end.signal, log: quiet, interval: 20 });
+      const models = watchModel({ model: undefined, dataDir, signal: end.signal, log: quiet, interval: 100 });
       expect(await models.next()).to.deep.equal({ done: false, value: null });
       const installed = await installModel(await writeTinyModel(join(folder, 'mine')), dataDir);
       expect(await models.next()).to.deep.equal({ done: false, value: installed });

@@ -113,7 +113,7 @@ describe('resize with gravity', function () {
         const facts = await resized(await waves(width, height).png().toBuffer(), { ...given, fit: 'cover' });
         expect(facts).to.include({ width: given.width, height: given.height });
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 });
@@ -154,7 +154,7 @@ describe('resize with background', () => {
 describe('resize with rotate, flip and flop', () => {
   it('turns the picture first and then fits it, for every fit', async () => {
     const body = await waves(90, 60).png().toBuffer();
-    for (const rotate of ROTATIONS) {
+    for (const rotate of [90, 180, 270] as const) {
       const turned = await turnedWhole(sharp(body), { rotate });
       for (const fit of FITS) {
         for (const box of [{ width: 40, height: 30 }, { width: 25, height: 50 }, { width: 31 }]) {
