@@ -6,18 +6,15 @@ import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import {
   beginJob,
   codeOf,
-  defaultOptions,
   failed,
   LABELS,
   makePicture,
-  openTasks,
   pictureHeader,
   RESIZE,
-  spoolFiles,
   storeOutput,
   submitPicture,
+  useSharedTasks,
   useTasks,
-  useTemporaryFolder,
 } from './support.ts';
 
 const ERROR = { code: 'IMAGE_CORRUPT', message: 'Expected a picture' } as const;
@@ -55,17 +52,11 @@ describe('task lifecycle', () => {
   const { folder, open, files } = useTasks();
 
   describe('for each call of the dispatcher', () => {
-    const dataDir = useTemporaryFolder('once');
-    let tasks: Tasks;
-
-    before(async () => {
-      tasks = await openTasks(defaultOptions(dataDir()));
-    });
-
-    after(() => tasks.close());
+    const shared = useSharedTasks();
 
     for (const [name, { move, took, status }] of Object.entries(MOVES)) {
       it(`${name} changes a task that is processing`, async () => {
+        const tasks = shared.tasks();
         const { task_id } = await submitPicture(tasks);
         expect(await move(tasks.records, await beginJob(tasks, task_id))).to.equal(took);
         expect(tasks.get(task_id).status).to.equal(status);
@@ -73,19 +64,20 @@ describe('task lifecycle', () => {
 
       for (const [state, end] of Object.entries(ENDINGS)) {
         it(`${name} changes nothing, and leaves no file, when the task is ${state}`, async () => {
+          const tasks = shared.tasks();
           const { task_id } = await submitPicture(tasks);
           const job = await beginJob(tasks, task_id);
           await end(tasks, job);
           const before = await codeOf(async () => expect(tasks.get(task_id)).to.be.an('object'));
           const record = before === 'none' ? tasks.get(task_id) : null;
-          const owned = await spoolFiles(dataDir());
+          const owned = await shared.files();
           const late = await storeOutput(tasks, job, Buffer.from('late'));
           expect(late.sha256).to.have.length(64);
           expect(await move(tasks.records, job)).to.equal(name === 'strike' ? 'unchanged' : false);
           if (record !== null) expect(tasks.get(task_id)).to.deep.equal(record);
-          expect(await spoolFiles(dataDir())).to.deep.equal(owned);
+          expect(await shared.files()).to.deep.equal(owned);
           for (const name of owned.filter((one) => one.endsWith('.resize'))) {
-            expect(await readFile(join(dataDir(), 'spool', name))).to.deep.equal(WINNER);
+            expect(await readFile(join(shared.folder(), 'spool', name))).to.deep.equal(WINNER);
           }
         });
       }

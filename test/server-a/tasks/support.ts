@@ -84,6 +84,17 @@ export function useTasks() {
   return { folder, open, files: () => spoolFiles(folder()) };
 }
 
+/** Opens tasks once for all tests of the surrounding suite. To open them starts a thread, which takes time. */
+export function useSharedTasks() {
+  const folder = useTemporaryFolder('once');
+  let tasks: Tasks<TestDispatcher>;
+  before(async () => {
+    tasks = await openTasks(defaultOptions(folder()));
+  });
+  after(() => tasks.close());
+  return { folder, tasks: () => tasks, files: () => spoolFiles(folder()) };
+}
+
 export function defaultOptions(dataDir: string): TasksOptions {
   return {
     dataDir,

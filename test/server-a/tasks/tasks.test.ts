@@ -21,6 +21,7 @@ import {
   receivePicture,
   storeOutput,
   submitPicture,
+  useSharedTasks,
   useTasks,
 } from './support.ts';
 
@@ -35,8 +36,10 @@ describe('tasks', () => {
   }
 
   describe('receive', () => {
+    const shared = useSharedTasks();
+
     it('resolves with the header, the size and the hash of a picture that comes in any pieces', async () => {
-      const tasks = await open();
+      const tasks = shared.tasks();
       const bytes = await makePicture();
       for (const size of [1, 7, bytes.length]) {
         const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
@@ -49,7 +52,7 @@ describe('tasks', () => {
         await tasks.discard(received);
         await tasks.discard(received);
       }
-      expect(await files()).to.deep.equal([]);
+      expect(await shared.files()).to.deep.equal([]);
       expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
     });
 
@@ -72,7 +75,7 @@ describe('tasks', () => {
     });
 
     it('refuses by the first bytes and by the size, without waiting for the rest', async () => {
-      const tasks = await open();
+      const tasks = shared.tasks();
       const text = new PassThrough();
       text.write('x'.repeat(300));
       expect(await codeOf(receive(tasks, text))).to.equal('UNSUPPORTED_IMAGE');
@@ -86,7 +89,7 @@ describe('tasks', () => {
     });
 
     it('leaves no file when the source fails or the signal aborts', async () => {
-      const tasks = await open();
+      const tasks = shared.tasks();
       const cut = new PassThrough();
       cut.write(await makePicture());
       const failing = receive(tasks, cut);
@@ -102,7 +105,7 @@ describe('tasks', () => {
       expect(await codeOf(aborted)).to.equal('gone');
       expect(await codeOf(receive(tasks, Readable.from([]), controller.signal))).to.equal('gone');
       expect(getEventListeners(controller.signal, 'abort')).to.deep.equal([]);
-      expect(await files()).to.deep.equal([]);
+      expect(await shared.files()).to.deep.equal([]);
       expect(tasks.counts().spool_bytes).to.equal(0);
     });
 
@@ -180,8 +183,10 @@ describe('tasks', () => {
   });
 
   describe('status', () => {
+    const shared = useSharedTasks();
+
     it('is unknown for ids that were never issued', async () => {
-      const tasks = await open();
+      const tasks = shared.tasks();
       for (const id of [UNKNOWN, '', '../etc/passwd', '\0', '💣'.repeat(5000)]) {
         expect(await codeOf(() => tasks.get(id))).to.equal('TASK_NOT_FOUND');
         expect(await codeOf(tasks.wait(id, 10, forever))).to.equal('TASK_NOT_FOUND');
@@ -208,7 +213,7 @@ describe('tasks', () => {
     });
 
     it('can be watched from now until the end', async () => {
-      const tasks = await open();
+      const tasks = shared.tasks();
       const { task_id } = await submitPicture(tasks);
       const seen: TaskStatus[] = [];
       const watching = (async () => {
@@ -221,7 +226,7 @@ describe('tasks', () => {
     });
 
     it('can be waited for, until the end, the time limit or the abort', async () => {
-      const tasks = await open();
+      const tasks = shared.tasks();
       const { task_id } = await submitPicture(tasks);
       const controller = new AbortController();
       const patient = new AbortController().signal;
@@ -249,6 +254,8 @@ describe('tasks', () => {
   });
 
   describe('result', () => {
+    const shared = useSharedTasks();
+
     async function complete(tasks: Tasks, bytes = Buffer.from('a picture')): Promise<Task> {
       const { task_id } = await submitPicture(tasks, [RESIZE, CLASSIFY]);
       const job = await beginJob(tasks, task_id);
@@ -257,28 +264,29 @@ describe('tasks', () => {
     }
 
     it('is the first picture, or the named output', async () => {
-      const tasks = await open();
+      const tasks = shared.tasks();
       const bytes = Buffer.from('a picture');
       const task = await complete(tasks, bytes);
       expect(taskSchema.parse(task)).to.deep.equal(task);
       expect(task.result).to.equal(`/result/${task.task_id}`);
       expect(task.outputs.map((output) => output.url)).to.deep.equal([`/result/${task.task_id}/resize`, undefined]);
       expect(task.timings).to.have.keys('queued_ms', 'decode_ms');
-      const path = join(folder(), 'spool', `${task.task_id}.1.resize`);
+      const path = join(shared.folder(), 'spool', `${task.task_id}.1.resize`);
       const sha256 = createHash('sha256').update(bytes).digest('hex');
       const picture = { kind: 'picture', path, mediaType: 'image/png', bytes: bytes.length, sha256 };
       expect(await tasks.result(task.task_id)).to.deep.equal(picture);
       expect(await tasks.result(task.task_id, 'resize')).to.deep.equal(picture);
       expect(await tasks.result(task.task_id, 'classify')).to.deep.equal({ kind: 'data', output: task.outputs[1] });
       expect(await readFile(path)).to.deep.equal(bytes);
-      expect(await files()).to.deep.equal([`${task.task_id}.1.resize`]);
+      const owned = (await shared.files()).filter((name) => name.startsWith(task.task_id));
+      expect(owned).to.deep.equal([`${task.task_id}.1.resize`]);
       for (const name of ['circle', '', '../x', 'toString']) {
         expect(await codeOf(tasks.result(task.task_id, name))).to.equal('NOT_FOUND');
       }
     });
 
     it('is NOT_READY before the end, and CANCELED after a cancel', async () => {
-      const tasks = await open();
+      const tasks = shared.tasks();
       const { task_id } = await submitPicture(tasks);
       expect(await codeOf(tasks.result(task_id))).to.equal('NOT_READY');
       await beginJob(tasks, task_id);
@@ -288,7 +296,7 @@ describe('tasks', () => {
     });
 
     it('is the error of a failed task, and of a failed output', async () => {
-      const tasks = await open();
+      const tasks = shared.tasks();
       const whole = await submitPicture(tasks);
       await tasks.records.fail(await beginJob(tasks, whole.task_id), { code: 'IMAGE_CORRUPT', message: 'no' });
       expect(await codeOf(tasks.result(whole.task_id))).to.equal('IMAGE_CORRUPT');
@@ -301,16 +309,16 @@ describe('tasks', () => {
     });
 
     it('is NOT_FOUND without a name if the task has only labels', async () => {
-      const tasks = await open();
+      const tasks = shared.tasks();
       const { task_id } = await submitPicture(tasks, [CLASSIFY]);
       await tasks.records.complete(await beginJob(tasks, task_id), [LABELS], {});
       expect(await codeOf(tasks.result(task_id))).to.equal('NOT_FOUND');
     });
 
     it('is SPOOL_CORRUPT when its file is missing or truncated', async () => {
-      const tasks = await open();
+      const tasks = shared.tasks();
       const { task_id } = await complete(tasks);
-      await truncate(join(folder(), 'spool', `${task_id}.1.resize`), 3);
+      await truncate(join(shared.folder(), 'spool', `${task_id}.1.resize`), 3);
       expect(await codeOf(tasks.result(task_id))).to.equal('SPOOL_CORRUPT');
     });
 
