@@ -26,7 +26,7 @@ const STILL: Readonly<Record<string, Writers>> = {
   },
   png: {
     '8 bits': (picture) => picture.png(),
-    'palette, interlaced': (picture) => picture.png({ palette: true, progressive: true, effort: 1 }),
+    'palette, interlaced': (picture) => picture.png({ palette: true, progressive: true }),
     '16 bits': (picture) => picture.toColourspace('rgb16').png(),
   },
   webp: {

@@ -1,25 +1,12 @@
 import { expect } from 'chai';
 import sharp from 'sharp';
-import { OPERATIONS } from '../../server-b/operations/index.ts';
-import { performJob } from '../../server-b/operations/perform.ts';
 import { type Raster, rasterize } from '../../server-b/operations/raster.ts';
 import type { Size } from '../../shared/operations/format.ts';
-import type { OutputSpec } from '../../shared/operations/index.ts';
-import type { Task } from '../../shared/task.ts';
-import { probeBytes } from '../server-a/probe/agreement.ts';
 import { pictureKinds } from '../support/picture-kinds.ts';
-import { LIMITS, own } from '../support/pictures.ts';
 import { peakSignalToNoise } from '../support/quality.ts';
 import { Service } from '../support/service.ts';
 
 const AT_ONCE = 4;
-/** Of so many kinds in a row, one goes through the running service: two or three of each format and variant do. */
-const SERVED = 9;
-
-/** What is recorded of a picture, and the output; or why there is none. */
-type Outcome =
-  | { readonly header: Pick<Task['input'], 'width' | 'height' | 'frames'>; readonly made: Uint8Array }
-  | string;
 
 describe('pictures of every kind, compared with plain sharp', function () {
   this.timeout(300_000);
@@ -33,27 +20,21 @@ describe('pictures of every kind, compared with plain sharp', function () {
 
   after(() => service.stop());
 
-  /** The header and the output by the running service. */
-  async function byService(body: Buffer, outputs: OutputSpec[]): Promise<Outcome> {
-    const task = await service.run(body, { outputs: JSON.stringify(outputs) });
-    if (task.status !== 'completed') return `${task.status}: ${JSON.stringify(task.error)}`;
-    return { header: task.input, made: await service.picture(task.task_id) };
-  }
-
-  /** What differs between the output and sharp's; null when nothing does. */
-  async function findDifference(body: Buffer, scale: number, make: typeof byService): Promise<string | null> {
+  /** What differs between the service's output and sharp's; null when nothing does. */
+  async function findDifference(body: Buffer, scale: number): Promise<string | null> {
     // Lossless, so that only decoding and scaling are compared.
-    const outcome = await make(body, [
-      { name: 'scaled', operation: 'resize', scale_factor: scale, format: 'webp', lossless: true },
-    ]);
-    if (typeof outcome === 'string') return outcome;
-    const { header: input, made } = outcome;
+    const task = await service.run(body, {
+      outputs: JSON.stringify([{ name: 'scaled', scale_factor: scale, format: 'webp', lossless: true }]),
+    });
+    if (task.status !== 'completed') return `${task.status}: ${JSON.stringify(task.error)}`;
     const whole = await sharp(body).metadata();
     const { width, height } = whole.autoOrient;
     const frames = whole.format === 'gif' || whole.format === 'webp' ? (whole.pages ?? 1) : 1;
+    const { input } = task;
     if (input.width !== width || input.height !== height) return `a record of ${input.width}×${input.height}`;
     if (input.frames !== frames) return `a record of ${input.frames} frames`;
     const size = { width: Math.round(width * scale), height: Math.round(height * scale) };
+    const made = await service.picture(task.task_id);
     const found = await sharp(made).metadata();
     if ((found.pages ?? 1) !== frames) return `${found.pages} frames`;
     for (let page = 0; page < frames; page += 1) {
@@ -74,8 +55,7 @@ describe('pictures of every kind, compared with plain sharp', function () {
       Array.from({ length: AT_ONCE }, async () => {
         for (const [index, { name, make }] of left) {
           // Each kind occurs twice in a row, with different orientations.
-          const by = index % SERVED === 0 ? byService : byFunctions;
-          const difference = await findDifference(await make(), index % 2 === 0 ? 1 : 0.5, by);
+          const difference = await findDifference(await make(), index % 2 === 0 ? 1 : 0.5);
           if (difference !== null) failures.push(`${name}: ${difference}`);
         }
       }),
@@ -83,16 +63,6 @@ describe('pictures of every kind, compared with plain sharp', function () {
     expect(failures).to.deep.equal([]);
   });
 });
-
-/** The header and the output by Server A's probe and Server B's operations, without the processes around them. */
-async function byFunctions(body: Buffer, outputs: OutputSpec[]): Promise<Outcome> {
-  const image = await probeBytes(body);
-  const job = { outputs, image, body: own(body), deadlineMs: 60_000, model: null };
-  const { outcome } = await performJob(job, LIMITS, OPERATIONS);
-  if (outcome.kind === 'failed') return JSON.stringify(outcome.error);
-  const [output] = outcome.outputs;
-  return output?.picture ? { header: image, made: output.picture } : JSON.stringify(output?.header);
-}
 
 /**
  * One frame as plain sharp resizes it, RGBA. Pixels that are fully transparent have no colour that could differ. sharp
