@@ -54,7 +54,7 @@ export function checkOutputLimits(header: ImageHeader, specs: readonly OutputSpe
   let frames = 0;
   let seconds = 0;
   for (const spec of specs) {
-    const { drawing } = planOf(header, spec);
+    const { drawing, workMs } = planOf(header, spec);
     if (drawing === null) continue;
     checkDrawing(`the ${spec.name} output`, drawing, limits);
     pixels += countPixels(drawing);
@@ -65,7 +65,7 @@ export function checkOutputLimits(header: ImageHeader, specs: readonly OutputSpe
     if (drawing.frames === 1) continue;
     frames += drawing.frames;
     if (frames > limits.maxFrames) throw tooLarge(together, `at most ${limits.maxFrames} frames`, `${frames}`);
-    seconds += animationSeconds(header, drawing);
+    seconds += animationSeconds(header, drawing, workMs);
     if (seconds > limits.maxAnimationSeconds) {
       const expected = `animations that take about ${limits.maxAnimationSeconds} s at most`;
       throw tooLarge(together, expected, `${describeFrames(drawing)}, so about ${Math.ceil(seconds)} s`);

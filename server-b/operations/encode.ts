@@ -11,8 +11,6 @@ export interface Animation {
   readonly delays: number[] | undefined;
   /** How many times it plays; 0 means without end. */
   readonly loop: number | undefined;
-  /** True when its pixels have only colours of the input's palette, which a GIF then keeps. */
-  readonly keepsPalette: boolean;
 }
 
 /** How a picture is written. */
@@ -75,24 +73,21 @@ function write(pipeline: Sharp, encoding: Encoding): Sharp {
     case 'png':
       return pipeline.png();
     case 'webp':
-      return pipeline.webp({ ...lossy, ...animation, lossless });
+      // Effort 4, sharp's default, takes up to ten times as long for small lossless frames (bench/animation.ts).
+      return pipeline.webp({
+        ...lossy,
+        ...animation,
+        lossless,
+        ...(encoding.animation === undefined ? {} : { effort: 2 }),
+      });
     case 'avif':
       // Effort 4, sharp's default, takes five times as long as 2 for a fifth fewer bytes (measured at 2 megapixels).
       return pipeline.avif({ ...lossy, lossless, effort: 2 });
     case 'gif':
-      return pipeline.gif({ ...animation, ...paletteSearch(encoding.animation) });
+      // `reuse` would keep the input's palette, which has too few colours for scaled pixels. See gif/ for animations.
+      return pipeline.gif({ reuse: false });
     case 'tiff':
       // sharp's default, JPEG inside TIFF, would drop the alpha channel.
       return pipeline.tiff({ compression: 'lzw', predictor: 'horizontal' });
   }
-}
-
-/**
- * How the colours of a GIF are found: sharp's effort 7 takes up to five times as long for each frame of an animation as
- * effort 1, for half a decibel. Effort 4 is the lowest that keeps the colours of a palette exactly
- * (`bench/gif-palette.ts`).
- */
-function paletteSearch(animation: Animation | undefined): { readonly reuse: boolean; readonly effort?: number } {
-  if (animation === undefined) return { reuse: false };
-  return animation.keepsPalette ? { reuse: true, effort: 4 } : { reuse: false, effort: 1 };
 }

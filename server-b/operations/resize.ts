@@ -13,8 +13,9 @@ import {
 import type { Product } from '../job.ts';
 import { cover, coverScale, cropFirst, isTooLongToScale } from './cover.ts';
 import { checkFormatHolds, encode, WHITE } from './encode.ts';
+import { GifWriter } from './gif/gif-writer.ts';
 import type { Picture } from './picture.ts';
-import { openRaster, rasterize, Strip } from './raster.ts';
+import { openRaster, type Raster, rasterize, Strip } from './raster.ts';
 import { anchorBeforeTurn, turn } from './turn.ts';
 
 /** Position of the box in the turned and scaled picture, in pixels from the top left corner. */
@@ -40,15 +41,17 @@ export async function resize(picture: Picture, parameters: ResizeSpec): Promise<
   if (picture.frames === 1 || !holdsAnimation(format)) {
     return encode(filter(await still(picture, parameters, size), parameters), encoding);
   }
-  const keepsPalette = !grayscale && hasOldPixels(picture, parameters, size);
-  const animation = { delays: picture.delays, loop: picture.loop, keepsPalette };
-  return encode(await animate(picture, parameters, size), { ...encoding, animation });
+  const { delays, loop } = picture;
+  if (format === 'gif') return writeGif(picture, parameters, size);
+  return encode(await animate(picture, parameters, size), { ...encoding, animation: { delays, loop } });
 }
 
-/** True when every pixel is one of the input's: nothing was scaled, filtered or padded. */
-function hasOldPixels(picture: Picture, { blur, sharpen, background }: ResizeParameters, size: Size): boolean {
-  const isWhole = size.width === picture.width && size.height === picture.height;
-  return isWhole && blur === undefined && (sharpen ?? false) === false && background === undefined;
+/** All frames, one by one, into a GIF. */
+async function writeGif(picture: Picture, parameters: ResizeParameters, size: Size): Promise<Product> {
+  const { delays, loop, deadline } = picture;
+  const writer = new GifWriter(size, { delays, loop }, deadline);
+  for await (const frame of eachMade(picture, parameters, size)) await writer.add(frame);
+  return { kind: 'picture', format: 'gif', ...size, ...(await writer.finish()) };
 }
 
 /** The first frame, turned, scaled and cropped or padded. */
@@ -88,13 +91,24 @@ async function animate(picture: Picture, parameters: ResizeParameters, size: Siz
     const box = { ...size, fit, position: parameters.gravity ?? 'centre', background: paddingOf(picture, parameters) };
     return (await picture.all()).resize(box).flop(parameters.flop ?? false);
   }
-  const offset = await findOffset(picture, parameters, size);
   const strip = new Strip(size, picture.frames);
-  for await (const frame of picture.eachFrame()) {
-    const made = offset === null ? await still(frame, parameters, size) : await cutAt(frame, parameters, size, offset);
-    strip.add(await rasterize(filter(made, parameters).ensureAlpha()));
-  }
+  for await (const frame of eachMade(picture, parameters, size)) strip.add(frame);
   return openRaster(strip.raster, picture.deadline);
+}
+
+/** Each frame of the output, RGBA where something changed; in grey already where it has no colours. */
+async function* eachMade(picture: Picture, parameters: ResizeParameters, size: Size): AsyncGenerator<Raster> {
+  const { grayscale = false, flop = false } = parameters;
+  const isChanged = grayscale || flop || worksByFrame(picture, parameters);
+  const offset = await findOffset(picture, parameters, size);
+  for await (const frame of picture.eachFrame()) {
+    if (!isChanged) {
+      yield await frame.decodeOnce(size);
+      continue;
+    }
+    const made = offset === null ? await still(frame, parameters, size) : await cutAt(frame, parameters, size, offset);
+    yield await rasterize(filter(made, parameters).grayscale(grayscale).ensureAlpha());
+  }
 }
 
 /** Where sharp crops the first frame; used for all frames, so that the crop does not jump. Null for a fixed gravity. */

@@ -19,6 +19,12 @@ export function turn(pipeline: Sharp, { rotate = 0, flip = false, flop = false }
   return pipeline.flip(flip).flop(flop).rotate(rotate);
 }
 
+/** The turn that makes a picture with an EXIF orientation, 1 to 8, upright (Exif 2.3, section 4.6.4, tag 274). */
+export function uprightTurn(orientation: number): Pick<ResizeParameters, 'rotate' | 'flip' | 'flop'> {
+  const rotate = ([0, 0, 180, 0, 270, 90, 90, 270] as const)[orientation - 1] ?? 0;
+  return { rotate, flip: orientation === 4, flop: [2, 5, 7].includes(orientation) };
+}
+
 /** The part of the turned picture that `gravity` keeps, as its place in the picture before it is turned. */
 export function anchorBeforeTurn({ gravity = 'centre', rotate = 0, flip, flop }: ResizeParameters): Anchor {
   const { across, down } = rotateBack(ANCHORS[gravity] ?? { across: 0.5, down: 0.5 }, rotate);

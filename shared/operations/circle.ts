@@ -40,6 +40,7 @@ function planCircle({ width, height }: ImageHeader, { size, format = 'png', loss
     scale: size / Math.min(width, height),
     animated: false,
     whole: null,
+    workMs: 0,
     workBytes: RASTER_PIXEL_BYTES * size * size,
   };
 }

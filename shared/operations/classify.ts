@@ -55,6 +55,7 @@ function planClassify({ width, height }: ImageHeader): Plan {
     scale: CLASSIFY_SIDE / Math.min(width, height),
     animated: false,
     whole: null,
+    workMs: 0,
     workBytes: 0,
   };
 }

@@ -28,6 +28,8 @@ export interface Plan {
    * for a picture that is cropped, padded, turned, toned or filtered, and for data.
    */
   readonly whole: Size | null;
+  /** CPU of the operation itself for all frames of an animation, without decoder and encoder, in milliseconds. */
+  readonly workMs: number;
   /** Memory of the operation itself, without decoder and encoder, in bytes. */
   readonly workBytes: number;
 }

@@ -39,6 +39,7 @@ function planPlaceholder({ width, height }: ImageHeader): Plan {
     scale: Math.min(1, PLACEHOLDER_SIDE / Math.max(width, height)),
     animated: false,
     whole: null,
+    workMs: 0,
     workBytes: 0,
   };
 }

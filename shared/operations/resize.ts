@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { pipelineMs } from '../animation-time.ts';
 import type { ImageHeader } from '../image-header.ts';
 import { FITS, GRAVITIES, MAX_SCALE_FACTOR } from './bounds.ts';
 import { type Contradiction, NO_DATA, type OperationDefinition, outputSchema, type Plan } from './definition.ts';
@@ -135,6 +136,7 @@ function planResize(header: ImageHeader, given: ResizeSpec): Plan {
     scale: scaleOfResize(header, given),
     animated,
     whole: isWhole(header, given) && !animated ? size : null,
+    workMs: animated ? frameMs(header, given, size) * header.frames : 0,
     workBytes:
       (animated ? stripBytes(header, given, size) : 0) +
       (isTurned(given) ? RASTER_PIXEL_BYTES * pixels : 0) +
@@ -142,10 +144,22 @@ function planResize(header: ImageHeader, given: ResizeSpec): Plan {
   };
 }
 
-/** Memory of all frames before and after they are made one by one, in bytes; 0 where they stay one strip in libvips. */
+/**
+ * Memory of all frames before and after they are made one by one, in bytes; 0 where they stay one strip in libvips. The
+ * frames of a GIF are encoded at once; noise, while the memory for it grows, takes as much as its pixels.
+ */
 function stripBytes(header: ImageHeader, given: ResizeParameters, { width, height }: Size): number {
-  if (!worksByFrame(header, given)) return 0;
+  if (!worksByFrame(header, given) && (given.format ?? defaultFormat(header)) !== 'gif') return 0;
   return RASTER_PIXEL_BYTES * header.frames * (header.width * header.height + width * height);
+}
+
+/** CPU to make one frame of an animation from the decoded one, without the encoder, in milliseconds. */
+function frameMs(header: ImageHeader, given: ResizeParameters, { width, height }: Size): number {
+  const { blur = 0, sharpen = false, grayscale = false, flop = false, gravity } = given;
+  if (!worksByFrame(header, given) && !grayscale && !flop) return 0;
+  const filters = { blur, sharpen: typeof sharpen === 'number' };
+  const steps = gravity === 'attention' || gravity === 'entropy' || isQuarterTurn(given) ? 3 : 1;
+  return pipelineMs({ from: header, to: { width, height }, alpha: header.alpha, steps, ...filters });
 }
 
 /**

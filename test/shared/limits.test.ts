@@ -194,13 +194,22 @@ describe('limits', () => {
         checkOutputLimits(gif(5000), [full('still', 'png')], limits);
       });
 
+      it('allow ordinary animations', () => {
+        const half = { name: 'half', operation: 'resize', scale_factor: 0.5 } as const;
+        const ordinary = (width: number, height: number, frames: number) => ({ ...gif(frames), width, height });
+        checkOutputLimits(ordinary(500, 281, 100), [full('a')], limits);
+        checkOutputLimits(ordinary(500, 281, 200), [half], limits);
+        checkOutputLimits(ordinary(480, 360, 300), [half], limits);
+      });
+
       it('stop what takes too long, by format, size and frames', () => {
         checkOutputLimits(gif(100, 400), [full('a')], limits);
-        checkOutputLimits(gif(200, 400), [full('a', 'webp')], limits);
+        checkOutputLimits(gif(100, 400), [full('a', 'webp')], limits);
         for (const [frames, output] of [
-          [200, full('a')],
+          [300, full('a')],
           [300, full('a', 'webp')],
-          [30, full('a', 'webp', true)],
+          [60, full('a', 'webp', true)],
+          [20, { ...full('a'), blur: 1000 }],
         ] as const) {
           expect(refusal(() => checkOutputLimits(gif(frames, 400), [output], limits))).to.match(
             new RegExp(
