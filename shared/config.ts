@@ -106,7 +106,9 @@ export const commonSettings = {
   maxAnimationSeconds: positive
     .default(10)
     .meta({ group: 'Limits' })
-    .describe('longest CPU time, as estimated, of all animations that one task makes, in seconds'),
+    .describe(
+      'longest CPU time of all animations that one task makes, in seconds, as estimated for noise, the hardest picture',
+    ),
   heic: toggle.default(true).meta({ group: 'Limits' }).describe('read HEIC, the format of iPhones'),
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
