@@ -11,7 +11,9 @@ import {
   worksByFrame,
 } from '../../shared/operations/resize.ts';
 import type { Product } from '../job.ts';
+import { blur } from './blur.ts';
 import { cover, coverScale, cropFirst, isTooLongToScale } from './cover.ts';
+import type { Deadline } from './deadline.ts';
 import { checkFormatHolds, encode, WHITE } from './encode.ts';
 import { GifWriter } from './gif/gif-writer.ts';
 import type { Picture } from './picture.ts';
@@ -39,7 +41,8 @@ export async function resize(picture: Picture, parameters: ResizeSpec): Promise<
   if (holdsAnimation(format)) picture.checkEnd();
   const encoding = { format, quality, grayscale, lossless, background };
   if (picture.frames === 1 || !holdsAnimation(format)) {
-    return encode(filter(await still(picture, parameters, size), parameters), encoding);
+    const made = await still(picture, parameters, size);
+    return encode(await filter(made, parameters, size, picture.deadline), encoding);
   }
   const { delays, loop } = picture;
   if (format === 'gif') return writeGif(picture, parameters, size);
@@ -107,7 +110,8 @@ async function* eachMade(picture: Picture, parameters: ResizeParameters, size: S
       continue;
     }
     const made = offset === null ? await still(frame, parameters, size) : await cutAt(frame, parameters, size, offset);
-    yield await rasterize(filter(made, parameters).grayscale(grayscale).ensureAlpha());
+    const filtered = await filter(made, parameters, size, picture.deadline);
+    yield await rasterize(filtered.grayscale(grayscale).ensureAlpha());
   }
 }
 
@@ -130,9 +134,10 @@ async function cutAt(frame: Picture, parameters: ResizeParameters, size: Size, o
   return openRaster(whole, frame.deadline).extract({ left, top, width, height });
 }
 
-/** libvips blurs, then sharpens, after all other steps. */
-function filter(pipeline: Sharp, { blur, sharpen = false }: ResizeParameters): Sharp {
-  const blurred = blur === undefined ? pipeline : pipeline.blur(blur);
+/** Blurs, then sharpens, after all other steps, as libvips does. */
+async function filter(made: Sharp, parameters: ResizeParameters, size: Size, deadline: Deadline): Promise<Sharp> {
+  const { blur: sigma, sharpen = false } = parameters;
+  const blurred = sigma === undefined ? made : await blur(made, sigma, size, deadline);
   if (sharpen === false) return blurred;
   return sharpen === true ? blurred.sharpen() : blurred.sharpen({ sigma: sharpen });
 }

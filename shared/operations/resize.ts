@@ -11,6 +11,8 @@ import { colour, numberIn, oneOf, side, yesOrNo } from './parameters.ts';
 const RASTER_PIXEL_BYTES = 4;
 /** Rows that a blur reads for one pixel, for each unit of sigma: three above and three below. */
 const BLUR_ROWS = 6;
+/** A stronger blur, in pixels of sigma, is done on a smaller picture. */
+export const LARGEST_WHOLE_BLUR = 100;
 
 const parameters = {
   scale_factor: z
@@ -140,6 +142,7 @@ function planResize(header: ImageHeader, given: ResizeSpec): Plan {
     workBytes:
       (animated ? stripBytes(header, given, size) : 0) +
       (isTurned(given) ? RASTER_PIXEL_BYTES * pixels : 0) +
+      (blur > LARGEST_WHOLE_BLUR ? RASTER_PIXEL_BYTES * pixels : 0) +
       RASTER_PIXEL_BYTES * size.width * Math.min(size.height, Math.ceil(BLUR_ROWS * blur)),
   };
 }
@@ -157,8 +160,10 @@ function stripBytes(header: ImageHeader, given: ResizeParameters, { width, heigh
 function frameMs(header: ImageHeader, given: ResizeParameters, { width, height }: Size): number {
   const { blur = 0, sharpen = false, grayscale = false, flop = false, gravity } = given;
   if (!worksByFrame(header, given) && !grayscale && !flop) return 0;
-  const filters = { blur, sharpen: typeof sharpen === 'number' };
-  const steps = gravity === 'attention' || gravity === 'entropy' || isQuarterTurn(given) ? 3 : 1;
+  const filters = { blur: Math.min(blur, LARGEST_WHOLE_BLUR), sharpen: typeof sharpen === 'number' };
+  const cutting = gravity === 'attention' || gravity === 'entropy' || isQuarterTurn(given) ? 2 : 0;
+  const blurring = blur > LARGEST_WHOLE_BLUR ? 2 : 0;
+  const steps = 1 + cutting + blurring;
   return pipelineMs({ from: header, to: { width, height }, alpha: header.alpha, steps, ...filters });
 }
 
