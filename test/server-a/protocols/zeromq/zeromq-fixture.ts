@@ -18,6 +18,8 @@ import { writeTinyModel } from '../../../support/tiny-model.ts';
 import { silent } from '../../tasks/support.ts';
 
 const TOKEN = 'token of the tests';
+/** The longest time for an answer, in milliseconds: it is only there for a hang. */
+const ANSWER_MS = 55_000;
 /** A Server B that never connects, so that tasks stay pending. */
 const NO_SERVER_B: Backend = { address: null, onChange: () => undefined };
 
@@ -112,9 +114,9 @@ export async function ask(address: string, request: object | string | Buffer): P
   }
 }
 
-/** A REQ socket. It waits ten seconds at most. */
+/** A REQ socket. It waits as long as for an answer. */
 export function openRequest(address: string): Request {
-  const socket = new Request({ linger: 0, receiveTimeout: 10_000, ipv6: address.includes('[') });
+  const socket = new Request({ linger: 0, receiveTimeout: ANSWER_MS, ipv6: address.includes('[') });
   socket.connect(address);
   return socket;
 }
@@ -124,9 +126,9 @@ export async function answerOf(socket: { receive(): Promise<Buffer[]> }): Promis
   return JSON.parse(String(frames.at(-1)));
 }
 
-/** A SUB socket for all messages. It waits ten seconds at most. */
+/** A SUB socket for all messages. It waits as long as for an answer. */
 export function subscribe(address: string): Subscriber {
-  const socket = new Subscriber({ linger: 0, receiveTimeout: 10_000, ipv6: address.includes('[') });
+  const socket = new Subscriber({ linger: 0, receiveTimeout: ANSWER_MS, ipv6: address.includes('[') });
   socket.subscribe();
   socket.connect(address);
   return socket;
