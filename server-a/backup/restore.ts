@@ -33,7 +33,7 @@ export async function restore(archive: string, dataDir: string, system: System =
     const work = join(folder, `restore-${newId()}`);
     await makeFolder(join(work, ARCHIVE.spool), 0o700, files);
     try {
-      await unpack(archive, work);
+      unpack(archive, work);
       const manifest = await check(archive, work);
       await syncAll(work, system);
       // The store comes last: without it, a start refuses a folder that has files.
@@ -67,7 +67,7 @@ async function namesIn(folder: string): Promise<string[]> {
 }
 
 /** Unpacks the archive, of which only files with names of a backup are accepted. */
-async function unpack(file: string, cwd: string): Promise<void> {
+function unpack(file: string, cwd: string): void {
   const foreign: string[] = [];
   const filter = (path: string, entry: object) => {
     const isOurs = 'type' in entry && entry.type === 'File' && isFileName(path);
@@ -75,7 +75,8 @@ async function unpack(file: string, cwd: string): Promise<void> {
     return isOurs;
   };
   try {
-    await extract({ file, cwd, filter, strict: true, preserveOwner: false, noMtime: true });
+    // Not in the background: that would go on with other files after an error, in a folder that is then removed.
+    extract({ sync: true, file, cwd, filter, strict: true, preserveOwner: false, noMtime: true });
   } catch (error) {
     if (systemCode(error)?.startsWith('TAR_') !== true) throw error;
     throw notWhole(file, error instanceof Error ? error.message : String(error), error);
