@@ -47,27 +47,36 @@ async function uploadInnocent(service: Service, body: Buffer): Promise<number> {
   return ms;
 }
 
-/** The times of all innocent tasks of a round, in milliseconds, from the shortest to the longest. */
-async function round(service: Service, poison: Buffer | null): Promise<number[]> {
+/** The longest wait of a round, in milliseconds, of a task that arrives after the picture. */
+async function round(service: Service, poison: Buffer | null): Promise<number> {
   const bodies = await Promise.all(Array.from({ length: BEFORE + AFTER }, (_, index) => picture(400 + index, 300)));
-  const innocents = bodies.slice(0, BEFORE).map((body) => uploadInnocent(service, body));
+  const inFlight = bodies.slice(0, BEFORE).map((body) => uploadInnocent(service, body));
   const poisoned = poison === null ? null : upload(service, poison);
+  const arriving: Promise<number>[] = [];
   for (const body of bodies.slice(BEFORE)) {
-    innocents.push(uploadInnocent(service, body));
+    arriving.push(uploadInnocent(service, body));
     await sleep(PAUSE_MS);
   }
-  const times = await Promise.all(innocents);
+  const first = ordered(await Promise.all(inFlight));
+  const times = ordered(await Promise.all(arriving));
   const end = await poisoned;
   if (end !== null && end.task.error?.code !== 'WORKER_CRASHED') {
     throw new Error(`Expected WORKER_CRASHED, received ${JSON.stringify(end.task)}`);
   }
-  const poisonMs = end === null ? '' : `; the picture itself ${end.ms.toFixed(0)}`;
-  times.sort((one, other) => one - other);
-  const at = (share: number) => times[Math.floor(share * (times.length - 1))]?.toFixed(0);
+  const label = end === null ? 'without' : 'with   ';
+  const others = end === null ? '' : `; the picture itself ${end.ms.toFixed(0)}`;
   console.log(
-    `${poison === null ? 'without' : 'with   '}: median ${at(0.5)}, 95 % ${at(0.95)}, longest ${at(1)}${poisonMs}`,
+    `${label}: median ${at(times, 0.5)}, 95 % ${at(times, 0.95)}, longest ${at(times, 1)}, in flight ${at(first, 1)}${others}`,
   );
-  return times;
+  return times.at(-1) ?? Number.NaN;
+}
+
+function ordered(times: readonly number[]): number[] {
+  return times.toSorted((one, other) => one - other);
+}
+
+function at(times: readonly number[], share: number): string {
+  return (times[Math.floor(share * (times.length - 1))] ?? Number.NaN).toFixed(0);
 }
 
 process.env['DARKROOM_B_OPERATIONS_MODULE'] = KILLERS;
@@ -81,8 +90,7 @@ try {
   for (let number = 0; number < ROUNDS; number += 1) {
     const without = await round(service, null);
     const crashing = await round(service, await picture(POISON_SIDE, POISON_SIDE));
-    const longer = (crashing.at(-1) ?? Number.NaN) - (without.at(-1) ?? Number.NaN);
-    console.log(`the longest wait is ${longer.toFixed(0)} ms longer beside the picture`);
+    console.log(`the longest wait is ${(crashing - without).toFixed(0)} ms longer beside the picture`);
   }
 } finally {
   await service.close();
