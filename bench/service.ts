@@ -1,46 +1,73 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { pidOf } from './child.ts';
+import { freePort } from './free-port.ts';
 import { childrenOf } from './processes.ts';
 
-/** A `darkroom serve` for a benchmark, on a free port and with its own data folder. */
+/** A Darkroom for a benchmark, on free ports of loopback. */
 export interface Service {
   readonly url: string;
   readonly serverA: number;
+  /** NaN where Server A runs alone. */
   readonly serverB: number;
   /** From the start of the process to the first listener's line, in milliseconds. */
   readonly startMs: number;
+  /** Ends it by SIGTERM, and removes the data folder if it was made for it. */
   close(): Promise<void>;
 }
 
-/** Starts `darkroom serve` as a user would; resolves when it has printed where it listens. */
-export async function startService(flags: readonly string[]): Promise<Service> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'darkroom-bench-'));
+export interface ServiceOptions {
+  /** Default `serve`. */
+  readonly command?: 'serve' | 'server-a';
+  /** An existing data folder. */
+  readonly dataDir?: string;
+}
+
+/** Starts Darkroom as a user would; resolves when it has printed where it listens. */
+export async function startService(flags: readonly string[], options: ServiceOptions = {}): Promise<Service> {
+  const { command = 'serve' } = options;
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'darkroom-bench-')));
   const script = fileURLToPath(new URL('../bin/darkroom.js', import.meta.url));
+  const words = [script, command, '--data-dir', dataDir, '--log-level', 'error', ...(await portFlags()), ...flags];
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [script, 'serve', '-p', '0', '--data-dir', dataDir, ...flags], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const kill = () => child.kill('SIGTERM');
+  process.on('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   const url = await firstUrl(child.stdout);
   const startMs = performance.now() - startedAt;
-  const serverA = child.pid;
-  const [serverB] = serverA === undefined ? [] : childrenOf(serverA);
-  if (serverA === undefined || serverB === undefined) throw new Error('Expected two processes, received fewer');
+  const serverA = pidOf(child);
+  const [serverB = Number.NaN] = childrenOf(serverA);
+  if (command === 'serve' && Number.isNaN(serverB)) throw new Error('Expected two processes, received one');
   return {
     url,
     serverA,
     serverB,
     startMs,
     close: async () => {
-      child.kill('SIGTERM');
-      await once(child, 'exit');
-      await rm(dataDir, { recursive: true });
+      await end(child);
+      if (options.dataDir === undefined) await rm(dataDir, { recursive: true });
     },
   };
+}
+
+/** The flags that give each protocol a free port of loopback. */
+export async function portFlags(): Promise<string[]> {
+  const flags = ['-p', '--zeromq-port', '--zeromq-pub-port', '--grpc-port', '--websocket-port'];
+  const pairs = await Promise.all(flags.map(async (flag) => [flag, String(await freePort())]));
+  return ['-i', '127.0.0.1', ...pairs.flat()];
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  await ended;
 }
 
 async function firstUrl(output: NodeJS.ReadableStream): Promise<string> {
