@@ -2,22 +2,28 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
 /** Sends a message to a process by IPC and resolves with its next one. Rejects when the process ends before. */
-export async function ask(child: ChildProcess, message: object): Promise<unknown> {
-  const answered = new AbortController();
-  const { signal } = answered;
+export function ask(child: ChildProcess, message: object): Promise<unknown> {
+  const reply = nextMessage(child);
+  child.send(message);
+  return reply;
+}
+
+/** Resolves with a process's next message by IPC. Rejects when the process ends before. */
+export async function nextMessage(child: ChildProcess): Promise<unknown> {
+  const over = new AbortController();
+  const { signal } = over;
   const ended = once(child, 'exit', { signal }).then(([code]) => {
     throw new Error(`A process of the benchmark has ended with ${code}.`);
   });
-  // Its rejection by the abort below concerns nobody.
-  ended.catch(() => {});
   const received = once(child, 'message', { signal });
+  // The abort rejects the one that has lost, which concerns nobody.
+  ended.catch(() => {});
   received.catch(() => {});
   try {
-    child.send(message);
-    const [reply]: unknown[] = await Promise.race([received, ended]);
-    return reply;
+    const [message]: unknown[] = await Promise.race([received, ended]);
+    return message;
   } finally {
-    answered.abort();
+    over.abort();
   }
 }
 

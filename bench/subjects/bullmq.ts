@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { dismiss, pidOf } from '../child.ts';
+import { dismiss, nextMessage, pidOf } from '../child.ts';
 import { freePort } from '../free-port.ts';
 import type { Load } from '../load/load.ts';
 import type { LoadRequest } from '../load/messages.ts';
@@ -36,13 +36,27 @@ export async function startBullmq(folder: string, load: Load): Promise<Bullmq | 
   const [port, redisPort] = [await freePort(), await freePort()];
   const words = ['--port', String(redisPort), '--bind', '127.0.0.1', '--dir', files];
   const redis = spawn('redis-server', words, { stdio: 'ignore' });
-  await untilConnected(redisPort);
-  const atOnce = 2 * availableParallelism();
-  const worker = fork(join(PEER, 'worker.js'), [String(redisPort), String(atOnce)]);
-  await once(worker, 'message');
-  const server = fork(join(PEER, 'server.js'), [String(port), files, String(redisPort)]);
-  await once(server, 'message');
-  return new Bullmq([server, worker], redis, `http://127.0.0.1:${port}`, folder, load);
+  const kill = () => redis.kill('SIGTERM');
+  process.on('exit', kill);
+  redis.once('exit', () => process.off('exit', kill));
+  const programs: ChildProcess[] = [];
+  try {
+    await untilConnected(redis, redisPort);
+    const atOnce = 2 * availableParallelism();
+    programs.push(await startProgram('worker.js', redisPort, atOnce));
+    programs.push(await startProgram('server.js', port, files, redisPort));
+    return new Bullmq(programs, redis, `http://127.0.0.1:${port}`, folder, load);
+  } catch (error) {
+    for (const program of programs) await dismiss(program);
+    kill();
+    throw error;
+  }
+}
+
+async function startProgram(script: string, ...words: (string | number)[]): Promise<ChildProcess> {
+  const program = fork(join(PEER, script), words.map(String));
+  await nextMessage(program);
+  return program;
 }
 
 /** `bench/peers/bullmq`: a queue in Redis, with a process that serves and one that works. */
@@ -77,8 +91,8 @@ class Bullmq extends HttpSubject {
   }
 }
 
-async function untilConnected(port: number): Promise<void> {
-  for (;;) {
+async function untilConnected(redis: ChildProcess, port: number): Promise<void> {
+  while (redis.exitCode === null) {
     const socket = connect(port, '127.0.0.1');
     const isConnected = await once(socket, 'connect').then(
       () => true,
@@ -88,4 +102,5 @@ async function untilConnected(port: number): Promise<void> {
     if (isConnected) return;
     await sleep(RETRY_MS);
   }
+  throw new Error(`redis-server has ended with ${redis.exitCode}.`);
 }

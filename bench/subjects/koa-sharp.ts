@@ -1,9 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { dismiss, pidOf } from '../child.ts';
+import { dismiss, nextMessage, pidOf } from '../child.ts';
 import { freePort } from '../free-port.ts';
 import type { Load } from '../load/load.ts';
 import type { LoadRequest } from '../load/messages.ts';
@@ -33,7 +32,7 @@ export class KoaSharp extends HttpSubject {
     const port = await freePort();
     const script = fileURLToPath(new URL('../peers/koa-sharp.js', import.meta.url));
     const child = fork(script, [String(port), files, model ?? '']);
-    await once(child, 'message');
+    await nextMessage(child);
     return new KoaSharp(child, `http://127.0.0.1:${port}`, folder, load);
   }
 
