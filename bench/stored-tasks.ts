@@ -1,14 +1,12 @@
 import { linkSync, readdirSync } from 'node:fs';
 import { copyFile, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { request } from 'undici';
 import { z } from 'zod';
 import { openForWriting } from '../server-a/store/schema.ts';
-import { bodyOf } from './cases/probe.ts';
 import { freePort } from './free-port.ts';
 import type { Pictures } from './inputs.ts';
 import { startService } from './service.ts';
-import { acceptedUpload } from './subjects/darkroom.ts';
+import { completed, submit } from './submit.ts';
 import type { Task } from './work.ts';
 
 /** How many tasks a data folder has. */
@@ -20,7 +18,6 @@ export interface StoredCounts {
 /** Names of one file: copies would take longer to make, and ext4 allows 65,000 names. */
 const MOST_LINKS = 10_000;
 
-const taskSchema = z.object({ task_id: z.string() });
 const columnsSchema = z.array(z.object({ name: z.string() }));
 const idsSchema = z.array(z.object({ id: z.string() }));
 
@@ -33,25 +30,20 @@ export async function makeStored(parent: string, pictures: Pictures, counts: Sto
   const picture = await pictures.jpegOf(160, 4000);
   const task: Task = { picture, outputs: [{ name: 'resize', operation: 'resize', width: 40 }] };
   const together = await startService(['--no-model-fetch'], { dataDir });
-  const completed = await submit(together.url, task, true).finally(() => together.close());
+  const done = await submitAndWait(together.url, task).finally(() => together.close());
   // Without a Server B the task stays in the queue.
   const flags = ['--server-b', `127.0.0.1:${await freePort()}`];
   const alone = await startService(flags, { dataDir, command: 'server-a' });
-  const queued = await submit(alone.url, task, false).finally(() => alone.close());
-  await copy(dataDir, completed, counts.completed - 1);
+  const queued = await submit(alone.url, task).finally(() => alone.close());
+  await copy(dataDir, done, counts.completed - 1);
   await copy(dataDir, queued, counts.queued - 1);
   return dataDir;
 }
 
-/** Uploads a picture. Resolves with the task's id. */
-async function submit(origin: string, task: Task, untilEnd: boolean): Promise<string> {
-  const upload = acceptedUpload(task);
-  const { path, method, headers } = upload;
-  const url = `${origin}${path}${untilEnd ? '&wait=60' : ''}`;
-  const answer = await request(url, { method, headers, body: await bodyOf(upload) });
-  const expected = untilEnd ? 200 : 202;
-  if (answer.statusCode !== expected) throw new Error(`Expected ${expected}, received ${await answer.body.text()}`);
-  return taskSchema.parse(await answer.body.json()).task_id;
+async function submitAndWait(origin: string, task: Task): Promise<string> {
+  const id = await submit(origin, task);
+  await completed(origin, id);
+  return id;
 }
 
 /** Adds `count` copies of a task to a data folder that no process uses. */

@@ -9,7 +9,8 @@ import { Load } from '../load/load.ts';
 import { type Kind, makePicture, makeSources } from '../memory-pictures.ts';
 import { usageOf } from '../processes.ts';
 import { startService } from '../service.ts';
-import { acceptedUpload, waitingUpload } from '../subjects/darkroom.ts';
+import { acceptedUpload } from '../subjects/darkroom.ts';
+import { completed, submit } from '../submit.ts';
 import { labelling, resizing } from '../work.ts';
 
 /** Server A's memory with a full queue. Its Server B is on a machine that is off: nothing listens there. */
@@ -67,17 +68,18 @@ export const poolMemory: Case = {
 };
 
 async function fillPool(bench: Bench, kind: Kind, path: string): Promise<Row> {
-  const { tasks } = bench.model === null ? resizing('pool', path, 0.5) : labelling('pool', path, 0.5);
+  const work = bench.model === null ? resizing('pool', path, 0.5) : labelling('pool', path, 0.5);
   const slots = availableParallelism() * JOBS_PER_THREAD;
   const service = await startService(bench.modelFlags);
-  const load = new Load();
   try {
     bench.say(`${kind}, ${(statSync(path).size / 1e6).toFixed(1)} MB`);
-    const traffic = { origin: service.url, requests: tasks.map(waitingUpload), atOnce: 2 * slots };
-    await load.run(traffic, bench.count(3 * slots, slots));
+    const ids: string[] = [];
+    for (const task of work.tasks) {
+      for (let count = 0; count < bench.count(2 * slots, slots); count += 1) ids.push(await submit(service.url, task));
+    }
+    for (const id of ids) await completed(service.url, id);
     return valueFigure(`Server B's peak, ${kind}`, 'MiB', [memoryOf(service.serverB).peakMib], { most: 700 });
   } finally {
-    await load.close();
     await service.close();
   }
 }

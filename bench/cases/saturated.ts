@@ -1,16 +1,13 @@
-import { request } from 'undici';
-import { z } from 'zod';
 import type { Bench, Case, Figure, Target } from '../case.ts';
 import { ratioFigure } from '../compare.ts';
 import { median, percentile, spreadOf } from '../statistics.ts';
 import { acceptedUpload } from '../subjects/darkroom.ts';
 import type { HttpSubject } from '../subjects/http-subject.ts';
+import { completed, submit } from '../submit.ts';
 import { labelling, resizing, type Task, type Work } from '../work.ts';
-import { bodyOf, get, probe } from './probe.ts';
+import { get, probe } from './probe.ts';
 
 // What a service answers while as many uploads wait as saturate it. A process of its own sends those uploads.
-
-const taskSchema = z.object({ task_id: z.string() });
 
 /** The record of a task that has ended, while the pool is busy. */
 export const statusUnderLoad: Case = {
@@ -105,8 +102,7 @@ function firstTask({ name, tasks: [task] }: Work): Task {
 }
 
 async function endedTask(origin: string, work: Work): Promise<string> {
-  const upload = acceptedUpload(firstTask(work));
-  const { method, path, headers } = upload;
-  const answer = await request(`${origin}${path}&wait=60`, { method, headers, body: await bodyOf(upload) });
-  return taskSchema.parse(await answer.body.json()).task_id;
+  const id = await submit(origin, firstTask(work));
+  await completed(origin, id);
+  return id;
 }
