@@ -16,7 +16,8 @@ import { PLACEHOLDER_SIDE } from '../shared/operations/placeholder.ts';
 import { type ResizeSpec, resizedSize } from '../shared/operations/resize.ts';
 
 // The picture work alone, as sharp's manual has it: no checks, no limits, nothing shared between outputs. The encoders
-// have the settings of server-b/operations/encode.ts, and the classifier is Darkroom's, so that the work is the same.
+// have the settings of server-b/operations/encode.ts, and the classifier is Darkroom's, so that the work is the same;
+// only a GIF animation, which Darkroom writes itself, is sharp's, with the least effort.
 
 const MODEL_SIDE = 224;
 const MEAN = [0.485, 0.456, 0.406] as const;
