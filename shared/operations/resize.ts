@@ -163,7 +163,8 @@ function frameMs(header: ImageHeader, given: ResizeParameters, { width, height }
   const filters = { blur: Math.min(blur, LARGEST_WHOLE_BLUR), sharpen: typeof sharpen === 'number' };
   const cutting = gravity === 'attention' || gravity === 'entropy' || isQuarterTurn(given) ? 2 : 0;
   const blurring = blur > LARGEST_WHOLE_BLUR ? 2 : 0;
-  const steps = 1 + cutting + blurring;
+  const padding = boxFit(given) === 'contain' ? 1 : 0;
+  const steps = 1 + cutting + blurring + padding;
   return pipelineMs({ from: header, to: { width, height }, alpha: header.alpha, steps, ...filters });
 }
 
