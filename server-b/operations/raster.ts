@@ -38,7 +38,8 @@ export class Strip {
   }
 
   /** Adds the next frame, which has four channels. */
-  add({ pixels }: Raster): void {
+  add({ pixels, channels }: Raster): void {
+    if (channels !== 4) throw new Error(`Expected 4 channels for a frame, received ${channels}`);
     this.#pixels.set(pixels, this.#filled);
     this.#filled += pixels.byteLength;
   }

@@ -95,11 +95,12 @@ async function animate(picture: Picture, parameters: ResizeParameters, size: Siz
     return (await picture.all()).resize(box).flop(parameters.flop ?? false);
   }
   const strip = new Strip(size, picture.frames);
-  for await (const frame of eachMade(picture, parameters, size)) strip.add(frame);
+  // The encoder makes all frames grey at once; a strip has four channels.
+  for await (const frame of eachMade(picture, { ...parameters, grayscale: false }, size)) strip.add(frame);
   return openRaster(strip.raster, picture.deadline);
 }
 
-/** Each frame of the output, RGBA where something changed; in grey already where it has no colours. */
+/** Each frame of the output, RGBA where something changed; grey with `grayscale`. */
 async function* eachMade(picture: Picture, parameters: ResizeParameters, size: Size): AsyncGenerator<Raster> {
   const { grayscale = false, flop = false } = parameters;
   const isChanged = grayscale || flop || worksByFrame(picture, parameters);
@@ -111,8 +112,22 @@ async function* eachMade(picture: Picture, parameters: ResizeParameters, size: S
     }
     const made = offset === null ? await still(frame, parameters, size) : await cutAt(frame, parameters, size, offset);
     const filtered = await filter(made, parameters, size, picture.deadline);
-    yield await rasterize(filtered.grayscale(grayscale).ensureAlpha());
+    const coloured = await rasterize(filtered.ensureAlpha());
+    yield grayscale ? await greyed(coloured, picture.deadline) : coloured;
   }
+}
+
+/** An RGBA raster without its colours. Grey pixels without a file have no alpha in sharp, so they get it back here. */
+async function greyed(coloured: Raster, deadline: Deadline): Promise<Raster> {
+  const grey = await rasterize(openRaster(coloured, deadline).removeAlpha().grayscale());
+  const pixels = new Uint8Array(coloured.pixels);
+  for (let at = 0; at < grey.pixels.length; at += 1) {
+    const value = grey.pixels[at] ?? 0;
+    pixels[4 * at] = value;
+    pixels[4 * at + 1] = value;
+    pixels[4 * at + 2] = value;
+  }
+  return { ...coloured, pixels };
 }
 
 /** Where sharp crops the first frame; used for all frames, so that the crop does not jump. Null for a fixed gravity. */

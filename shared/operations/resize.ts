@@ -164,7 +164,7 @@ function frameMs(header: ImageHeader, given: ResizeParameters, { width, height }
   const cutting = gravity === 'attention' || gravity === 'entropy' || isQuarterTurn(given) ? 2 : 0;
   const blurring = blur > LARGEST_WHOLE_BLUR ? 2 : 0;
   const padding = boxFit(given) === 'contain' ? 1 : 0;
-  const steps = 1 + cutting + blurring + padding;
+  const steps = 1 + cutting + blurring + padding + (grayscale ? 1 : 0);
   return pipelineMs({ from: header, to: { width, height }, alpha: header.alpha, steps, ...filters });
 }
 

@@ -88,6 +88,7 @@ export class GifWriter {
 
   /** Adds the next frame, RGB or RGBA. Throws TIMEOUT. */
   async add(raster: Raster): Promise<void> {
+    if (raster.channels < 3) throw new Error(`Expected 3 or 4 channels for a frame, received ${raster.channels}`);
     const delay = Math.round((this.#timing.delays?.[this.#added] ?? 0) / 10);
     this.#added += 1;
     const next = this.#spare;

@@ -46,6 +46,12 @@ async function marked(format: 'gif' | 'webp', corner: 'northwest' | 'southeast',
   return join(format, await Promise.all(frames));
 }
 
+/** The value of a colour without its hue. */
+async function greyOf([red = 0, green = 0, blue = 0]: readonly number[]): Promise<number> {
+  const pixel = sharp(Uint8Array.of(red, green, blue), { raw: { width: 1, height: 1, channels: 3 } });
+  return (await pixel.grayscale().raw().toBuffer())[0] ?? Number.NaN;
+}
+
 /** Thin black lines on white, moved by `step` pixels. */
 function lines(step: number): Promise<Buffer> {
   const [width, height] = [80, 60];
@@ -170,12 +176,15 @@ describe('resize of an animation', () => {
   });
 
   it('is grey in every frame with grayscale, and keeps its colours exactly when nothing changes', async () => {
+    const changes = [{ scale_factor: 1 }, { scale_factor: 0.5 }, { width: 40, height: 40, fit: 'contain' }] as const;
     for (const format of FORMATS) {
-      for (const scale_factor of [1, 0.5]) {
-        const grey = await resized(await animation(format), { scale_factor, grayscale: true });
-        for (const frame of await framesOf(grey.picture)) {
-          const [red = 0, green = 0, blue = 0] = pixelAt(frame, 5, 5);
-          expect(Math.max(red, green, blue) - Math.min(red, green, blue), `${format} at ${scale_factor}`).below(4);
+      for (const change of changes) {
+        const grey = await resized(await marked(format, 'southeast'), { ...change, grayscale: true });
+        for (const [index, frame] of (await framesOf(grey.picture)).entries()) {
+          const value = await greyOf(FRAME_COLORS[index] ?? []);
+          const what = `${format}, frame ${index}, ${JSON.stringify(change)}`;
+          expectNear(pixelAt(frame, 8, 8), [value, value, value, 255], what, TOLERANCE);
+          if ('fit' in change) expect(pixelAt(frame, 8, 0)[3], what).to.equal(0);
         }
       }
     }
