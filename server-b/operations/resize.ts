@@ -95,7 +95,7 @@ async function animate(picture: Picture, parameters: ResizeParameters, size: Siz
     return (await picture.all()).resize(box).flop(parameters.flop ?? false);
   }
   const strip = new Strip(size, picture.frames);
-  // The encoder makes all frames grey at once; a strip has four channels.
+  // The encoder makes the whole strip grey.
   for await (const frame of eachMade(picture, { ...parameters, grayscale: false }, size)) strip.add(frame);
   return openRaster(strip.raster, picture.deadline);
 }
@@ -117,7 +117,7 @@ async function* eachMade(picture: Picture, parameters: ResizeParameters, size: S
   }
 }
 
-/** An RGBA raster without its colours. Grey pixels without a file have no alpha in sharp, so they get it back here. */
+/** An RGBA raster in grey, with its alpha, which sharp drops from grey pixels that it does not encode. */
 async function greyed(coloured: Raster, deadline: Deadline): Promise<Raster> {
   const grey = await rasterize(openRaster(coloured, deadline).removeAlpha().grayscale());
   const pixels = new Uint8Array(coloured.pixels);
