@@ -1,4 +1,4 @@
-import { createReadStream, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 
 /** An entry of a folder. */
@@ -12,9 +12,10 @@ export interface FileSystem {
   /** Opens a file, or a folder for its fsync (`flags` is `r`). */
   open(path: string, flags: string | number, mode?: number): Promise<FileHandle>;
   /**
-   * Reads a file in pieces of at most `pieceBytes` bytes, and closes it. The iteration fails with the system's error.
+   * Reads a file into `buffer`, again and again, and closes it. Each piece is a view of `buffer`, until the next one is
+   * asked for. The iteration fails with the system's error.
    */
-  read(path: string, pieceBytes: number): AsyncIterable<Buffer>;
+  read(path: string, buffer: Uint8Array): AsyncIterable<Uint8Array>;
   rename(from: string, to: string): Promise<void>;
   link(existing: string, path: string): Promise<void>;
   unlink(path: string): Promise<void>;
@@ -30,7 +31,7 @@ export interface FileSystem {
 
 export const NODE_FILES: FileSystem = {
   open,
-  read: (path, pieceBytes) => createReadStream(path, { highWaterMark: pieceBytes }),
+  read,
   rename,
   link,
   unlink,
@@ -42,3 +43,16 @@ export const NODE_FILES: FileSystem = {
     return bavail * bsize;
   },
 };
+
+async function* read(path: string, buffer: Uint8Array): AsyncGenerator<Uint8Array> {
+  const handle = await open(path, 'r');
+  try {
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await handle.close();
+  }
+}

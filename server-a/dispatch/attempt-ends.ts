@@ -123,7 +123,8 @@ export class AttemptEnds {
   /** Returns `error`, or SPOOL_CORRUPT when the hash of the stored input has changed since the upload. */
   async #checkInput(job: Job, error: ErrorDescription): Promise<ErrorDescription> {
     const hash = createHash('sha256');
-    for await (const piece of this.#options.records.readInput(job, HASHED_BYTES)) hash.update(piece);
+    const buffer = Buffer.allocUnsafe(Math.min(job.bytes, HASHED_BYTES));
+    for await (const piece of this.#options.records.readInput(job, buffer)) hash.update(piece);
     if (hash.digest('hex') === job.sha256) return error;
     return { code: 'SPOOL_CORRUPT', message: 'The stored input has changed on disk since it was accepted.' };
   }

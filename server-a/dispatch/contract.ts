@@ -74,10 +74,10 @@ export interface TaskRecords {
    */
   begin(id: string): Promise<Job | null>;
   /**
-   * Reads a job's input in pieces of at most `pieceBytes` bytes. The iteration throws SPOOL_CORRUPT when the input is
-   * missing or unreadable.
+   * Reads a job's input, into `buffer` where it has to be read from a file: a piece is valid until the next one is asked
+   * for. The iteration throws SPOOL_CORRUPT when the input is missing or unreadable.
    */
-  readInput(job: Job, pieceBytes: number): AsyncIterable<Uint8Array>;
+  readInput(job: Job, buffer: Uint8Array): AsyncIterable<Uint8Array>;
   /** Makes an output file, once for each name of an attempt. Rejects with STORAGE_FULL when the disk is full. */
   createOutput(job: Job, name: string): Promise<OutputFile>;
   /** processing → completed, or failed when every output failed. `warnings` say what was repaired in the picture. */

@@ -3,7 +3,7 @@ import type { Clock } from '../../shared/clock.ts';
 import { DarkroomError, type ErrorDescription } from '../../shared/errors.ts';
 import type { Timings } from '../../shared/task.ts';
 import { Watchdog } from '../../shared/watchdog.ts';
-import { MAX_DATA_BYTES, PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
+import { PROTOCOL_VERSION } from '../../shared/wire/frame.ts';
 import { Lane, type LaneTiming } from '../../shared/wire/lane.ts';
 import type { Message } from '../../shared/wire/messages.ts';
 import type { Attempt } from './attempt.ts';
@@ -17,8 +17,8 @@ const GREETING_MS = 2000;
  * outcome, for that long.
  */
 const OVERDUE_MS = 10_000;
-/** Bytes read from the spool at once, which become one DATA frame. */
-const BODY_CHUNK_BYTES = MAX_DATA_BYTES;
+/** Bytes of an input that are read at once, which become one DATA frame. */
+const PIECE_BYTES = 256 * 1024;
 
 /** How an attempt ended, as its lane sees it. */
 export type JobOutcome =
@@ -70,6 +70,7 @@ export class LaneClient {
   readonly #greeting: Watchdog;
   #instance = '';
   #refusal: string | null = null;
+  #buffer = Buffer.alloc(0);
   #isReserved = false;
   #current: CurrentJob | null = null;
 
@@ -187,15 +188,22 @@ export class LaneClient {
     const { job } = current;
     const isWanted = () => current.stop === null && this.#current === current;
     let sent = 0;
-    for await (const chunk of this.#options.files.readInput(job, BODY_CHUNK_BYTES)) {
+    for await (const piece of this.#options.files.readInput(job, this.#bufferFor(job))) {
       if (!isWanted()) return;
-      sent += chunk.length;
+      sent += piece.length;
       if (sent > job.bytes) break;
-      await this.#lane.sendData(chunk, isWanted);
+      await this.#lane.sendData(piece, isWanted);
     }
     if (!isWanted()) return;
     if (sent !== job.bytes) throw spoolCorrupt(`${job.bytes} bytes`, sent > job.bytes ? 'more' : `${sent}`);
     this.#expectOutcome(current);
+  }
+
+  /** The memory that inputs are read into. It grows with the inputs and stays with the lane. */
+  #bufferFor({ bytes }: Job): Uint8Array {
+    const needed = Math.min(bytes, PIECE_BYTES);
+    if (this.#buffer.length < needed) this.#buffer = Buffer.allocUnsafeSlow(needed);
+    return this.#buffer;
   }
 
   /** Starts the timer within which Server B must send more of the outcome. Each output and each piece restarts it. */

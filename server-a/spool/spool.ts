@@ -107,12 +107,12 @@ export class Spool implements SpoolFolder {
   }
 
   /**
-   * Reads a stored input in pieces of at most `pieceBytes` bytes. The iteration throws SPOOL_CORRUPT when the file is
-   * missing or the disk cannot read it.
+   * Reads a stored input into `buffer`, again and again. Each piece is a view of `buffer`, until the next one is asked
+   * for. The iteration throws SPOOL_CORRUPT when the file is missing or the disk cannot read it.
    */
-  async *read(name: string, pieceBytes: number): AsyncGenerator<Buffer> {
+  async *read(name: string, buffer: Uint8Array): AsyncGenerator<Uint8Array> {
     try {
-      yield* this.#system.files.read(this.path(name), pieceBytes);
+      yield* this.#system.files.read(this.path(name), buffer);
     } catch (error) {
       const code = systemCode(error);
       if (code !== 'ENOENT' && code !== 'EIO') throw error;

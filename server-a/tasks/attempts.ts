@@ -65,8 +65,8 @@ export class Attempts implements TaskRecords {
     return { id, attempt: changed.attempt, specs: row.specs, header, bytes, sha256 };
   }
 
-  readInput({ id }: Job, pieceBytes: number): AsyncIterable<Uint8Array> {
-    return this.#parts.spool.read(inputName(id), pieceBytes);
+  readInput({ id }: Job, buffer: Uint8Array): AsyncIterable<Uint8Array> {
+    return this.#parts.spool.read(inputName(id), buffer);
   }
 
   async createOutput(job: Job, name: string): Promise<OutputFile> {

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { z } from 'zod';
 import { type Clock, SYSTEM_CLOCK, type Timer } from '../clock.ts';
@@ -116,8 +115,8 @@ export class Lane {
   }
 
   /**
-   * Sends bytes as DATA frames of at most 1 MiB, with backpressure: resolves when the socket takes more. `isWanted` is
-   * called before each frame; when it returns false, sending stops at a frame border. Resolves at once on a closed
+   * Sends bytes as DATA frames of at most 1 MiB, with backpressure: resolves when the system has taken them, so that the
+   * memory may be used again. `isWanted` is called before each frame; when it returns false, sending stops at a frame border. Resolves at once on a closed
    * lane. Rejects with BAD_REQUEST when the state does not allow DATA, so `isWanted` must return false once the job has
    * ended.
    */
@@ -126,11 +125,7 @@ export class Lane {
       const piece = bytes.subarray(offset, offset + MAX_DATA_BYTES);
       this.#machine.checkSend('DATA', piece.length);
       this.#moveByData('sent', piece.length);
-      this.#socket.cork();
-      this.#write(encodeHeader('DATA', piece.length));
-      const hasRoom = this.#socket.write(piece);
-      this.#socket.uncork();
-      if (!hasRoom) await this.#drained();
+      await this.#written(encodeHeader('DATA', piece.length), piece);
     }
   }
 
@@ -235,16 +230,14 @@ export class Lane {
     this.#socket.write(bytes);
   }
 
-  async #drained(): Promise<void> {
-    const stop = new AbortController();
-    try {
-      await Promise.race([once(this.#socket, 'drain', stop), once(this.#socket, 'close', stop)]);
-    } catch (error) {
-      // `once` rejects with the socket's error; the error listener above has closed the lane with it.
-      if (!this.#closed) throw error;
-    } finally {
-      stop.abort();
-    }
+  /** Resolves also when the socket fails: its error closes the lane. */
+  #written(header: Buffer, piece: Uint8Array): Promise<void> {
+    return new Promise((resolve) => {
+      this.#socket.cork();
+      this.#write(header);
+      this.#socket.write(piece, () => resolve());
+      this.#socket.uncork();
+    });
   }
 
   #tick(): void {

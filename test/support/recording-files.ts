@@ -43,8 +43,8 @@ export class RecordingFiles implements FileSystem {
     return this.#recorded(handle, this.#name(path));
   }
 
-  read(path: string, pieceBytes: number): AsyncIterable<Buffer> {
-    return NODE_FILES.read(path, pieceBytes);
+  read(path: string, buffer: Uint8Array): AsyncIterable<Uint8Array> {
+    return NODE_FILES.read(path, buffer);
   }
 
   rename(from: string, to: string): Promise<void> {

@@ -164,7 +164,7 @@ export async function discardTask(tasks: Tasks, id: string): Promise<void> {
 
 /** The picture that a job works on. */
 export function readInput(tasks: Tasks, job: Job): Promise<Buffer> {
-  return buffer(tasks.records.readInput(job, job.bytes));
+  return buffer(tasks.records.readInput(job, Buffer.alloc(job.bytes)));
 }
 
 /** Writes and commits a picture output like the dispatcher. Resolves with its description. */
