@@ -5,6 +5,7 @@ import { failpointAfter } from '../../shared/failpoint.ts';
 import type { Logger } from '../../shared/log.ts';
 import { type Box, boxesSchema } from '../../shared/snippet.ts';
 import type { Identity } from './identity.ts';
+import { LiveRows } from './live-rows.ts';
 import type { Marker } from './marker.ts';
 import { json, type TaskRow, type TaskState, taskRowSchema, taskStateSchema } from './row.ts';
 import { openForReading } from './schema.ts';
@@ -62,6 +63,7 @@ export class Store {
   readonly #writer: WriteQueue;
   readonly #database: DatabaseSyncInstance;
   readonly #reads: Readonly<Record<keyof typeof READS, StatementSyncInstance>>;
+  readonly #live = new LiveRows();
 
   private constructor(writer: WriteQueue, database: DatabaseSyncInstance, log: Logger) {
     this.#log = log;
@@ -110,12 +112,21 @@ export class Store {
 
   /** Resolves with the changed rows when they are on disk. Rejects like {@link WriteQueue.write}. */
   write(command: Command): Promise<ChangedRow[]> {
-    return failpointAfter(this.#writer.write(command), FAILPOINTS[command.statement]);
+    const committed = this.#writer.write(command).then((changed) => {
+      // Before anybody is told of the change, so that nobody who was told reads the row of before.
+      this.#live.drop(changed);
+      return changed;
+    });
+    return failpointAfter(committed, FAILPOINTS[command.statement]);
   }
 
   /** The task's row, or undefined. Throws INTERNAL for a damaged row and logs what is wrong with it. */
   find(id: string): TaskRow | undefined {
-    return this.#readRow(taskRowSchema, this.#reads.find.get(id));
+    const known = this.#live.get(id);
+    if (known !== undefined) return known;
+    const row = this.#readRow(taskRowSchema, this.#reads.find.get(id));
+    if (row !== undefined) this.#live.keep(row);
+    return row;
   }
 
   /** The task's state, or undefined. Cheaper than {@link find}, which also parses JSON. Throws like {@link find}. */
