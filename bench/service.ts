@@ -33,7 +33,18 @@ export async function startService(flags: readonly string[], options: ServiceOpt
   const { command = 'serve' } = options;
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'darkroom-bench-')));
   const script = fileURLToPath(new URL('../bin/darkroom.js', import.meta.url));
-  const words = [script, command, '--data-dir', dataDir, '--log-level', 'error', ...(await portFlags()), ...flags];
+  // The flag of `npm start`.
+  const words = [
+    '--single-threaded-gc',
+    script,
+    command,
+    '--data-dir',
+    dataDir,
+    '--log-level',
+    'error',
+    ...(await portFlags()),
+    ...flags,
+  ];
   const startedAt = performance.now();
   const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
   const kill = () => child.kill('SIGTERM');

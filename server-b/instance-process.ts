@@ -40,9 +40,17 @@ export function instanceEnvironment(
   };
 }
 
+/**
+ * V8's flags. Bodies and outputs are memory outside its heap, and with many of them it marks the whole heap again and
+ * again, on all its helper threads. Small young generations are collected often enough that it need not, and without
+ * helper threads a collection takes less CPU.
+ */
+const V8_FLAGS = ['--single-threaded-gc', '--max-semi-space-size=2'];
+
 /** Starts the process of an instance, with an IPC channel. */
 export function forkInstance(environment: Environment): ChildProcess {
   return fork(fileURLToPath(new URL('./main.js', import.meta.url)), [], {
+    execArgv: [...process.execArgv, ...V8_FLAGS],
     env: { ...environment },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
