@@ -44,7 +44,7 @@ export async function openData(options: DataOptions, log: Logger, system: System
   const lock = DataLock.take(folder, system.clock);
   try {
     await removeWork(folder);
-    await makePrivate(folder, log);
+    makePrivate(folder, log);
     const lostAndFound = new LostAndFound(folder, system);
     const open = async () => ({
       folder,
