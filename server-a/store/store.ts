@@ -16,6 +16,12 @@ const waitingSchema = z.array(z.object({ id: z.string(), suspect: z.number() }))
 const countSchema = z.object({ pending: z.int(), listed: z.int(), processing: z.int() });
 const idsSchema = z.array(z.object({ id: z.string() }));
 const snippetsSchema = z.array(z.object({ snippet: z.int() }));
+/** The names of a page of files, and the bytes of each. Those of damaged rows may be anything. */
+const ownedPageSchema = z.object({
+  last: z.int().nullable(),
+  names: json(z.array(z.unknown())),
+  bytes: json(z.array(z.unknown())),
+});
 const boxesRowSchema = z.object({ boxes: json(boxesSchema), updated_at: z.int() });
 
 const quarantineRowSchema = z.object({
@@ -27,6 +33,9 @@ const quarantineRowSchema = z.object({
 
 /** A picture that has crashed Server B: its SHA-256, the task in which it did so last, and when, since 1970. */
 export type QuarantineRow = z.infer<typeof quarantineRowSchema>;
+
+/** Tasks of one page of {@link Store.ownedFiles}. With a row for each task, it would take twice as long. */
+const OWNED_PAGE = 1000;
 
 /** The SQL of every read. */
 const READS = {
@@ -42,6 +51,21 @@ const READS = {
   count: `
     SELECT count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE stage = 'listed') AS listed,
       count(*) FILTER (WHERE status = 'processing') AS processing FROM tasks WHERE finished_at IS NULL`,
+  ownedInputs: `
+    SELECT max(sequence) AS last, json_group_array(id || '.input') AS names, json_group_array(bytes) AS bytes
+    FROM (
+      SELECT sequence, id, bytes FROM tasks
+      WHERE sequence > ? AND (original_kept = 1 OR (finished_at IS NULL AND stage = 'ready'))
+      ORDER BY sequence LIMIT ${OWNED_PAGE})`,
+  // A damaged column has no outputs here, because one that JSON functions refuse would fail the whole page.
+  ownedOutputs: `
+    WITH page AS MATERIALIZED (
+      SELECT sequence, id, attempt, iif(json_valid(outputs), outputs, '[]') AS outputs FROM tasks
+      WHERE sequence > ? AND outputs_kept = 1 ORDER BY sequence LIMIT ${OWNED_PAGE})
+    SELECT max(sequence) AS last, json_group_array(value ->> '$.header.bytes') AS bytes,
+      json_group_array(page.id || '.' || attempt || '.' || (value ->> '$.header.name')) AS names
+    FROM page LEFT JOIN jsonb_each(outputs) AS output
+      ON iif(output.type = 'object', value ->> '$.header.kind' = 'picture', 0)`,
   newest: 'SELECT * FROM tasks WHERE snippet = ? AND original_kept = 1 ORDER BY sequence DESC LIMIT 1',
   crowded: `
     SELECT snippet FROM tasks WHERE snippet IS NOT NULL AND original_kept = 1 GROUP BY snippet HAVING count(*) > 1`,
@@ -77,6 +101,8 @@ export class Store {
       listed: prepare('listed'),
       unacknowledged: prepare('unacknowledged'),
       count: prepare('count'),
+      ownedInputs: prepare('ownedInputs'),
+      ownedOutputs: prepare('ownedOutputs'),
       newest: prepare('newest'),
       crowded: prepare('crowded'),
       boxes: prepare('boxes'),
@@ -152,6 +178,27 @@ export class Store {
   /** The number of pending tasks, of listed tasks among them, and of processing tasks. */
   count(): { pending: number; listed: number; processing: number } {
     return countSchema.parse(this.#reads.count.get());
+  }
+
+  /**
+   * The files that the records need, by the names that spool.ts gives them, and their bytes. Read in pages, so that
+   * memory is bounded. Files of a damaged row may be missing; {@link find} tells what is wrong with it.
+   */
+  *ownedFiles(): Generator<{ readonly name: string; readonly bytes: number }> {
+    yield* this.#ownedPages('ownedInputs');
+    yield* this.#ownedPages('ownedOutputs');
+  }
+
+  *#ownedPages(read: 'ownedInputs' | 'ownedOutputs') {
+    let after: number | null = 0;
+    while (after !== null) {
+      const page = ownedPageSchema.parse(this.#reads[read].get(after));
+      for (const [index, name] of page.names.entries()) {
+        const bytes = page.bytes[index];
+        if (typeof name === 'string' && typeof bytes === 'number') yield { name, bytes };
+      }
+      after = page.last;
+    }
   }
 
   /** The row of the snippet's newest picture, or undefined. Throws like {@link find}. */

@@ -43,15 +43,31 @@ export async function recover({ folder, store, spool, lostAndFound, log }: Recov
   }
   const requeued = await store.write({ statement: 'recover', parameters: {} });
   for (const { id } of requeued) log.info({ task_id: id }, 'an interrupted task is pending again');
+  spool.count(fates.bytes);
   for (const name of fates.kept) await spool.adopt(name);
   for (const name of fates.unfinished) await spool.unlink(spool.path(name));
   await setAside([...fates.orphan, ...fates.left], spool, lostAndFound, log);
 }
 
-async function sortFiles(store: Store, spool: Spool): Promise<Record<Fate, string[]>> {
+/** The files that need a look of their own, and the bytes of all others, which the records need. */
+interface SortedFiles extends Readonly<Record<Fate, string[]>> {
+  readonly bytes: number;
+}
+
+/** Nearly every file is of a record that names it and its size, so a look at each file is only for the rest. */
+async function sortFiles(store: Store, spool: Spool): Promise<SortedFiles> {
+  const names = new Set(await spool.names());
+  const bytes = takeOwned(names, store);
   const fates: Record<Fate, string[]> = { kept: [], unfinished: [], orphan: [], left: [] };
-  for (const name of await spool.names()) fates[fateOf(store, parseSpoolName(name))].push(name);
-  return fates;
+  for (const name of names) fates[fateOf(store, parseSpoolName(name))].push(name);
+  return { ...fates, bytes };
+}
+
+/** Removes the names of all files that sound records need. Gives the bytes of these files, by their records. */
+function takeOwned(names: Set<string>, store: Store): number {
+  let bytes = 0;
+  for (const file of store.ownedFiles()) if (names.delete(file.name)) bytes += file.bytes;
+  return bytes;
 }
 
 /** Does not throw: files that cannot be moved stay where they are, and are counted. */

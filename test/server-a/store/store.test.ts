@@ -4,6 +4,20 @@ import { expect } from 'chai';
 import { Store } from '../../../server-a/store/store.ts';
 import { beginJob, codeOf, silent, storeOutput, submitPicture, useTasks } from '../tasks/support.ts';
 
+/** More than two pages of records. */
+const COPIES = 2100;
+/** Copies the ended task, with other ids. */
+const COPY = `
+  WITH RECURSIVE copies (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM copies WHERE number < ${COPIES})
+  INSERT INTO tasks (id, status, stage, attempt, header, bytes, sha256, specs, outputs, outputs_kept, created_at,
+    finished_at, expires_at)
+  SELECT printf('copy-%016d', number - 1), status, stage, attempt, header, bytes, sha256, specs, outputs, outputs_kept,
+    created_at, finished_at, expires_at FROM tasks, copies WHERE finished_at IS NOT NULL;`;
+
+function copyId(index: number): string {
+  return `copy-${String(index).padStart(16, '0')}`;
+}
+
 describe('store', () => {
   const { folder, open, files } = useTasks();
 
@@ -55,5 +69,50 @@ describe('store', () => {
     const { waiting, ended } = await prepare("UPDATE tasks SET header = '{', outputs = '{'");
     await open();
     expect(await files()).to.deep.equal([`${ended}.1.resize`, `${waiting}.input`].sort());
+  });
+
+  describe('names the files of its records', () => {
+    const owned = async () => {
+      const store = await Store.open(join(folder(), 'store.db'), silent, () => undefined);
+      try {
+        return [...store.ownedFiles()];
+      } finally {
+        await store.close();
+      }
+    };
+
+    it('as they are in the spool, with their sizes', async () => {
+      const { ended } = await prepare('');
+      const found = await owned();
+      expect(found).to.deep.include({ name: `${ended}.1.resize`, bytes: 'picture'.length });
+      expect(found.map(({ name }) => name).sort()).to.deep.equal(await files());
+    });
+
+    it('except files that have expired', async () => {
+      const { waiting } = await prepare('UPDATE tasks SET outputs_kept = 0 WHERE finished_at IS NOT NULL');
+      expect((await owned()).map(({ name }) => name)).to.deep.equal([`${waiting}.input`]);
+    });
+
+    it('also over many pages', async () => {
+      const { waiting, ended } = await prepare(`${COPY} UPDATE tasks SET original_kept = 1 WHERE sequence % 2 = 0`);
+      const names = (await owned()).map(({ name }) => name);
+      const ends = names.filter((name) => name.endsWith('.1.resize'));
+      expect([ends.length, new Set(ends).size]).to.deep.equal([COPIES + 1, COPIES + 1]);
+      // Every second ended task keeps its input, and the other real task waits with its own.
+      expect(names.length - ends.length).to.be.closeTo(COPIES / 2, 2);
+      expect(names).to.include.members([`${waiting}.input`, `${ended}.1.resize`]);
+    });
+
+    it('except those of damaged records, which do not hide the next ones', async () => {
+      const damaged = ['{', '', '5', '[5]', '["a"]', '[{"header":5}]', '[{"header":{"kind":"picture"}}]', '{"a":{}}'];
+      const changes = damaged.map(
+        (text, index) => `UPDATE tasks SET outputs = '${text}' WHERE id = '${copyId(index)}';`,
+      );
+      await prepare(COPY + changes.join(' '));
+      const names = (await owned()).map(({ name }) => name);
+      const copies = names.filter((name) => name.startsWith('copy-'));
+      expect(copies[0]).to.equal(`${copyId(damaged.length)}.1.resize`);
+      expect(copies).to.have.length(COPIES - damaged.length);
+    });
   });
 });

@@ -1,6 +1,8 @@
 import { unlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
+import { NODE_FILES } from '../../../shared/file-system.ts';
 import { startProgram } from '../../support/run-program.ts';
 import { beginJob, codeOf, storeOutput, submitPicture, useTasks } from './support.ts';
 
@@ -34,6 +36,42 @@ describe('recovery', () => {
     expect(again.counts()).to.include({ pending: 2, processing: 0 });
     const inputs = (again.get(waiting).input.bytes ?? 0) + (again.get(running).input.bytes ?? 0);
     expect(again.counts().spool_bytes).to.equal(inputs + 'picture'.length);
+  });
+
+  it('does not look at the files that its records name', async () => {
+    const tasks = await open();
+    await submitPicture(tasks);
+    const ended = (await submitPicture(tasks)).task_id;
+    const job = await beginJob(tasks, ended);
+    await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    const { spool_bytes } = tasks.counts();
+    await tasks.close();
+    const looks: string[] = [];
+    const stat = (path: string) => {
+      looks.push(basename(path));
+      return NODE_FILES.stat(path);
+    };
+    const again = await open({}, { files: { ...NODE_FILES, stat } });
+    expect([again.counts().spool_bytes, looks]).to.deep.equal([spool_bytes, []]);
+  });
+
+  it('keeps and counts the files of a damaged record, and those of the sound ones beside it', async () => {
+    const tasks = await open();
+    const waiting = (await submitPicture(tasks)).task_id;
+    const ended = (await submitPicture(tasks)).task_id;
+    const job = await beginJob(tasks, ended);
+    await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    const [before, { spool_bytes }] = [await files(), tasks.counts()];
+    await tasks.close();
+    for (const change of [`outputs = '["a"]'`, "outputs = '{'", "header = '{'", 'attempt = -1']) {
+      const database = new DatabaseSync(join(folder(), 'store.db'));
+      database.exec(`UPDATE tasks SET ${change} WHERE id = '${ended}'`);
+      database.close();
+      const again = await open();
+      expect([await files(), again.counts().spool_bytes], change).to.deep.equal([before, spool_bytes]);
+      expect(again.get(waiting).status).to.equal('pending');
+      await again.close();
+    }
   });
 
   it('opens with records whose files are missing, and reports each when a client asks for it', async () => {
