@@ -74,7 +74,7 @@ export interface Parts<Dispatcher extends Dispatch = Dispatch> extends Data {
 export type MakeDispatcher<Dispatcher extends Dispatch> = (records: TaskRecords) => Dispatcher;
 
 /**
- * Opens the data folder, removes expired files, then makes the dispatcher and starts to fetch listed URLs. Throws like
+ * Opens the data folder, begins to remove expired files, then makes the dispatcher and starts to fetch listed URLs. Throws like
  * {@link openData}; closes everything then.
  */
 export async function openParts<Dispatcher extends Dispatch>(
@@ -87,9 +87,10 @@ export async function openParts<Dispatcher extends Dispatch>(
   try {
     const quarantine = new Quarantine(data.store, system.clock, Math.round(options.quarantineHours * HOUR_MS));
     const retention = new Retention({ ...data, quarantine }, log, system.clock);
-    await retention.run(system.clock.now());
+    // The start waits for a few removals only, however many outputs have expired meanwhile.
+    const isMore = await retention.runSome(system.clock.now());
     const parts = await connect({ ...data, system, log }, quarantine, options, makeDispatcher);
-    retention.start();
+    retention.start(isMore);
     return { ...data, retention, quarantine, ...parts };
   } catch (error) {
     await data.store.close();

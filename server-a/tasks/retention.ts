@@ -39,6 +39,7 @@ export class Retention {
   readonly #clock: Clock;
   #timer: Timer | undefined;
   #running: Promise<void> = Promise.resolve();
+  #isStopped = false;
 
   constructor({ store, spool, lostAndFound, quarantine }: RetentionParts, log: Logger, clock: Clock) {
     this.#store = store;
@@ -49,31 +50,41 @@ export class Retention {
     this.#clock = clock;
   }
 
-  /** Runs every minute, without keeping the process alive. */
-  start(): void {
-    this.#timer = this.#clock.setInterval(() => {
-      this.#running = this.#running
-        .then(() => this.run(this.#clock.now()))
-        .catch((error: unknown) => this.#log.error({ err: error }, 'expired outputs were not removed'));
-    }, INTERVAL_MS);
+  /** Runs every minute, and at once if there is more to remove, without keeping the process alive. */
+  start(isMore = false): void {
+    if (isMore) this.#follow();
+    this.#timer = this.#clock.setInterval(() => this.#follow(), INTERVAL_MS);
     this.#timer.unref();
   }
 
-  /** Stops the timer and waits for the current run. */
+  /** Stops the timer, ends the current run after its batch, and waits for that. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#clock.clearInterval(this.#timer);
     await this.#running;
   }
 
   /** Removes what has expired at `now`, milliseconds since 1970. */
   async run(now: number): Promise<void> {
-    while ((await this.#expireSome(now)) === BATCH);
-    while ((await this.#expireOriginals(now)) === BATCH);
-    while ((await this.#purgeSome(now)) === BATCH);
+    while (await this.runSome(now));
+  }
+
+  /** Removes at most a batch of each kind of what has expired at `now`. True when there is more. */
+  async runSome(now: number): Promise<boolean> {
+    const counts = [await this.#expireSome(now), await this.#expireOriginals(now), await this.#purgeSome(now)];
+    if (counts.includes(BATCH)) return !this.#isStopped;
     // One write without a limit: no more boxes expire in a minute than were put in a minute.
     await this.#store.write({ statement: 'expireBoxes', parameters: { before: now - RECORD_MS } });
     await this.#lostAndFound.expire(now);
     await this.#quarantine.expire(now);
+    return false;
+  }
+
+  /** Runs after the current run. */
+  #follow(): void {
+    this.#running = this.#running
+      .then(() => this.run(this.#clock.now()))
+      .catch((error: unknown) => this.#log.error({ err: error }, 'expired outputs were not removed'));
   }
 
   /** Changes the record first: the next start moves files that a crash leaves behind to lost+found. */

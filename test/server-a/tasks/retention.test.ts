@@ -1,5 +1,7 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { EventEmitter, once } from 'node:events';
+import { link, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { LostAndFound } from '../../../server-a/spool/lost-and-found.ts';
 import { Spool } from '../../../server-a/spool/spool.ts';
@@ -8,6 +10,7 @@ import { SYSTEM } from '../../../server-a/system.ts';
 import { Quarantine } from '../../../server-a/tasks/quarantine.ts';
 import { Retention } from '../../../server-a/tasks/retention.ts';
 import { SYSTEM_CLOCK } from '../../../shared/clock.ts';
+import { NODE_FILES } from '../../../shared/file-system.ts';
 import { beginJob, codeOf, silent, storeOutput, submitPicture, useTasks } from './support.ts';
 
 const HOUR = 60 * 60 * 1000;
@@ -80,5 +83,33 @@ describe('retention', () => {
     expect(await codeOf(() => tasks.get(ended))).to.equal('TASK_NOT_FOUND');
     expect(tasks.get(waiting).status).to.equal('pending');
     expect(await files()).to.deep.equal([`${waiting}.input`]);
+  });
+
+  it('removes few outputs before a start, and the others after it', async () => {
+    const { ended } = await prepare();
+    const database = new DatabaseSync(join(folder(), 'store.db'));
+    database.exec(`
+      WITH RECURSIVE copies (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM copies WHERE number < 600)
+      INSERT INTO tasks (id, status, stage, attempt, header, bytes, sha256, specs, outputs, outputs_kept, created_at,
+        finished_at, expires_at)
+      SELECT printf('copy-%016d', number), status, stage, attempt, header, bytes, sha256, specs, outputs, outputs_kept,
+        created_at, finished_at, expires_at FROM tasks, copies WHERE id = '${ended}'`);
+    database.close();
+    const names = Array.from({ length: 600 }, (_, index) => `copy-${String(index + 1).padStart(16, '0')}.1.resize`);
+    const spool = join(folder(), 'spool');
+    for (const name of names) await link(join(spool, `${ended}.1.resize`), join(spool, name));
+    const removals = new EventEmitter();
+    const last = once(removals, 'last');
+    let removed = 0;
+    const unlink = async (path: string) => {
+      await NODE_FILES.unlink(path);
+      removed += 1;
+      if (removed === names.length + 1) removals.emit('last');
+    };
+    const clock = { ...SYSTEM_CLOCK, now: () => Date.now() + 2 * HOUR };
+    await open({}, { clock, files: { ...NODE_FILES, unlink } });
+    expect(removed).to.be.lessThan(names.length);
+    await last;
+    expect((await files()).filter((name) => name.endsWith('.resize'))).to.deep.equal([]);
   });
 });
