@@ -54,6 +54,11 @@ export class Admission {
     this.#onFreed = onFreed;
   }
 
+  /** Listed tasks that have not ended and have no picture yet. */
+  get listed(): number {
+    return this.#listed;
+  }
+
   get isDraining(): boolean {
     return this.#draining;
   }

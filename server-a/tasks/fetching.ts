@@ -53,6 +53,8 @@ export class Fetching {
 
   /** Starts fetches until no listed task or no room is left. */
   wake(): void {
+    // The store is not asked after every task that leaves the queue.
+    if (this.#options.admission.listed === 0) return;
     while (!this.#isClosed && this.#pause === null && this.#running.size < this.#options.fetchAtOnce) {
       const next = this.#next();
       if (next === undefined || !this.#hasRoom(next)) return;

@@ -155,9 +155,9 @@ export class Lifecycle {
   }
 
   /** Notifies the task's watchers of a change that is on disk. */
-  changed(id: string): void {
+  changed(id: string, change: 'end' | 'other' = 'other'): void {
     const { watchers, store, log } = this.#parts;
-    if (!watchers.isWatched(id)) return;
+    if (!watchers.isWatched(id, change)) return;
     try {
       const row = store.find(id);
       if (row !== undefined) watchers.notify(toTask(row));
@@ -171,7 +171,7 @@ export class Lifecycle {
     const { admission, outbox, spool } = this.#parts;
     if (stage === 'listed') admission.unlist(1);
     else admission.leave();
-    this.changed(id);
+    this.changed(id, 'end');
     if (audience !== null) outbox.ended(audience, id);
     const published = failpoint('end-published');
     if (published !== undefined) await published;

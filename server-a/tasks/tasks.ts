@@ -186,13 +186,16 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
    * The record when the task ends, the time is up or the signal aborts, whichever comes first. Throws TASK_NOT_FOUND.
    */
   async wait(id: string, milliseconds: number, signal: AbortSignal): Promise<Task> {
-    let latest = this.get(id);
-    const timeout = new AbortController();
-    const timer = this.#system.clock.setTimeout(() => timeout.abort(), milliseconds);
+    const task = this.get(id);
+    if (hasEnded(task.status)) return task;
+    const { ended, stop } = this.#parts.watchers.awaitEnd(id);
+    const timer = this.#system.clock.setTimeout(stop, milliseconds);
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop();
     try {
-      for await (const task of this.watch(id, AbortSignal.any([signal, timeout.signal]))) latest = task;
-      return latest;
+      return (await ended) ?? this.get(id);
     } finally {
+      signal.removeEventListener('abort', stop);
       this.#system.clock.clearTimeout(timer);
     }
   }

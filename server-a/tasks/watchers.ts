@@ -3,9 +3,24 @@ import { hasEnded, type Task } from '../../shared/task.ts';
 /** High-water mark: changes buffered for a slow watcher. Above it the oldest is dropped. */
 const MAX_BACKLOG = 16;
 
+/** One who is told of a task. */
+interface Watching {
+  /** True when it is told only of the task's end. */
+  readonly onlyEnd: boolean;
+  push(task: Task): void;
+  stop(): void;
+}
+
+/** A wait for the end of a task. */
+export interface EndWait {
+  /** The task at its end; null after `stop`, and at {@link Watchers.close}. */
+  readonly ended: Promise<Task | null>;
+  stop(): void;
+}
+
 /** The watchers of tasks. Nothing is stored for a task without watchers. */
 export class Watchers {
-  readonly #watched = new Map<string, Set<Watcher>>();
+  readonly #watched = new Map<string, Set<Watching>>();
   #isClosed = false;
 
   /** The number of tasks with watchers. */
@@ -13,8 +28,11 @@ export class Watchers {
     return this.#watched.size;
   }
 
-  isWatched(id: string): boolean {
-    return this.#watched.has(id);
+  /** True when someone is told of the change: of the task's end, or of another. */
+  isWatched(id: string, change: 'end' | 'other'): boolean {
+    const watchers = this.#watched.get(id);
+    if (watchers === undefined || change === 'end') return watchers !== undefined;
+    return [...watchers].some(({ onlyEnd }) => !onlyEnd);
   }
 
   /** Sends the task to its watchers. */
@@ -43,6 +61,23 @@ export class Watchers {
     }
   }
 
+  /** Waits for the end of a task that has not ended. */
+  awaitEnd(id: string): EndWait {
+    const { promise, resolve } = withResolver<Task | null>();
+    const finish = (task: Task | null) => {
+      this.#remove(id, watching);
+      resolve(task);
+    };
+    const stop = () => finish(null);
+    const push = (task: Task) => {
+      if (hasEnded(task.status)) finish(task);
+    };
+    const watching: Watching = { onlyEnd: true, push, stop };
+    this.#add(id, watching);
+    if (this.#isClosed) stop();
+    return { ended: promise, stop };
+  }
+
   /** Ends every watch, and watches that begin later. */
   close(): void {
     this.#isClosed = true;
@@ -51,12 +86,12 @@ export class Watchers {
     }
   }
 
-  #add(id: string, watcher: Watcher): void {
-    const watchers = this.#watched.get(id) ?? new Set<Watcher>();
+  #add(id: string, watcher: Watching): void {
+    const watchers = this.#watched.get(id) ?? new Set<Watching>();
     this.#watched.set(id, watchers.add(watcher));
   }
 
-  #remove(id: string, watcher: Watcher): void {
+  #remove(id: string, watcher: Watching): void {
     const watchers = this.#watched.get(id);
     watchers?.delete(watcher);
     if (watchers?.size === 0) this.#watched.delete(id);
@@ -64,7 +99,8 @@ export class Watchers {
 }
 
 /** The changes that one watcher has not read yet. */
-class Watcher {
+class Watcher implements Watching {
+  readonly onlyEnd = false;
   readonly #backlog: Task[];
   #isStopped = false;
   #wake: () => void = () => undefined;
@@ -93,4 +129,13 @@ class Watcher {
     }
     return this.#isStopped ? null : (this.#backlog.shift() ?? null);
   }
+}
+
+/** A promise and the function that resolves it (Promise.withResolvers, which Node 20 lacks). */
+function withResolver<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
+  let resolve: (value: Value) => void = () => {};
+  const promise = new Promise<Value>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
 }

@@ -106,4 +106,34 @@ describe('watchers', () => {
     watchers.close();
     expect(await seen).to.deep.equal(['pending']);
   });
+
+  describe('a wait for the end', () => {
+    it('gets the end, and no other change', async () => {
+      const watchers = new Watchers();
+      const { ended } = watchers.awaitEnd(ID);
+      expect([watchers.isWatched(ID, 'other'), watchers.isWatched(ID, 'end')]).to.deep.equal([false, true]);
+      for (const status of ['processing', 'canceled', 'failed'] as const) watchers.notify(task(status));
+      expect((await ended)?.status).to.equal('canceled');
+      expect(watchers.size).to.equal(0);
+    });
+
+    it('leaves watches of the same task alone', async () => {
+      const watchers = new Watchers();
+      const { stop } = watchers.awaitEnd(ID);
+      const seen = collect(watchers.watch(ID, read, new AbortController().signal));
+      expect(watchers.isWatched(ID, 'other')).to.equal(true);
+      stop();
+      watchers.notify(task('failed'));
+      expect(await seen).to.deep.equal(['pending', 'failed']);
+    });
+
+    it('gets null when it is stopped, at close, and after close', async () => {
+      const watchers = new Watchers();
+      const [stopped, closed] = [watchers.awaitEnd(ID), watchers.awaitEnd(ID)];
+      stopped.stop();
+      watchers.close();
+      for (const { ended } of [stopped, closed, watchers.awaitEnd(ID)]) expect(await ended).to.equal(null);
+      expect(watchers.size).to.equal(0);
+    });
+  });
 });
