@@ -39,17 +39,19 @@ export function countWarnings(): number {
 }
 
 /**
- * Restricts libvips in this process: no cache, one thread for each picture, only {@link ALLOWED_LOADERS}. The block
- * applies to the whole process, so only the first thread sets it; `state`, of {@link SHARED_BYTES} bytes, says
- * if that is done. A thread that starts later must not block the loaders again, even for a moment, because other threads are
- * using them.
+ * Restricts libvips in this process: no cache, one thread for each picture, only {@link ALLOWED_LOADERS}. Every thread
+ * must call this after it has loaded sharp, because sharp turns the cache of the whole process on each time it is loaded
+ * (its lib/utility.js). A cache that stays on keeps pipelines with all their memory, for a large progressive JPEG 600 MB.
+ *
+ * Only the first thread sets the block; `state`, of {@link SHARED_BYTES} bytes, says if that is done. A thread that starts
+ * later must not block the loaders again, even for a moment, because other threads are using them.
  */
 export function setUpLibvips(state: SharedArrayBuffer): void {
   const stage = new Int32Array(state);
   shared = stage;
+  sharp.cache(false);
+  sharp.concurrency(1);
   if (Atomics.compareExchange(stage, STAGE, UNTOUCHED, UNDER_WAY) === UNTOUCHED) {
-    sharp.cache(false);
-    sharp.concurrency(1);
     sharp.block({ operation: ['VipsForeignLoad'] });
     sharp.unblock({ operation: ALLOWED_LOADERS });
     Atomics.store(stage, STAGE, DONE);
