@@ -1,10 +1,12 @@
 import { EventEmitter, once } from 'node:events';
-import type { JobFiles, OutputFile } from '../../server-a/dispatch/contract.ts';
+import type { Job, JobFiles, OutputFile } from '../../server-a/dispatch/contract.ts';
 
 /** Files that block a lane's reads and writes until a test releases them. */
 export class SlowFiles implements JobFiles {
   /** The pieces of each input. */
   pieces: readonly Buffer[];
+  /** The memory that each input was to be read into. */
+  readonly buffers: Uint8Array[] = [];
   readonly #changes = new EventEmitter();
   #isWriting = true;
   #isReading = true;
@@ -54,7 +56,8 @@ export class SlowFiles implements JobFiles {
     return this.#until(() => this.#read >= pieces);
   }
 
-  async *readInput(): AsyncGenerator<Buffer> {
+  async *readInput(_job: Job, buffer: Uint8Array): AsyncGenerator<Buffer> {
+    this.buffers.push(buffer);
     try {
       for (const piece of this.pieces) {
         this.#read += 1;

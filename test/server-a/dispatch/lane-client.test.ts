@@ -131,6 +131,17 @@ describe('lane client', () => {
     expect(lane.isFree).to.equal(true);
   }
 
+  it('reads all inputs into one memory, as large as the largest of them and at most 256 KiB', async () => {
+    await connect();
+    worked = (one) => one.wire.send('DONE', { timings: {} });
+    for (const kibibytes of [1, 90, 300, 2]) {
+      files.pieces = [Buffer.alloc(kibibytes * 512), Buffer.alloc(kibibytes * 512)];
+      expect((await run({ bytes: kibibytes * 1024 })).kind).to.equal('done');
+    }
+    expect(files.buffers.map(({ length }) => length / 1024)).to.deep.equal([1, 90, 256, 256]);
+    expect(files.buffers[3]).to.equal(files.buffers[2]);
+  });
+
   describe('closes the lane', () => {
     it('when nothing of the outcome arrives', async () => {
       await connect();
