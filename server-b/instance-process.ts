@@ -43,9 +43,9 @@ export function instanceEnvironment(
 /**
  * V8's flags. Bodies and outputs are memory outside its heap, and with many of them it marks the whole heap again and
  * again, on all its helper threads. Small young generations are collected often enough that it need not, and without
- * helper threads a collection takes less CPU.
+ * helper threads a collection takes less CPU. A worker asks for a collection after a large job (large-job.ts).
  */
-const V8_FLAGS = ['--single-threaded-gc', '--max-semi-space-size=2'];
+const V8_FLAGS = ['--single-threaded-gc', '--max-semi-space-size=2', '--expose-gc'];
 
 /** Starts the process of an instance, with an IPC channel. */
 export function forkInstance(environment: Environment): ChildProcess {

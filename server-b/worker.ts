@@ -3,6 +3,7 @@ import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { z } from 'zod';
 import { OPERATION_NAMES, operationNameSchema } from '../shared/operations/index.ts';
 import { type WorkerJob, type WorkerReply, workerSettingsSchema } from './job.ts';
+import { collectAfter } from './large-job.ts';
 import { OPERATIONS, type Operation, type Operations } from './operations/index.ts';
 import { setUpLibvips } from './operations/libvips.ts';
 import { performJob } from './operations/perform.ts';
@@ -14,6 +15,7 @@ const operations = await loadOperations(settings.operationsModule);
 /** Piscina's entry point: runs one job and returns how it ended. Encoded pictures are transferred, not copied. */
 export default async function work(job: WorkerJob) {
   const reply = await performJob(job, settings.limits, operations);
+  collectAfter(job);
   return transferred(reply);
 }
 
