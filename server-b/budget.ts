@@ -1,4 +1,5 @@
 import { checkCost } from '../shared/cost.ts';
+import { LARGE_JOB_BYTES } from './large-job.ts';
 
 /** A job's reservation, which must be granted before its body is sent. */
 export interface Claim {
@@ -20,18 +21,22 @@ interface Waiting {
 
 /**
  * Slots and memory over all lanes. A claim is granted whole or not at all, first come first served, so that
- * half-granted jobs cannot deadlock and small jobs cannot starve a large one.
+ * half-granted jobs cannot deadlock and small jobs cannot starve a large one. At most `threads` claims are of large jobs:
+ * a second one in a thread would take as much memory again, and none of the two would end earlier.
  */
 export class Budget {
   readonly #slots: number;
   readonly #bytes: number;
+  readonly #threads: number;
   readonly #queue = new Set<Waiting>();
   #slotsInUse = 0;
   #bytesInUse = 0;
+  #largeInUse = 0;
 
-  constructor(options: { slots: number; bytes: number }) {
+  constructor(options: { slots: number; bytes: number; threads: number }) {
     this.#slots = options.slots;
     this.#bytes = options.bytes;
+    this.#threads = options.threads;
   }
 
   /** Slots that are reserved. */
@@ -70,14 +75,12 @@ export class Budget {
   }
 
   #reservation(claim: Claim): Reservation {
-    const slots = this.#slotsOf(claim);
     let held = true;
     return {
       release: () => {
         if (!held) return;
         held = false;
-        this.#slotsInUse -= slots;
-        this.#bytesInUse -= claim.bytes;
+        this.#count(claim, -1);
         this.#grantNext();
       },
     };
@@ -85,16 +88,31 @@ export class Budget {
 
   #grantNext(): void {
     for (const waiting of this.#queue) {
-      const slots = this.#slotsOf(waiting.claim);
-      if (this.#slotsInUse + slots > this.#slots || this.#bytesInUse + waiting.claim.bytes > this.#bytes) return;
+      if (!this.#fits(waiting.claim)) return;
       this.#queue.delete(waiting);
-      this.#slotsInUse += slots;
-      this.#bytesInUse += waiting.claim.bytes;
+      this.#count(waiting.claim, 1);
       waiting.grant();
     }
   }
 
-  #slotsOf(claim: Claim): number {
-    return claim.alone ? this.#slots : 1;
+  #fits(claim: Claim): boolean {
+    const { slots, bytes, large } = this.#needOf(claim);
+    return (
+      this.#slotsInUse + slots <= this.#slots &&
+      this.#bytesInUse + bytes <= this.#bytes &&
+      this.#largeInUse + large <= this.#threads
+    );
+  }
+
+  /** Takes what a claim needs, or gives it back. */
+  #count(claim: Claim, sign: 1 | -1): void {
+    const { slots, bytes, large } = this.#needOf(claim);
+    this.#slotsInUse += sign * slots;
+    this.#bytesInUse += sign * bytes;
+    this.#largeInUse += sign * large;
+  }
+
+  #needOf({ bytes, alone }: Claim): { slots: number; bytes: number; large: number } {
+    return { slots: alone ? this.#slots : 1, bytes, large: bytes < LARGE_JOB_BYTES ? 0 : 1 };
   }
 }

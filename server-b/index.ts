@@ -73,7 +73,7 @@ function openListener(settings: ServerBSettings, pool: Pool, options: ServerBOpt
   const memoryBytes = settings.memoryMb * MEBIBYTE;
   return Listener.open({ host: settings.ip, port: settings.port }, slots, {
     pool,
-    budget: new Budget({ slots, bytes: memoryBytes }),
+    budget: new Budget({ slots, bytes: memoryBytes, threads: settings.threads }),
     limits: settings,
     token: settings.token,
     log,

@@ -68,7 +68,13 @@ export const commonSettings = {
     .default(availableParallelism())
     .meta({ group: 'Work', shown: 'the number of cores' })
     .describe('worker threads of Server B'),
-  jobsPerThread: positive.max(16).default(2).meta({ group: 'Work' }).describe('most jobs that one thread runs at once'),
+  jobsPerThread: positive
+    .max(16)
+    .default(2)
+    .meta({ group: 'Work' })
+    .describe(
+      'most jobs that one thread runs at once; of jobs that need 128 MiB or more, Server B runs one for each thread',
+    ),
   memoryMb: positive
     .min(64)
     .default(1536)

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Budget, type Reservation } from '../../server-b/budget.ts';
+import { LARGE_JOB_BYTES } from '../../server-b/large-job.ts';
 import { DarkroomError } from '../../shared/errors.ts';
 
 const never = new AbortController().signal;
@@ -13,7 +14,7 @@ async function settle(): Promise<void> {
 
 describe('budget', () => {
   it('grants a claim that fits at once', async () => {
-    const budget = new Budget({ slots: 2, bytes: 10 });
+    const budget = new Budget({ slots: 2, bytes: 10, threads: 2 });
     await budget.reserve({ bytes: 4, alone: false }, never);
     await budget.reserve({ bytes: 6, alone: false }, never);
     expect(budget.bytesInUse).to.equal(10);
@@ -21,13 +22,13 @@ describe('budget', () => {
   });
 
   it('refuses a claim above the whole budget at once', async () => {
-    const budget = new Budget({ slots: 1, bytes: 10 * MIB });
+    const budget = new Budget({ slots: 1, bytes: 10 * MIB, threads: 2 });
     const error = await budget.reserve({ bytes: 10 * MIB + 1, alone: false }, never).catch((reason: unknown) => reason);
     expect(error).to.be.instanceOf(DarkroomError).with.property('code', 'IMAGE_TOO_LARGE');
   });
 
   it('waits for a slot even if there is enough memory', async () => {
-    const budget = new Budget({ slots: 1, bytes: 10 });
+    const budget = new Budget({ slots: 1, bytes: 10, threads: 2 });
     const first = await budget.reserve({ bytes: 1, alone: false }, never);
     let granted = false;
     const second = budget.reserve({ bytes: 1, alone: false }, never).then(() => {
@@ -40,8 +41,24 @@ describe('budget', () => {
     expect(granted).to.equal(true);
   });
 
+  it('grants no more claims of large jobs than there are threads, and small ones beside them', async () => {
+    const budget = new Budget({ slots: 5, bytes: 10 * LARGE_JOB_BYTES, threads: 2 });
+    const first = await budget.reserve({ bytes: LARGE_JOB_BYTES, alone: false }, never);
+    await budget.reserve({ bytes: LARGE_JOB_BYTES, alone: false }, never);
+    await budget.reserve({ bytes: LARGE_JOB_BYTES - 1, alone: false }, never);
+    let granted = false;
+    const third = budget.reserve({ bytes: LARGE_JOB_BYTES, alone: false }, never).then(() => {
+      granted = true;
+    });
+    await settle();
+    expect(granted).to.equal(false);
+    first.release();
+    await third;
+    expect(granted).to.equal(true);
+  });
+
   it('does not grant a small claim before a large one that came first', async () => {
-    const budget = new Budget({ slots: 4, bytes: 10 });
+    const budget = new Budget({ slots: 4, bytes: 10, threads: 2 });
     const order: string[] = [];
     const running = await budget.reserve({ bytes: 5, alone: false }, never);
     const big = budget.reserve({ bytes: 8, alone: false }, never).then((held) => {
@@ -58,7 +75,7 @@ describe('budget', () => {
   });
 
   it('grants the next claim when the first in the queue is canceled', async () => {
-    const budget = new Budget({ slots: 4, bytes: 10 });
+    const budget = new Budget({ slots: 4, bytes: 10, threads: 2 });
     await budget.reserve({ bytes: 5, alone: false }, never);
     const leaving = new AbortController();
     const big = budget.reserve({ bytes: 8, alone: false }, leaving.signal).catch((reason: unknown) => reason);
@@ -70,7 +87,7 @@ describe('budget', () => {
   });
 
   it('reserves every slot for a job that must be alone, and grants no other claim meanwhile', async () => {
-    const budget = new Budget({ slots: 3, bytes: 10 });
+    const budget = new Budget({ slots: 3, bytes: 10, threads: 2 });
     const first = await budget.reserve({ bytes: 1, alone: false }, never);
     let aloneGranted = false;
     const alone = budget.reserve({ bytes: 1, alone: true }, never).then((held) => {
@@ -92,7 +109,7 @@ describe('budget', () => {
   });
 
   it('frees slot and memory only once, even if released twice', async () => {
-    const budget = new Budget({ slots: 2, bytes: 10 });
+    const budget = new Budget({ slots: 2, bytes: 10, threads: 2 });
     const held = await budget.reserve({ bytes: 4, alone: false }, never);
     await budget.reserve({ bytes: 4, alone: false }, never);
     held.release();
@@ -108,7 +125,7 @@ describe('budget', () => {
     );
     await fc.assert(
       fc.asyncProperty(claims, async (list) => {
-        const budget = new Budget({ slots: 3, bytes: 10 });
+        const budget = new Budget({ slots: 3, bytes: 10, threads: 2 });
         const held: Reservation[] = [];
         let granted = 0;
         for (const { bytes, alone, leaves } of list) {

@@ -88,7 +88,7 @@ describe('listener', () => {
     const slots = options.slots ?? 2;
     listener = await Listener.open({ host: '127.0.0.1', port: 0 }, slots, {
       pool: workers,
-      budget: new Budget({ slots, bytes: options.bytes ?? 64 * MIB }),
+      budget: new Budget({ slots, bytes: options.bytes ?? 64 * MIB, threads: slots }),
       limits: { maxPixels: 1_000_000, maxSide: 2000, maxDecodedMb: 16, maxFrames: 1000, maxAnimationSeconds: 10 },
       token: options.token,
       log: createLogger('test', 'silent'),
@@ -471,7 +471,7 @@ describe('listener', () => {
     await open();
     const error = await Listener.open(listener.address, 1, {
       pool: workers,
-      budget: new Budget({ slots: 1, bytes: MIB }),
+      budget: new Budget({ slots: 1, bytes: MIB, threads: 1 }),
       limits: { maxPixels: 1, maxSide: 1, maxDecodedMb: 1, maxFrames: 1000, maxAnimationSeconds: 10 },
       token: undefined,
       log: createLogger('test', 'silent'),
