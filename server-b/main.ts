@@ -1,4 +1,6 @@
 import { nanoid } from 'nanoid';
+import { AlignedInterval } from '../shared/aligned.ts';
+import { SYSTEM_CLOCK } from '../shared/clock.ts';
 import { resolveSettings } from '../shared/config.ts';
 import { systemCode } from '../shared/errors.ts';
 import { parseJson } from '../shared/json.ts';
@@ -30,7 +32,7 @@ async function main(): Promise<void> {
   const log = createLogger('server-b', settings.logLevel);
   // A start may take long: threads load native libraries and try the model. None of that blocks this thread.
   send({ kind: 'beat' });
-  setInterval(() => send({ kind: 'beat' }), BEAT_MS).unref();
+  new AlignedInterval(SYSTEM_CLOCK, BEAT_MS, () => send({ kind: 'beat' }));
   // On a busy machine loading the rest takes seconds, too.
   const { startServerB } = await import('./index.ts');
   const server = await startServerB(settings, { identity: identity(), stuck: endStuck, log });

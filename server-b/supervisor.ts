@@ -21,6 +21,8 @@ const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
 /** How long an instance may take to exit after its drain, in milliseconds. */
 const EXIT_MS = 2000;
+/** Parts of SILENT_MS: each is longer than a beat, so that beats in time leave nothing to do for the watchdog's timer. */
+const SILENT_PARTS = 2;
 /** Ended instances that the next one tells Server A of. Server A asks about those whose jobs it has lost. */
 const MAX_ENDED = 16;
 
@@ -161,7 +163,7 @@ export class Supervisor {
     child.on('message', (raw) => {
       if (isFirst) {
         silence.stop();
-        silence = this.#expectMessage(child, life, SILENT_MS);
+        silence = this.#expectMessage(child, life, SILENT_MS, SILENT_PARTS);
         isFirst = false;
       }
       silence.feed();
@@ -239,12 +241,13 @@ export class Supervisor {
   }
 
   /** Kills the instance when it sends no message for so many milliseconds, unless the watchdog is fed. */
-  #expectMessage(child: ChildProcess, life: Life, milliseconds: number): Watchdog {
-    return new Watchdog(this.#clock, milliseconds, () => {
+  #expectMessage(child: ChildProcess, life: Life, milliseconds: number, parts?: number): Watchdog {
+    const kill = (): void => {
       life.isKilledBySupervisor = true;
       this.#options.log.error({ silent_ms: milliseconds }, 'Server B sends no heartbeat; killing it');
       child.kill('SIGKILL');
-    });
+    };
+    return new Watchdog(this.#clock, milliseconds, kill, parts);
   }
 
   #setAddress(address: ListenAddress | null): void {

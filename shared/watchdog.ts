@@ -1,11 +1,11 @@
 import type { Clock, Timer } from './clock.ts';
 
-/** A watchdog counts its time in so many parts. */
+/** A watchdog counts its time in so many parts, unless it is told otherwise. */
 const PARTS = 6;
 
 /** Milliseconds of each part: what a watchdog's timer is set to. A stall of this process counts as one part at most. */
-export function watchdogPart(milliseconds: number): number {
-  return Math.ceil(milliseconds / PARTS);
+export function watchdogPart(milliseconds: number, parts: number = PARTS): number {
+  return Math.ceil(milliseconds / parts);
 }
 
 /**
@@ -31,10 +31,11 @@ export class Watchdog {
   #longestStall = 0;
   #state: 'counting' | 'paused' | 'stopped' = 'counting';
 
-  constructor(clock: Clock, milliseconds: number, expired: () => void) {
+  /** One that is fed more often than each part never wakes the process. */
+  constructor(clock: Clock, milliseconds: number, expired: () => void, parts: number = PARTS) {
     this.#clock = clock;
     this.#milliseconds = milliseconds;
-    this.#part = watchdogPart(milliseconds);
+    this.#part = watchdogPart(milliseconds, parts);
     this.#expired = expired;
     this.#left = milliseconds;
     this.#begunAt = clock.now();

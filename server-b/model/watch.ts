@@ -1,9 +1,13 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { untilAligned } from '../../shared/aligned.ts';
 import { systemCode } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { findModel, type ModelFiles, type ModelPlace, modelFolder, synsetBeside } from './find.ts';
+
+/** Milliseconds between two checks. */
+const INTERVAL_MS = 2000;
 
 export interface WatchOptions extends ModelPlace {
   /** Ends the watching. */
@@ -15,12 +19,12 @@ export interface WatchOptions extends ModelPlace {
 
 /**
  * Yields the classifier that the first check finds (null: none), and then the new one after each change, so that a
- * model installed while Server B runs is used without a restart. Checks every second. A model that cannot be used
+ * model installed while Server B runs is used without a restart. Checks every two seconds. A model that cannot be used
  * counts as none; the reason is logged once. Ends when `signal` aborts; never throws. The timer does not keep the
  * process alive.
  */
 export async function* watchModel(options: WatchOptions): AsyncGenerator<ModelFiles | null, void> {
-  const { signal, interval = 1000 } = options;
+  const { signal, interval = INTERVAL_MS } = options;
   let seen: string | null = null;
   let current: ModelFiles | null | undefined;
   while (!signal.aborted) {
@@ -34,7 +38,7 @@ export async function* watchModel(options: WatchOptions): AsyncGenerator<ModelFi
       seen = signature;
       if (isNew) yield found;
     }
-    await sleep(interval, undefined, { ref: false, signal }).catch(() => undefined);
+    await sleep(untilAligned(Date.now(), interval), undefined, { ref: false, signal }).catch(() => undefined);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { z } from 'zod';
-import { type Clock, SYSTEM_CLOCK, type Timer } from '../clock.ts';
+import { AlignedInterval } from '../aligned.ts';
+import { type Clock, SYSTEM_CLOCK } from '../clock.ts';
 import { DarkroomError } from '../errors.ts';
 import { FrameDecoder } from './decoder.ts';
 import {
@@ -35,7 +36,7 @@ export interface LaneTiming {
 
 export const LANE_TIMING: LaneTiming = { beatMs: 2000, deadMs: 6000 };
 /** The clock ticks this many times per beat; silence is counted in ticks, so a stalled event loop counts once. */
-const TICKS_PER_BEAT = 4;
+const TICKS_PER_BEAT = 2;
 
 /** The message of a frame without one: GO, CANCEL, BEAT, DATA. */
 const NO_MESSAGE = {};
@@ -49,8 +50,7 @@ export class Lane {
   readonly #handlers: LaneHandlers;
   readonly #deliver: { readonly [Kind in MessageKind]: (payload: Buffer) => void };
   readonly #timing: LaneTiming;
-  readonly #clock: Clock;
-  readonly #ticks: Timer;
+  readonly #ticks: AlignedInterval;
   #ticksSinceSent = 0;
   #ticksSinceHeard = 0;
   #closed = false;
@@ -66,7 +66,6 @@ export class Lane {
     this.#handlers = handlers;
     this.#deliver = this.#deliverers(handlers);
     this.#timing = timing;
-    this.#clock = clock;
     this.#machine = new LaneStateMachine(side);
     this.#trace = new LaneTrace(socket, side);
     this.#decoder = new FrameDecoder({
@@ -81,7 +80,7 @@ export class Lane {
     socket.on('error', (error) => this.close(error));
     socket.on('end', () => this.close(null));
     socket.on('close', () => this.close(null));
-    this.#ticks = clock.setInterval(() => this.#tick(), timing.beatMs / TICKS_PER_BEAT).unref();
+    this.#ticks = new AlignedInterval(clock, timing.beatMs / TICKS_PER_BEAT, () => this.#tick());
   }
 
   get state(): LaneState {
@@ -159,7 +158,7 @@ export class Lane {
     if (this.#closed) return;
     this.#closed = true;
     this.#trace.note(this.#machine.state, error === null ? 'closed' : `closed: ${error.message}`);
-    this.#clock.clearInterval(this.#ticks);
+    this.#ticks.stop();
     if (!this.#socket.writableEnded) this.#socket.destroy();
     this.#handlers.closed(error);
   }

@@ -6,8 +6,10 @@ import { CLOSING, type HttpSettings, type HttpState } from './http-context.ts';
 
 /** Milliseconds for a request's head; only an attack needs longer. */
 const HEADERS_MS = 20_000;
-/** Milliseconds between two checks for requests that take too long. */
-const CHECK_MS = 1_000;
+/** The longest time between two checks for requests that take too long, in milliseconds; each wakes an idle process. */
+const CHECK_MS = 5_000;
+/** Checks while a request may take its time. */
+const CHECKS = 10;
 /** Milliseconds of silence before a TCP keep-alive probe. */
 const KEEPALIVE_MS = 60_000;
 /** Milliseconds without a byte in either direction: twice the longest wait for a task that a client may ask for. */
@@ -43,7 +45,7 @@ export async function listen(app: Koa<HttpState>, { ips, ports, settings, log }:
   const server = createServer({
     requestTimeout,
     headersTimeout: Math.min(HEADERS_MS, requestTimeout),
-    connectionsCheckingInterval: CHECK_MS,
+    connectionsCheckingInterval: Math.min(CHECK_MS, requestTimeout / CHECKS),
     requireHostHeader: false,
     ...SOCKET_OPTIONS,
   });
