@@ -32,7 +32,10 @@ export function serveCommand(): Command {
   });
 }
 
-/** Starts both at once. Closes A first, so that its last jobs still have a Server B. */
+/**
+ * Starts A first, so that it takes pictures while B, which needs more of the processor, starts. Closes A first, so that
+ * its last jobs still have a Server B.
+ */
 async function serveTogether(settings: ServerASettings, environment: Environment, newStore: boolean): Promise<void> {
   await checkModel(settings.model);
   const stop = abortOnSignal();
@@ -48,19 +51,17 @@ async function serveTogether(settings: ServerASettings, environment: Environment
     () => new Supervisor(forSuspects(child), { environment, log: suspects }),
     suspects,
   );
-  const started = supervisor.start();
-  // The greeting awaits it; until then its rejection would be unhandled.
-  started.catch(() => {});
-  const backendText = async () => {
-    await started.catch((error: unknown) => {
+  let fetched: Promise<void> | undefined;
+  const openBackend = async () => {
+    fetched = fetchMissingModel(settings, stop, log);
+    await supervisor.start().catch((error: unknown) => {
       // A Ctrl-C ends an instance that cannot listen for it yet; there is nothing else to report then.
       if (!stop.aborted) throw explainListenFailure(error, serverASettings, settings);
     });
     return supervisor.address === null ? 'restarting' : `${formatAddress(supervisor.address)} (child)`;
   };
-  const fetched = fetchMissingModel(settings, stop, log);
   try {
-    await runServerA(settings, { backend: supervisor, suspectBackend, backendText, token, newStore, stop });
+    await runServerA(settings, { backend: supervisor, suspectBackend, openBackend, token, newStore, stop });
   } finally {
     await Promise.all([supervisor.close(), suspectBackend.close(), fetched]);
   }

@@ -28,6 +28,6 @@ export async function serveApart(settings: ServerASettings, serverB: string, new
   const address = parseAddress(serverB, '--server-b');
   const backend = { address, onChange: () => undefined };
   const stop = abortOnSignal();
-  const backendText = async () => formatAddress(address);
-  await runServerA(settings, { backend, backendText, token: settings.token, newStore, stop });
+  const openBackend = async () => formatAddress(address);
+  await runServerA(settings, { backend, openBackend, token: settings.token, newStore, stop });
 }

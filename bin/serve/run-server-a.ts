@@ -9,8 +9,8 @@ export interface ServerARun {
   readonly backend: Backend;
   /** A second Server B for suspects; left out when there is none. */
   readonly suspectBackend?: OnDemandBackend;
-  /** A short text about Server B for the terminal; resolves when it is known. */
-  readonly backendText: () => Promise<string>;
+  /** Called when Server A listens. Resolves when Server B does, with a short text about it for the terminal. */
+  readonly openBackend: () => Promise<string>;
   readonly token: string | undefined;
   /** See {@link newStoreOption}. */
   readonly newStore: boolean;
@@ -31,7 +31,7 @@ export async function runServerA(settings: ServerASettings, run: ServerARun): Pr
   });
   try {
     const ended = AbortSignal.any([run.stop, fatal.signal]);
-    const greeted = run.backendText().then((backendText) => {
+    const greeted = run.openBackend().then((backendText) => {
       if (!ended.aborted) process.stdout.write(greeting(serverA, backendText, settings));
     });
     // Server B may take long to start; a stop does not wait for it.
