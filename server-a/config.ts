@@ -112,3 +112,8 @@ export const serverASettings = z.object({
 });
 
 export type ServerASettings = z.infer<typeof serverASettings>;
+
+/** True when the WebSocket relay shares an HTTP port. */
+export function sharesPort({ port, websocketPort }: Pick<ServerASettings, 'port' | 'websocketPort'>): boolean {
+  return websocketPort !== 0 && port.includes(websocketPort);
+}

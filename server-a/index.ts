@@ -1,16 +1,13 @@
 import type { Logger } from '../shared/log.ts';
 import { closePart } from './closing.ts';
-import type { ServerASettings } from './config.ts';
+import { type ServerASettings, sharesPort } from './config.ts';
 import { COMMANDS } from './control/commands.ts';
 import { type ControlServer, startControl } from './control/server.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import type { Backend, OnDemandBackend } from './dispatch/lanes.ts';
-import { createApp } from './protocols/http/app.ts';
+import type { ProtocolContext } from './http-port.ts';
 import type { Readiness } from './protocols/http/routes/health.ts';
-import { listen } from './protocols/http/server.ts';
 import type { Protocol } from './protocols/protocol.ts';
-import { attachEvents } from './protocols/websocket/events.ts';
-import { Relay, startRelay } from './protocols/websocket/relay.ts';
 import { Presets } from './tasks/presets.ts';
 import { Tasks } from './tasks/tasks.ts';
 
@@ -42,15 +39,6 @@ export interface ServerA {
   close(): Promise<void>;
 }
 
-/** The parts that every protocol gets. */
-interface ProtocolContext {
-  readonly tasks: Tasks;
-  readonly presets: Presets;
-  readonly settings: ServerASettings;
-  readonly readiness: () => Readiness;
-  readonly log: Logger;
-}
-
 /**
  * Opens the data folder, the lanes and the protocols, in that order. A protocol with port 0 is off, except HTTP. Throws
  * BAD_REQUEST when a preset is invalid, another process has the folder, or accepted pictures may be lost, and the system's error, with code and port,
@@ -60,6 +48,8 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
   const { backend, suspectBackend, token, log } = options;
   const presets = await Presets.load(settings.presets);
   const deadlineMs = settings.jobSeconds * 1000;
+  // Loads while the store's thread starts and the disk works.
+  const httpPort = import('./http-port.ts');
   const tasks = await Tasks.open(
     { ...settings, newStore: options.newStore, onFatal: options.onFatal },
     log,
@@ -82,7 +72,7 @@ export async function startServerA(settings: ServerASettings, options: ServerAOp
     if (counts.pending > 0) log.info(counts, 'tasks of an earlier run are pending');
     control = await openControl(settings.dataDir, tasks, log);
     const context = { tasks, presets, settings, readiness: () => readinessOf(tasks), log };
-    const http = await startHttp(context);
+    const http = await (await httpPort).startHttp(context);
     protocols.push(http);
     for (const { isOn, start } of optionalProtocols) if (isOn(settings)) protocols.push(await start(context));
     const lines = [...protocols.flatMap((protocol) => protocol.lines), ...http.sharing];
@@ -123,39 +113,8 @@ const optionalProtocols: readonly OptionalProtocol[] = [
     isOn: ({ grpcPort }) => grpcPort !== 0,
     start: async (context) => (await import('./protocols/grpc/index.ts')).startGrpc(context),
   },
-  { isOn: (settings) => settings.websocketPort !== 0 && !sharesPort(settings), start: startRelay },
+  {
+    isOn: (settings) => settings.websocketPort !== 0 && !sharesPort(settings),
+    start: async (context) => (await import('./protocols/websocket/relay.ts')).startRelay(context),
+  },
 ];
-
-/** True when the relay shares an HTTP port. */
-function sharesPort({ port, websocketPort }: ServerASettings): boolean {
-  return websocketPort !== 0 && port.includes(websocketPort);
-}
-
-/** The addresses that tell clients where the relay is: the HTTP ports all serve it, but its own is the one to use. */
-function sharedLines(addresses: readonly string[], port: number): string[] {
-  const own = addresses.filter((address) => address.endsWith(`:${port}`));
-  return own.map((address) => `WebSocket ${address.replace('http://', '')}`);
-}
-
-interface Http extends Protocol {
-  readonly address: string;
-  /** A line for each protocol that shares the HTTP port, but by default has its own port. */
-  readonly sharing: readonly string[];
-}
-
-/** Starts HTTP and the protocols on its port. */
-async function startHttp(context: ProtocolContext): Promise<Http> {
-  const { settings, log } = context;
-  const http = await listen(createApp(context), { ips: settings.ip, ports: settings.port, settings, log });
-  const relay = sharesPort(settings) ? new Relay(context) : null;
-  const events = attachEvents(http.server, { ...context, relay });
-  return {
-    address: http.address,
-    lines: http.addresses.map((address) => `HTTP      ${address}`),
-    sharing: relay === null ? [] : sharedLines(http.addresses, settings.websocketPort),
-    close: async (graceMs) => {
-      await Promise.all([events.close(), relay?.close(graceMs)]);
-      await http.close(graceMs);
-    },
-  };
-}

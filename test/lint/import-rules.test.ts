@@ -111,6 +111,7 @@ const ALLOWED: readonly Plant[] = [
   importing('server-a/tasks/good.ts', '../dispatch/contract.ts'),
   importing('server-a/dispatch/good.ts', '../../shared/task.ts'),
   importing('server-a/index.ts', './protocols/http/app.ts'),
+  importing('server-a/http-port.ts', './protocols/websocket/relay.ts'),
   importing('server-b/good.ts', '../shared/operations/index.ts'),
   importing('server-b/good-pool.ts', './pool.ts'),
   importing('server-b/operations/good.ts', 'sharp'),
