@@ -13,8 +13,8 @@ export function backupCommand(): Command {
   return addSettings(command, ownerSettings, SERVER_A_PREFIX).action(async (file: string, flags) => {
     const { saveBackup } = await import('../control/run-backup.ts');
     const { dataDir } = resolveSettings(ownerSettings, SERVER_A_PREFIX, flags, readEnvironment());
-    const { bytes, files, missing } = await saveBackup(dataDir, file, abortOnSignal());
+    const { bytes, pictures, missing } = await saveBackup(dataDir, file, abortOnSignal());
     const note = missing === 0 ? '' : `, ${missing} missing on disk`;
-    process.stdout.write(`Backup  ${file}  ${bytes} bytes, ${files} pictures${note}\n`);
+    process.stdout.write(`Backup  ${file}  ${bytes} bytes, ${pictures} pictures${note}\n`);
   });
 }

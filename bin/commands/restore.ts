@@ -12,7 +12,7 @@ export function restoreCommand(): Command {
   return addSettings(command, ownerSettings, SERVER_A_PREFIX).action(async (file: string, flags) => {
     const { restore } = await import('../../server-a/backup/restore.ts');
     const { dataDir } = resolveSettings(ownerSettings, SERVER_A_PREFIX, flags, readEnvironment());
-    const { files, created_at } = await restore(file, dataDir);
-    process.stdout.write(`Restored  ${dataDir}  ${files} pictures of ${created_at}\n`);
+    const { files, stored, created_at } = await restore(file, dataDir);
+    process.stdout.write(`Restored  ${dataDir}  ${files + stored} pictures of ${created_at}\n`);
   });
 }

@@ -6,7 +6,7 @@ import { syncFolder } from '../../shared/durable-folder.ts';
 import { NODE_FILES } from '../../shared/file-system.ts';
 import { control } from './client.ts';
 
-const resultSchema = z.object({ files: z.int(), missing: z.int() });
+const resultSchema = z.object({ pictures: z.int(), missing: z.int() });
 
 /** What was saved. */
 export interface SavedBackup extends z.infer<typeof resultSchema> {

@@ -11,13 +11,13 @@ import { parseSpoolName } from '../spool/spool.ts';
 import { checkContent } from '../store/check-content.ts';
 import { writeMarker } from '../store/marker.ts';
 import { SYSTEM, type System } from '../system.ts';
-import { ARCHIVE, type Manifest, manifestSchema, namedFiles, sha256Of } from './archive.ts';
+import { ARCHIVE, type Manifest, manifestSchema, namedPictures, StoredPictures, sha256Of } from './archive.ts';
 
 /** What may be in an empty data folder: the lock, the classifier, and what a file system or a cut-off restore left. */
 const NOT_DATA = /^(lock\.(db|json)(-journal)?|model|lost\+found|restore-[\w-]{21})$/;
 
 /**
- * Restores a backup to an empty data folder, which is made if it is missing. Every file is compared with its record
+ * Restores a backup to an empty data folder, which is made if it is missing. Every picture is compared with its record
  * before any gets its place, and all are durable when this resolves. Throws BAD_REQUEST when the folder is in use or not
  * empty, or when the archive is not a whole backup; the folder stays empty then.
  */
@@ -103,15 +103,17 @@ async function check(archive: string, folder: string): Promise<Manifest> {
   const database = new DatabaseSync(store, { readOnly: true });
   let missing = 0;
   try {
-    for (const { name, sha256 } of namedFiles(database)) {
-      const found = await sha256Of(join(folder, ARCHIVE.spool, name)).catch(nullIfMissing);
+    const pictures = new StoredPictures(database);
+    for (const { name, sha256 } of namedPictures(database)) {
+      const found = pictures.sha256Of(name) ?? (await sha256Of(join(folder, ARCHIVE.spool, name)).catch(nullIfMissing));
       if (found === null) missing += 1;
       else if (sha256 !== null && found !== sha256) throw notWhole(archive, `${name} is damaged`);
     }
   } finally {
     database.close();
   }
-  if (missing !== manifest.missing) throw notWhole(archive, `${missing - manifest.missing} of its files are missing`);
+  if (missing !== manifest.missing)
+    throw notWhole(archive, `${missing - manifest.missing} of its pictures are missing`);
   return manifest;
 }
 

@@ -1,13 +1,17 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { backup, DatabaseSync } from '@photostructure/sqlite';
 import { systemCode } from '../../shared/errors.ts';
 import type { Spool } from '../spool/spool.ts';
 import { STORE_FILE } from '../store/check-content.ts';
 import { markClosed, readIdentity } from '../store/identity.ts';
 import type { System } from '../system.ts';
-import { ARCHIVE, type Manifest, namedFiles, sha256Of } from './archive.ts';
+import { ARCHIVE, type Manifest, namedPictures, StoredPictures, sha256Of } from './archive.ts';
 import { pack } from './tar.ts';
+
+/** Pictures in the store that are counted at a time. */
+const STORED_AT_ONCE = 256;
 
 /** What a backup is made of. */
 export interface BackupParts {
@@ -19,13 +23,13 @@ export interface BackupParts {
 
 /** What a backup has. */
 export interface BackupResult {
-  readonly files: number;
-  /** Files that records name and that are missing on disk. */
+  readonly pictures: number;
+  /** Pictures that records name and that are missing. */
   readonly missing: number;
 }
 
 /**
- * Yields a tar archive of all records and of the files that they name, as they are at one moment, while tasks begin and
+ * Yields a tar archive of all records and of the pictures that they name, as they are at one moment, while tasks begin and
  * end. Removals wait until the files of that moment have second names; the archive is then read from those. Throws the
  * errors of SQLite and of the system, and the signal's reason.
  */
@@ -42,7 +46,7 @@ export async function* writeBackup(parts: BackupParts, signal: AbortSignal): Asy
       signal.throwIfAborted();
       yield chunk;
     }
-    return { files: manifest.files, missing: manifest.missing };
+    return { pictures: manifest.files + manifest.stored, missing: manifest.missing };
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -52,6 +56,7 @@ export async function* writeBackup(parts: BackupParts, signal: AbortSignal): Asy
 async function collect({ folder: dataFolder, spool, system }: BackupParts, folder: string): Promise<Manifest> {
   const path = join(folder, ARCHIVE.store);
   let files = 0;
+  let stored = 0;
   let missing = 0;
   // A file that the copy names is removed only after a later change of its record.
   const release = spool.hold();
@@ -61,16 +66,22 @@ async function collect({ folder: dataFolder, spool, system }: BackupParts, folde
     try {
       // The copy has no log of its own that could be lost.
       markClosed(copy);
-      for (const { name } of namedFiles(copy)) {
-        if (await link(spool.path(name), join(folder, ARCHIVE.spool, name), system)) files += 1;
+      const pictures = new StoredPictures(copy);
+      for (const { name } of namedPictures(copy)) {
+        if (pictures.has(name)) {
+          stored += 1;
+          // The event loop is for others, too.
+          if (stored % STORED_AT_ONCE === 0) await setImmediate();
+        } else if (await link(spool.path(name), join(folder, ARCHIVE.spool, name), system)) files += 1;
         else missing += 1;
       }
       const identity = readIdentity(copy);
       if (identity === null) throw new Error('The copy of the store has no identity.');
-      const { id: store, opened } = identity;
+      const { id, opened } = identity;
       const created_at = new Date(system.clock.now()).toISOString();
       const sha256 = await sha256Of(path);
-      return { format: 'darkroom backup', version: 1, created_at, store, opened, sha256, files, missing };
+      const about = { format: 'darkroom backup', version: 1, created_at, store: id, opened, sha256 } as const;
+      return { ...about, files, stored, missing };
     } finally {
       copy.close();
     }

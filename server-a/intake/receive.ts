@@ -5,10 +5,9 @@ import { DarkroomError, describeError, invalid } from '../../shared/errors.ts';
 import type { ImageHeader } from '../../shared/image-header.ts';
 import { checkInputLimits } from '../../shared/limits.ts';
 import { abortOr } from '../abort.ts';
+import type { NewPicture } from '../pictures/new-picture.ts';
+import type { Pictures } from '../pictures/pictures.ts';
 import { probe, SNIFF_BYTES, sniff } from '../probe/probe.ts';
-import { openRandomAccess } from '../probe/random-access.ts';
-import type { Spool } from '../spool/spool.ts';
-import type { SpoolFile } from '../spool/spool-file.ts';
 import type { Reservation } from './admission.ts';
 import { keptFilename } from './filename.ts';
 
@@ -20,7 +19,7 @@ export interface UploadLimits extends PictureLimits {
   readonly maxUploadBytes: number;
 }
 
-/** A picture that is on disk and has passed all checks, but does not belong to a task yet. */
+/** A picture that is complete and has passed all checks, but does not belong to a task yet. */
 export interface ReceivedPicture {
   readonly filename: string | null;
   readonly header: ImageHeader;
@@ -28,7 +27,7 @@ export interface ReceivedPicture {
   /** SHA-256 of the bytes, in hexadecimal. */
   readonly sha256: string;
   /** Only for `tasks/`, like `reservation`. */
-  readonly file: SpoolFile;
+  readonly picture: NewPicture;
   readonly reservation: Reservation;
 }
 
@@ -42,30 +41,29 @@ export interface UploadOptions {
 const ignoreError = () => undefined;
 
 /**
- * Receives a picture, from its first byte to a file in the spool, with a place that was reserved for it. Throws
+ * Receives a picture, from its first byte to its header, with a place that was reserved for it. Throws
  * PAYLOAD_TOO_LARGE when the count of bytes passes the limit, UNSUPPORTED_IMAGE when the first bytes show another
  * format, BAD_REQUEST for an empty body, IMAGE_CORRUPT, IMAGE_TOO_LARGE, STORAGE_FULL, and the errors of the source and
- * the signal. A failure releases the place and removes the file. A refusal leaves the source paused, for its owner to
+ * the signal. A failure releases the place and removes the picture. A refusal leaves the source paused, for its owner to
  * drain or destroy; an abort destroys it.
  */
 export async function receivePicture(
   source: Readable,
-  spool: Spool,
+  pictures: Pictures,
   reservation: Reservation,
   { filename, limits, signal }: UploadOptions,
 ): Promise<ReceivedPicture> {
   // Without a listener, an error before the first read would end the process. The read itself gets the error.
   source.on('error', ignoreError);
-  let file: SpoolFile | null = null;
+  const picture = pictures.create('input');
   try {
-    file = await spool.create('input');
-    const header = await writeUpload(source, file, reservation, limits, signal);
+    const header = await writeUpload(source, picture, reservation, limits, signal);
     reservation.settle();
-    const { bytes, sha256 } = file;
-    return { filename: keptFilename(filename ?? ''), header, bytes, sha256, file, reservation };
+    const { bytes, sha256 } = picture;
+    return { filename: keptFilename(filename ?? ''), header, bytes, sha256, picture, reservation };
   } catch (error) {
     reservation.release();
-    await file?.discard();
+    await picture.discard();
     throw error;
   } finally {
     source.off('error', ignoreError);
@@ -73,42 +71,47 @@ export async function receivePicture(
 }
 
 /** Removes a picture that will not belong to a task. Idempotent; does nothing when it belongs to one. */
-export async function discardPicture({ file, reservation }: ReceivedPicture): Promise<void> {
+export async function discardPicture({ picture, reservation }: ReceivedPicture): Promise<void> {
   reservation.release();
-  await file.discard();
+  await picture.discard();
 }
 
-/** Writes an upload to `file` and reads its header. Throws like {@link receivePicture}. */
+/** Writes an upload to `picture` and reads its header. Throws like {@link receivePicture}. */
 export async function writeUpload(
   source: Readable,
-  file: SpoolFile,
+  picture: NewPicture,
   reservation: Reservation,
   limits: UploadLimits,
   signal: AbortSignal,
 ): Promise<ImageHeader> {
   try {
-    await writeAll(addAbortSignal(signal, source), file, reservation, limits.maxUploadBytes);
-    await file.flush();
-    if (trace.enabled) trace('%s flushed, %d bytes', file.name, file.bytes);
-    const header = await probe(await openRandomAccess(file.handle));
-    if (trace.enabled) trace('%s probed, %s of %dx%d', file.name, header.format, header.width, header.height);
+    await writeAll(addAbortSignal(signal, source), picture, reservation, limits.maxUploadBytes);
+    const access = await picture.access();
+    if (trace.enabled) trace('%s flushed, %d bytes', picture.name, picture.bytes);
+    const header = await probe(access);
+    if (trace.enabled) trace('%s probed, %s of %dx%d', picture.name, header.format, header.width, header.height);
     checkInputLimits(header, limits);
-    await file.seal();
+    await picture.seal();
     signal.throwIfAborted();
     return header;
   } catch (error) {
     const reason = abortOr(error, signal);
     const outcome = signal.aborted ? 'aborted' : 'refused';
-    if (trace.enabled) trace('%s %s, %s', file.name, outcome, describeError(reason).code);
+    if (trace.enabled) trace('%s %s, %s', picture.name, outcome, describeError(reason).code);
     throw reason;
   }
 }
 
-async function writeAll(source: Readable, file: SpoolFile, reservation: Reservation, maxBytes: number): Promise<void> {
+async function writeAll(
+  source: Readable,
+  picture: NewPicture,
+  reservation: Reservation,
+  maxBytes: number,
+): Promise<void> {
   let start: Uint8Array = new Uint8Array();
   for await (const chunk of chunksOf(source)) {
-    if (file.bytes === 0 && trace.enabled) trace('%s first byte', file.name);
-    if (file.bytes + chunk.length > maxBytes) {
+    if (picture.bytes === 0 && trace.enabled) trace('%s first byte', picture.name);
+    if (picture.bytes + chunk.length > maxBytes) {
       throw new DarkroomError('PAYLOAD_TOO_LARGE', `Expected at most ${maxBytes} bytes for the picture, received more`);
     }
     if (start.length < SNIFF_BYTES) {
@@ -116,9 +119,9 @@ async function writeAll(source: Readable, file: SpoolFile, reservation: Reservat
       if (start.length === SNIFF_BYTES) sniff(start);
     }
     reservation.consume(chunk.length);
-    await file.write(chunk);
+    await picture.write(chunk);
   }
-  if (file.bytes === 0) throw invalid('at least one byte', 'the picture', 'no bytes');
+  if (picture.bytes === 0) throw invalid('at least one byte', 'the picture', 'no bytes');
   if (start.length < SNIFF_BYTES) sniff(start);
 }
 

@@ -27,3 +27,8 @@ async function readAt(handle: FileHandle, offset: number, length: number): Promi
   }
   return bytes.subarray(0, filled);
 }
+
+/** Random access to bytes in memory. */
+export function bytesAccess(bytes: Uint8Array): RandomAccess {
+  return { size: bytes.length, read: async (offset, length) => bytes.subarray(offset, offset + length) };
+}

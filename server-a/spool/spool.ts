@@ -63,7 +63,7 @@ export class Spool implements SpoolFolder {
     return new Spool(absolute, await FolderSync.open(absolute, system.files), log, system);
   }
 
-  /** Bytes of all files, including files that are being written. */
+  /** Bytes of all files, and of all pictures that are being received. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -89,9 +89,14 @@ export class Spool implements SpoolFolder {
     return this.#system.files.freeBytes(this.#folder);
   }
 
+  /** A name for a file that is being written. */
+  newName(): string {
+    return `${this.#system.newId()}.tmp`;
+  }
+
   /** Makes an empty file with a temporary name. Throws STORAGE_FULL when the disk is full. */
-  async create(kind: SpoolFileKind): Promise<SpoolFile> {
-    const path = this.path(`${this.#system.newId()}.tmp`);
+  async create(kind: SpoolFileKind, name = this.newName()): Promise<SpoolFile> {
+    const path = this.path(name);
     const handle = await orStorageFull(() => this.#system.files.open(path, 'wx+', 0o600));
     return new SpoolFile(this, path, handle, kind);
   }

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { DatabaseSync } from '@photostructure/sqlite';
+import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 import { type Identity, readIdentity } from './identity.ts';
 import type { Marker } from './marker.ts';
 import { StoreRefusal } from './refusal.ts';
@@ -8,20 +8,29 @@ import { StoreRefusal } from './refusal.ts';
 export const STORE_FILE = 'store.db';
 
 /**
- * Reads every page of the store (`PRAGMA quick_check`) and compares its identity with the marker. Leaves the
+ * Reads every page of the records (`PRAGMA quick_check`) and compares the store's identity with the marker. Pictures are
+ * not read, as files are not: there may be gigabytes of them, and a damaged one is found when it is asked for. Leaves the
  * write-ahead log as it is. Throws {@link StoreRefusal}.
  */
 export function checkContent(path: string, marker: Marker): void {
   const folder = dirname(path);
   const database = new DatabaseSync(path, { readOnly: true });
   try {
-    const [problem] = database.prepare('PRAGMA quick_check(1)').all().map(Object.values);
-    if (problem?.[0] !== 'ok') throw new StoreRefusal(folder, `${STORE_FILE} is damaged (${problem?.[0]})`);
+    for (const table of ['sqlite_schema', ...recordTables(database)]) {
+      const [problem] = database.prepare(`PRAGMA quick_check('${table}')`).all().map(Object.values);
+      if (problem?.[0] !== 'ok') throw new StoreRefusal(folder, `${STORE_FILE} is damaged (${problem?.[0]})`);
+    }
     const reason = mismatch(readIdentity(database), marker);
     if (reason !== null) throw new StoreRefusal(folder, reason);
   } finally {
     database.close();
   }
+}
+
+/** The names of the tables except that of the pictures. */
+function recordTables(database: DatabaseSyncInstance): string[] {
+  const rows = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'pictures'").all();
+  return rows.map((row) => String(row['name']));
 }
 
 /** Why a store with this identity is not the one of the marker; null when it is. */

@@ -16,6 +16,8 @@ export function openForWriting(path: string): DatabaseSyncInstance {
  * when SQLite does not confirm WAL and synchronous=FULL, which durability needs.
  */
 export function prepareForWriting(database: DatabaseSyncInstance): void {
+  // Only a new file takes this on; an older one uses its free pages again, but keeps its size.
+  database.exec('PRAGMA auto_vacuum = INCREMENTAL');
   database.exec('PRAGMA journal_mode = WAL');
   database.exec('PRAGMA synchronous = FULL');
   migrate(database);

@@ -77,9 +77,11 @@ interface CommandParameters {
   readonly expireQuarantined: { readonly before: number };
   readonly forget: { readonly id: string };
   readonly purge: { readonly before: number; readonly most: number };
+  readonly shrink: Record<string, never>;
 }
 
-type Statement = keyof CommandParameters;
+/** The name of a write. */
+export type Statement = keyof CommandParameters;
 
 /** The failpoint after the commit of each statement. */
 export const FAILPOINTS: Readonly<Record<Statement, FailpointName>> = {
@@ -101,15 +103,34 @@ export const FAILPOINTS: Readonly<Record<Statement, FailpointName>> = {
   expireQuarantined: 'expiry-committed',
   forget: 'removal-committed',
   purge: 'removal-committed',
+  shrink: 'removal-committed',
   drawBoxes: 'boxes-committed',
   putBoxes: 'boxes-committed',
   removeBoxes: 'boxes-committed',
   expireBoxes: 'boxes-committed',
 };
 
-/** One write: the name of a statement and its parameters. */
+/**
+ * A small picture that is stored with its record. The bytes are alone in their buffer, which moves to the writer thread:
+ * they are empty after the write. A command that comes later with the same ones fails if it would change a row.
+ */
+export interface PictureRow {
+  readonly name: string;
+  /** The number of bytes. */
+  readonly size: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * One write: the name of a statement and its parameters. The pictures are written in the same transaction, if the
+ * statement changes a row.
+ */
 export type Command = {
-  [Name in Statement]: { readonly statement: Name; readonly parameters: CommandParameters[Name] };
+  [Name in Statement]: {
+    readonly statement: Name;
+    readonly parameters: CommandParameters[Name];
+    readonly pictures?: readonly PictureRow[];
+  };
 }[Statement];
 
 /** The columns that every statement returns of each task it changed: after the change, or before a deletion. */
@@ -122,10 +143,17 @@ export interface ChangedRow {
   readonly audience: string | null;
   /** JSON; only from the statement `expire`. */
   readonly outputs?: string;
+  /** The names of the task's pictures that were deleted with the change; undefined for none. */
+  readonly deleted?: readonly string[];
 }
 
-/** The result of one command of a group: the changed rows, or SQLite's error and whether it means a full disk. */
-export type Outcome = { readonly rows: ChangedRow[] } | { readonly error: Error; readonly diskFull: boolean };
+/**
+ * The result of one command of a group: the changed rows and by how much the size of all pictures has changed, or SQLite's
+ * error and whether it means a full disk.
+ */
+export type Outcome =
+  | { readonly rows: ChangedRow[]; readonly pictureBytes: number }
+  | { readonly error: Error; readonly diskFull: boolean };
 
 /** What the writer thread opens. */
 export interface WriterData {
@@ -139,7 +167,7 @@ export interface WriterData {
  * it cannot be opened for another reason. `isClean`: every record is in store.db.
  */
 export type WriterMessage =
-  | { readonly kind: 'opened'; readonly identity: Identity }
+  | { readonly kind: 'opened'; readonly identity: Identity; readonly pictureBytes: number }
   | { readonly kind: 'refused'; readonly error: Error; readonly found: string | null }
   | { readonly kind: 'committed'; readonly outcomes: readonly Outcome[] }
   | { readonly kind: 'closed'; readonly isClean: boolean; readonly error: Error | null };
@@ -148,6 +176,9 @@ export type WriterMessage =
 export type WriterOrder =
   | { readonly kind: 'commit'; readonly commands: readonly Command[] }
   | { readonly kind: 'close' };
+
+/** Pages that one `shrink` takes from the end of the file; most must be copied to free pages before. */
+const SHRINK_PAGES = 128;
 
 const END = `
   UPDATE tasks SET status = $status, outputs = $outputs, outputs_kept = $outputs_kept, error = $error,
@@ -212,4 +243,5 @@ export const STATEMENTS: Readonly<Record<Statement, string>> = {
     DELETE FROM tasks WHERE sequence IN
       (SELECT sequence FROM tasks WHERE expires_at <= $before AND outputs_kept = 0 AND original_kept = 0
         AND coalesce(original_expires_at, 0) <= $before LIMIT $most) ${CHANGED}`,
+  shrink: `PRAGMA incremental_vacuum(${SHRINK_PAGES})`,
 };

@@ -7,6 +7,7 @@ import { type Box, boxesSchema } from '../../shared/snippet.ts';
 import type { Identity } from './identity.ts';
 import { LiveRows } from './live-rows.ts';
 import type { Marker } from './marker.ts';
+import { isDamage } from './refusal.ts';
 import { json, type TaskRow, type TaskState, taskRowSchema, taskStateSchema } from './row.ts';
 import { openForReading } from './schema.ts';
 import { type ChangedRow, type Command, FAILPOINTS } from './statements.ts';
@@ -22,6 +23,7 @@ const ownedPageSchema = z.object({
   names: json(z.array(z.unknown())),
   bytes: json(z.array(z.unknown())),
 });
+const freePagesSchema = z.object({ freelist_count: z.int() });
 const boxesRowSchema = z.object({ boxes: json(boxesSchema), updated_at: z.int() });
 
 const quarantineRowSchema = z.object({
@@ -72,6 +74,8 @@ const READS = {
   boxes: 'SELECT boxes, updated_at FROM snippets WHERE name = ?',
   quarantined: 'SELECT * FROM quarantine WHERE sha256 = ?',
   allQuarantined: 'SELECT * FROM quarantine ORDER BY since',
+  picture: 'SELECT bytes FROM pictures WHERE name = ?',
+  freePages: 'PRAGMA freelist_count',
 } as const;
 
 /** The boxes of a snippet without a picture. */
@@ -108,6 +112,8 @@ export class Store {
       boxes: prepare('boxes'),
       quarantined: prepare('quarantined'),
       allQuarantined: prepare('allQuarantined'),
+      picture: prepare('picture'),
+      freePages: prepare('freePages'),
     };
   }
 
@@ -134,6 +140,16 @@ export class Store {
   /** False once the writer thread has died or the store was closed. */
   get isWritable(): boolean {
     return this.#writer.isOpen;
+  }
+
+  /** The size of all pictures in the store, in bytes. */
+  get pictureBytes(): number {
+    return this.#writer.pictureBytes;
+  }
+
+  /** The number of pages in the file that nothing uses. */
+  get freePages(): number {
+    return freePagesSchema.parse(this.#reads.freePages.get()).freelist_count;
   }
 
   /** Resolves with the changed rows when they are on disk. Rejects like {@link WriteQueue.write}. */
@@ -224,6 +240,17 @@ export class Store {
   /** All pictures in quarantine, oldest first. */
   allQuarantined(): QuarantineRow[] {
     return z.array(quarantineRowSchema).parse(this.#reads.allQuarantined.all());
+  }
+
+  /** The bytes of a small picture, or undefined. Throws SPOOL_CORRUPT when they cannot be read. */
+  picture(name: string): Buffer | undefined {
+    try {
+      const bytes = this.#reads.picture.get(name)?.['bytes'];
+      return bytes instanceof Uint8Array ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : undefined;
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      throw new DarkroomError('SPOOL_CORRUPT', 'The stored picture cannot be read.', { cause: error });
+    }
   }
 
   #readRow<Row>(schema: z.ZodType<Row>, raw: Readonly<Record<string, unknown>> | undefined): Row | undefined {

@@ -1,5 +1,5 @@
 /** Raised whenever the tables change; kept in the file as `user_version`. */
-export const SCHEMA_VERSION = 6;
+export const SCHEMA_VERSION = 7;
 
 /**
  * One row for each task. `sequence` is the order of submission. Times are milliseconds since 1970. header, specs,
@@ -88,8 +88,23 @@ const QUARANTINE = `
   END;
 `;
 
+/**
+ * Small pictures, each written in the transaction of the record that names it, and deleted in the transaction after which
+ * no record does. The names are those of files in the spool. With the sizes in the index, they are added without reading
+ * a picture.
+ */
+const PICTURES = `
+  CREATE TABLE pictures (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    bytes BLOB NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX pictures_names ON pictures (name, size);
+`;
+
 /** Creates the tables in an empty file. */
-export const TABLES = `${TASKS} ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX} ${QUARANTINE}`;
+export const TABLES = `${TASKS} ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX} ${QUARANTINE} ${PICTURES}`;
 
 /** Columns that have the same name in every version. */
 const COLUMNS_OF_1 = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, outputs,
@@ -123,6 +138,8 @@ const VERSION_2_TO_3 = `ALTER TABLE tasks ADD COLUMN boxes TEXT; ALTER TABLE tas
 const VERSION_3_TO_4 = `ALTER TABLE tasks RENAME COLUMN operations TO specs; ${NAME_OUTPUTS}`;
 const VERSION_4_TO_5 = "ALTER TABLE tasks ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]';";
 const VERSION_5_TO_6 = `ALTER TABLE tasks ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0; ${QUARANTINE}`;
+/** The pictures of older tasks stay files, until the tasks end or expire. */
+const VERSION_6_TO_7 = PICTURES;
 
 /** The migration from each older version. SQLite cannot drop NOT NULL, so the rows of version 1 are copied. */
 export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
@@ -132,10 +149,11 @@ export const MIGRATIONS: ReadonlyMap<unknown, string> = new Map([
     ${TASKS}
     INSERT INTO tasks (stage, specs, ${COLUMNS_OF_1}) SELECT 'ready', operations, ${COLUMNS_OF_1} FROM tasks_1;
     DROP TABLE tasks_1;
-    ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX} ${NAME_OUTPUTS} ${QUARANTINE}`,
+    ${INDEXES} ${SNIPPETS} ${SNIPPETS_INDEX} ${NAME_OUTPUTS} ${QUARANTINE} ${VERSION_6_TO_7}`,
   ],
-  [2, `${VERSION_2_TO_3} ${VERSION_3_TO_4} ${VERSION_4_TO_5} ${VERSION_5_TO_6}`],
-  [3, `${VERSION_3_TO_4} ${VERSION_4_TO_5} ${VERSION_5_TO_6}`],
-  [4, `${VERSION_4_TO_5} ${VERSION_5_TO_6}`],
-  [5, VERSION_5_TO_6],
+  [2, `${VERSION_2_TO_3} ${VERSION_3_TO_4} ${VERSION_4_TO_5} ${VERSION_5_TO_6} ${VERSION_6_TO_7}`],
+  [3, `${VERSION_3_TO_4} ${VERSION_4_TO_5} ${VERSION_5_TO_6} ${VERSION_6_TO_7}`],
+  [4, `${VERSION_4_TO_5} ${VERSION_5_TO_6} ${VERSION_6_TO_7}`],
+  [5, `${VERSION_5_TO_6} ${VERSION_6_TO_7}`],
+  [6, VERSION_6_TO_7],
 ]);

@@ -6,11 +6,20 @@ import type { Identity } from './identity.ts';
 import { StoreRefusal } from './refusal.ts';
 import type { ChangedRow, Command, Outcome, WriterData, WriterMessage, WriterOrder } from './statements.ts';
 
+/**
+ * V8 keeps up to three times as many MiB of pictures that were written before it looks for unused memory. The thread has
+ * few other objects.
+ */
+const YOUNG_GENERATION_MB = 3;
+
 /** If every record is in store.db after the end, and the error that prevented it. */
 export interface Closing {
   readonly isClean: boolean;
   readonly error: Error | null;
 }
+
+/** What the thread says of the store that it has opened. */
+type Opened = Pick<Extract<WriterMessage, { kind: 'opened' }>, 'identity' | 'pictureBytes'>;
 
 interface Waiting {
   readonly command: Command;
@@ -25,6 +34,7 @@ interface Waiting {
 export class WriteQueue {
   /** The identity of the opened store. */
   readonly identity: Identity;
+  #pictureBytes: number;
   readonly #worker: Worker;
   readonly #exited: Promise<unknown>;
   readonly #onFatal: (error: Error) => void;
@@ -34,8 +44,9 @@ export class WriteQueue {
   #end: Error | null = null;
   #closing: Closing = { isClean: false, error: null };
 
-  private constructor(worker: Worker, identity: Identity, onFatal: (error: Error) => void) {
+  private constructor(worker: Worker, { identity, pictureBytes }: Opened, onFatal: (error: Error) => void) {
     this.identity = identity;
+    this.#pictureBytes = pictureBytes;
     this.#worker = worker;
     this.#onFatal = onFatal;
     this.#exited = new Promise((resolve) => worker.once('exit', resolve));
@@ -53,15 +64,23 @@ export class WriteQueue {
    * opened for another reason. `onFatal` is called once if the thread ends before {@link close}.
    */
   static async start(script: URL, { path, marker }: WriterData, onFatal: (error: Error) => void): Promise<WriteQueue> {
-    const worker = new Worker(script, { workerData: { path, marker } satisfies WriterData });
+    const worker = new Worker(script, {
+      workerData: { path, marker } satisfies WriterData,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    });
     const [message]: WriterMessage[] = await once(worker, 'message');
-    if (message?.kind === 'opened') return new WriteQueue(worker, message.identity, onFatal);
+    if (message?.kind === 'opened') return new WriteQueue(worker, message, onFatal);
     await worker.terminate();
     const refused = message?.kind === 'refused' ? message : undefined;
     const cause = refused?.error;
     if (typeof refused?.found === 'string') throw new StoreRefusal(dirname(path), refused.found, { cause });
     const reason = `The store ${path} cannot be opened: ${cause?.message ?? 'no answer'}`;
     throw new DarkroomError('BAD_REQUEST', reason, { cause });
+  }
+
+  /** The size of all stored pictures in bytes. */
+  get pictureBytes(): number {
+    return this.#pictureBytes;
   }
 
   /** False once nothing can be written any more. */
@@ -100,17 +119,18 @@ export class WriteQueue {
   #send(): void {
     this.#committing = this.#gathering;
     this.#gathering = [];
-    const commands = this.#committing.map((waiting) => waiting.command);
-    if (commands.length > 0) this.#order({ kind: 'commit', commands });
+    const commands = this.#committing.map((waiting) => withoutMoved(waiting.command));
+    if (commands.length > 0) this.#order({ kind: 'commit', commands }, buffersOf(commands));
     else if (this.#end !== null) this.#order({ kind: 'close' });
   }
 
-  #order(order: WriterOrder): void {
-    this.#worker.postMessage(order);
+  #order(order: WriterOrder, buffers: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(order, buffers);
   }
 
   #settle(outcomes: readonly Outcome[]): void {
     const settled = this.#committing;
+    for (const outcome of outcomes) if ('rows' in outcome) this.#pictureBytes += outcome.pictureBytes;
     this.#send();
     for (const [index, waiting] of settled.entries()) {
       const outcome = outcomes[index];
@@ -132,6 +152,20 @@ export class WriteQueue {
     for (const waiting of lost) waiting.reject(error);
     if (first) this.#onFatal(error);
   }
+}
+
+/** The command; pictures whose buffer has moved to the thread with an earlier command have no bytes. */
+function withoutMoved(command: Command): Command {
+  const { pictures = [] } = command;
+  if (pictures.every(({ size, bytes }) => bytes.length === size)) return command;
+  const left = pictures.map((row) => (row.bytes.length === row.size ? row : { ...row, bytes: new Uint8Array(0) }));
+  return { ...command, pictures: left };
+}
+
+/** The buffers of the pictures, each once: two commands of a group may have the same one. */
+function buffersOf(commands: readonly Command[]): ArrayBuffer[] {
+  const buffers = commands.flatMap(({ pictures = [] }) => pictures.map(({ bytes }) => bytes.buffer));
+  return [...new Set(buffers)].filter(({ byteLength }) => byteLength > 0);
 }
 
 function storageFull(cause: Error): DarkroomError {

@@ -7,9 +7,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { checkContent, STORE_FILE } from './check-content.ts';
 import { markClosed, markOpen } from './identity.ts';
+import { PictureRows } from './picture-rows.ts';
 import { isDamage, resultCode, StoreRefusal } from './refusal.ts';
 import { openForWriting } from './schema.ts';
 import {
+  type ChangedRow,
   type Command,
   type Outcome,
   STATEMENTS,
@@ -31,12 +33,17 @@ const send = (message: WriterMessage) => port.postMessage(message);
 const { path, marker }: WriterData = workerData;
 
 try {
-  send({ kind: 'opened', identity: serve() });
+  send({ kind: 'opened', ...serve() });
 } catch (error) {
   send({ kind: 'refused', error: asError(error), found: foundIn(error) });
 }
 
-type Statements = ReadonlyMap<string, StatementSyncInstance>;
+/** The prepared statements of the open store. */
+interface Prepared {
+  readonly database: DatabaseSyncInstance;
+  readonly statements: ReadonlyMap<string, StatementSyncInstance>;
+  readonly pictures: PictureRows;
+}
 
 function serve() {
   // SQLite would make it with mode 0644, and gives the files beside it the mode of this one.
@@ -44,15 +51,16 @@ function serve() {
   if (statSync(path).size > 0) checkContent(path, marker);
   const database = openForWriting(path);
   const statements = new Map(Object.entries(STATEMENTS).map(([name, sql]) => [name, database.prepare(sql)]));
+  const prepared = { database, statements, pictures: new PictureRows(database) };
   port?.on('message', (order: WriterOrder) => {
     if (order.kind === 'commit') {
-      send({ kind: 'committed', outcomes: commit(database, statements, order.commands) });
+      send({ kind: 'committed', outcomes: commit(prepared, order.commands) });
     } else {
       send(close(database));
       port?.close();
     }
   });
-  return markOpen(database);
+  return { identity: markOpen(database), pictureBytes: prepared.pictures.total() };
 }
 
 /** Closes the store. When a record could not be moved to store.db, the write-ahead log must stay. */
@@ -73,13 +81,16 @@ function foundIn(error: unknown): string | null {
 }
 
 /**
- * Runs a group in one transaction. A command is one statement, and SQLite rolls back only the statement that fails, so
- * no savepoints are needed. When an error rolls back the whole transaction, every command of the group has failed.
+ * Runs a group in one transaction. SQLite rolls back only the statement that fails, so a savepoint is needed only for a
+ * command of more than one. When an error rolls back the whole transaction, every command of the group has failed.
  */
-function commit(database: DatabaseSyncInstance, statements: Statements, commands: readonly Command[]): Outcome[] {
+function commit(prepared: Prepared, commands: readonly Command[]): Outcome[] {
+  const { database, pictures } = prepared;
   try {
     database.exec('BEGIN IMMEDIATE');
-    const outcomes = commands.map((command) => run(database, statements, command));
+    const outcomes = commands.map((command) =>
+      pictures.mayChange(command) ? runWithPictures(prepared, command) : run(prepared, command),
+    );
     database.exec('COMMIT');
     return outcomes;
   } catch (error) {
@@ -90,15 +101,32 @@ function commit(database: DatabaseSyncInstance, statements: Statements, commands
   }
 }
 
-function run(database: DatabaseSyncInstance, statements: Statements, command: Command): Outcome {
+function run({ database, statements }: Prepared, command: Command): Outcome {
   try {
-    const statement = statements.get(command.statement);
-    if (statement === undefined) throw new Error(`Expected a known statement, received ${command.statement}`);
-    return { rows: statement.all(command.parameters) };
+    return { rows: rowsOf(statements, command), pictureBytes: 0 };
   } catch (error) {
     if (!database.isTransaction) throw error;
     return failure(error);
   }
+}
+
+function runWithPictures({ database, statements, pictures }: Prepared, command: Command): Outcome {
+  database.exec('SAVEPOINT command');
+  try {
+    const outcome = pictures.follow(command, rowsOf(statements, command));
+    database.exec('RELEASE command');
+    return outcome;
+  } catch (error) {
+    if (!database.isTransaction) throw error;
+    database.exec('ROLLBACK TO command; RELEASE command');
+    return failure(error);
+  }
+}
+
+function rowsOf(statements: Prepared['statements'], { statement, parameters }: Command): ChangedRow[] {
+  const prepared = statements.get(statement);
+  if (prepared === undefined) throw new Error(`Expected a known statement, received ${statement}`);
+  return prepared.all(parameters);
 }
 
 /** Reads the code here because an error's own properties are lost between threads. */

@@ -1,7 +1,8 @@
-import { describeError, type ErrorDescription } from '../../shared/errors.ts';
+import { DarkroomError, describeError, type ErrorDescription } from '../../shared/errors.ts';
 import type { Timings } from '../../shared/task.ts';
 import type { Job, OutputFile, QueuedTask, StoredOutput, TaskRecords } from '../dispatch/contract.ts';
-import { AttemptFiles } from '../spool/attempt-files.ts';
+import { AttemptPictures } from '../pictures/attempt-pictures.ts';
+import { type FoundPicture, PictureInMemory } from '../pictures/found-picture.ts';
 import { inputName, outputName } from '../spool/spool.ts';
 import { pictureOf, type TaskRow } from '../store/row.ts';
 import type { Lifecycle, LifecycleParts } from './lifecycle.ts';
@@ -24,13 +25,15 @@ const DAMAGED_RECORD: ErrorDescription = { code: 'INTERNAL', message: 'The recor
 
 /** The task records as the dispatcher uses them: attempts begin and end, and their outputs are written. */
 export class Attempts implements TaskRecords {
-  readonly #parts: Pick<LifecycleParts, 'store' | 'spool' | 'keepMs' | 'system' | 'log'>;
+  readonly #parts: Pick<LifecycleParts, 'store' | 'pictures' | 'keepMs' | 'system' | 'log'>;
   readonly #lifecycle: Lifecycle;
   readonly #quarantine: Quarantine;
-  readonly #files = new AttemptFiles();
+  readonly #outputs = new AttemptPictures();
+  /** The inputs of begun jobs until they are read, so that a small one is read from the store only once. */
+  readonly #inputs = new WeakMap<Job, PictureInMemory>();
 
   constructor(
-    parts: Pick<LifecycleParts, 'store' | 'spool' | 'keepMs' | 'system' | 'log'>,
+    parts: Pick<LifecycleParts, 'store' | 'pictures' | 'keepMs' | 'system' | 'log'>,
     lifecycle: Lifecycle,
     quarantine: Quarantine,
   ) {
@@ -48,40 +51,43 @@ export class Attempts implements TaskRecords {
   }
 
   async begin(id: string): Promise<Job | null> {
-    const { store, spool } = this.#parts;
+    const { store } = this.#parts;
     const row = await this.#readWaiting(id);
     const picture = row === null ? null : pictureOf(row);
     if (row === null || picture === null) return null;
     const { header, bytes, sha256 } = picture;
     if (await this.#isRefused(id, sha256)) return null;
-    const size = await spool.size(inputName(id));
-    if (size !== bytes) {
-      await this.#lifecycle.failWaiting(id, spoolCorrupt(bytes, size));
-      return null;
-    }
+    const input = await this.#findInput(id, bytes);
+    if (input === null) return null;
     const [changed] = await store.write({ statement: 'begin', parameters: { id, now: this.#now } });
     if (changed === undefined) return null;
     this.#lifecycle.changed(id);
-    return { id, attempt: changed.attempt, specs: row.specs, header, bytes, sha256 };
+    const job: Job = { id, attempt: changed.attempt, specs: row.specs, header, bytes, sha256 };
+    if (input instanceof PictureInMemory) this.#inputs.set(job, input);
+    return job;
   }
 
-  readInput({ id }: Job, buffer: Uint8Array): AsyncIterable<Uint8Array> {
-    return this.#parts.spool.read(inputName(id), buffer);
+  readInput(job: Job, buffer: Uint8Array): AsyncIterable<Uint8Array> {
+    const input = this.#inputs.get(job);
+    this.#inputs.delete(job);
+    return input?.pieces(buffer.length) ?? this.#parts.pictures.read(inputName(job.id), job.bytes, buffer);
   }
 
   async createOutput(job: Job, name: string): Promise<OutputFile> {
-    if (this.#files.has(job, name)) throw new Error(`Expected one ${name} output an attempt, received a second`);
-    const file = await this.#parts.spool.create('output');
-    this.#files.add(job, name, file);
+    if (this.#outputs.has(job, name)) throw new Error(`Expected one ${name} output an attempt, received a second`);
+    const picture = this.#parts.pictures.create('output');
+    this.#outputs.add(job, name, picture);
     return {
-      write: (chunk) => file.write(chunk),
+      write: (chunk) => picture.write(chunk),
       commit: async () => {
-        await file.seal();
+        await picture.seal();
         // After the attempt's end, a rename could replace a file that the end has named.
-        if (this.#isCurrent(job)) await file.moveTo(outputName(job.id, job.attempt, name));
-        return file.sha256;
+        if (picture.isSmall || this.#isCurrent(job)) {
+          this.#outputs.placed(job, name, await picture.place(outputName(job.id, job.attempt, name)));
+        }
+        return picture.sha256;
       },
-      discard: () => file.discard(),
+      discard: () => picture.discard(),
     };
   }
 
@@ -103,7 +109,7 @@ export class Attempts implements TaskRecords {
     const parameters = { id, attempt, suspect: suspect ? 1 : 0 } as const;
     const [changed] = await this.#parts.store.write({ statement: 'release', parameters });
     if (changed !== undefined) this.#lifecycle.changed(id);
-    await this.#files.finish(job, []);
+    await this.#outputs.finish(job, []);
     return changed !== undefined;
   }
 
@@ -124,7 +130,7 @@ export class Attempts implements TaskRecords {
     const [changed] = await this.#parts.store.write({ statement: 'crashedAlone', parameters });
     if (changed?.status === 'failed') await this.#lifecycle.ended(changed);
     else if (changed !== undefined) this.#lifecycle.changed(id);
-    await this.#files.finish(job, []);
+    await this.#outputs.finish(job, []);
     if (changed === undefined) return 'unchanged';
     return changed.status === 'failed' ? 'failed' : 'pending';
   }
@@ -157,18 +163,26 @@ export class Attempts implements TaskRecords {
     }
   }
 
-  /** Ends the attempt. Its files are kept only if the end names them and the attempt was still current. */
+  /** The input of a waiting task. A task whose input is missing or has another size fails here. */
+  async #findInput(id: string, bytes: number): Promise<FoundPicture | null> {
+    try {
+      return await this.#parts.pictures.find(inputName(id), bytes, 'picture');
+    } catch (error) {
+      if (!(error instanceof DarkroomError)) throw error;
+      await this.#lifecycle.failWaiting(id, describeError(error));
+      return null;
+    }
+  }
+
+  /** Ends the attempt. Its outputs are kept only if the end names them and the attempt was still current. */
   async #end(job: Job, end: TaskEnd): Promise<boolean> {
     const parameters = { ...endParameters(job.id, end, this.#now, this.#parts.keepMs), attempt: job.attempt };
-    const [changed] = await this.#parts.store.write({ statement: 'endAttempt', parameters });
-    // Files first: when two ends race, watchers are notified of the winner at once, so its files must be kept by then.
-    const files = this.#files.finish(job, changed === undefined ? [] : pictureNames(end.outputs));
-    await Promise.all([files, changed === undefined ? undefined : this.#lifecycle.ended(changed)]);
+    const named = pictureNames(end.outputs);
+    const pictures = this.#outputs.rows(job, named);
+    const [changed] = await this.#parts.store.write({ statement: 'endAttempt', parameters, pictures });
+    // Outputs first: when two ends race, watchers are notified of the winner at once, so its files must be kept by then.
+    const outputs = this.#outputs.finish(job, changed === undefined ? [] : named);
+    await Promise.all([outputs, changed === undefined ? undefined : this.#lifecycle.ended(changed)]);
     return changed !== undefined;
   }
-}
-
-function spoolCorrupt(expected: number, found: number | null): ErrorDescription {
-  const size = found === null ? 'is missing' : `has ${found} bytes`;
-  return { code: 'SPOOL_CORRUPT', message: `The stored picture ${size} and should have ${expected} bytes.` };
 }

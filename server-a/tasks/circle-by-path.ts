@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { basename, dirname, join, parse } from 'node:path';
 import { DarkroomError, type ErrorCode, shuttingDown } from '../../shared/errors.ts';
 import { side } from '../../shared/operations/parameters.ts';
@@ -9,6 +8,8 @@ import type { ReceivedPicture, Tasks } from './tasks.ts';
 
 /** Side in pixels when the request has none. */
 const DEFAULT_SIZE = 256;
+/** Bytes that are written to the circle's file at a time. */
+const WRITE_BYTES = 64 * 1024;
 /** The errors of a file that is not a picture: it is empty, of another format, or damaged. */
 const NOT_A_PICTURE: readonly ErrorCode[] = ['BAD_REQUEST', 'UNSUPPORTED_IMAGE', 'IMAGE_CORRUPT'];
 
@@ -109,9 +110,8 @@ async function endOf(tasks: Tasks, id: string, signal: AbortSignal): Promise<Tas
 
 async function writeCircle(root: string | undefined, target: string, circle: Result): Promise<string> {
   if (circle.kind !== 'picture') throw new DarkroomError('INTERNAL', 'The circle output is not a picture.');
-  // Opened by path: a stream on a handle that does not close the handle would prevent its close.
   return writeBelow(root, target, async (handle) => {
-    for await (const chunk of createReadStream(circle.path)) await handle.appendFile(chunk);
+    for await (const chunk of await circle.picture.stream(WRITE_BYTES)) await handle.appendFile(chunk);
   });
 }
 

@@ -7,7 +7,7 @@ import type { Dispatch } from '../dispatch/contract.ts';
 import type { UrlLimits } from '../fetch-url/fetch-picture.ts';
 import type { Admission } from '../intake/admission.ts';
 import { discardPicture, type ReceivedPicture, receivePicture, type UploadLimits } from '../intake/receive.ts';
-import { inputName, type Spool } from '../spool/spool.ts';
+import type { Pictures } from '../pictures/pictures.ts';
 import type { Store } from '../store/store.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Quarantine } from './quarantine.ts';
@@ -28,7 +28,7 @@ export interface FetchLimits {
 
 export interface FetchingOptions extends FetchLimits {
   readonly store: Store;
-  readonly spool: Spool;
+  readonly pictures: Pictures;
   readonly admission: Admission;
   readonly lifecycle: Lifecycle;
   readonly quarantine: Quarantine;
@@ -138,7 +138,6 @@ export class Fetching {
     try {
       quarantine.check(received.sha256);
       checkTask(received, row.specs, upload, dispatcher);
-      await received.file.moveTo(inputName(id));
       if (!(await lifecycle.makeReady(id, received))) return;
       if (trace.enabled) trace('%s ready', id);
       dispatcher.enqueue(id, false);
@@ -149,14 +148,14 @@ export class Fetching {
 
   /** Reserves the place in the queue first, so that a fetched picture always has room. */
   async #receive(url: string, signal: AbortSignal): Promise<ReceivedPicture> {
-    const { spool, admission, upload: limits, url: urlLimits } = this.#options;
+    const { pictures, admission, upload: limits, url: urlLimits } = this.#options;
     const reservation = admission.reserve(urlLimits.maxBytes);
     try {
       // Imported with the first URL, because the HTTP client is a tenth of the start-up time.
       const { fetchPicture } = await import('../fetch-url/fetch-picture.ts');
       const { body, filename } = await fetchPicture(url, urlLimits, signal);
       try {
-        return await receivePicture(body, spool, reservation, { filename, limits, signal });
+        return await receivePicture(body, pictures, reservation, { filename, limits, signal });
       } finally {
         body.destroy();
       }

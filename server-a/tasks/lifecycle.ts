@@ -7,9 +7,10 @@ import type { Box } from '../../shared/snippet.ts';
 import { hasEnded, type Task } from '../../shared/task.ts';
 import type { Admission } from '../intake/admission.ts';
 import type { ReceivedPicture } from '../intake/receive.ts';
-import { inputName, outputName, type Spool } from '../spool/spool.ts';
+import type { Pictures } from '../pictures/pictures.ts';
+import { inputName, outputName } from '../spool/spool.ts';
 import { listedTask, type TaskRow, toTask } from '../store/row.ts';
-import type { ChangedRow } from '../store/statements.ts';
+import type { ChangedRow, PictureRow } from '../store/statements.ts';
 import type { Store } from '../store/store.ts';
 import type { System } from '../system.ts';
 import type { Outbox } from './outbox.ts';
@@ -19,7 +20,7 @@ import type { Watchers } from './watchers.ts';
 /** The parts that the lifecycle uses. */
 export interface LifecycleParts {
   readonly store: Store;
-  readonly spool: Spool;
+  readonly pictures: Pictures;
   readonly admission: Admission;
   readonly watchers: Watchers;
   readonly outbox: Outbox;
@@ -29,7 +30,7 @@ export interface LifecycleParts {
   readonly log: Logger;
 }
 
-/** A picture that becomes a task; its input file has its final name in the spool. */
+/** A picture that becomes a task, and has its name. */
 export interface NewTask {
   readonly id: string;
   readonly filename: string | null;
@@ -39,13 +40,15 @@ export interface NewTask {
   readonly specs: readonly OutputSpec[];
   /** Null when the picture is removed at the task's end. */
   readonly keep: Keep | null;
+  /** What must be written of the picture itself with the record. */
+  readonly pictures: readonly PictureRow[];
 }
 
 /** How long a picture is kept: until a time in milliseconds since 1970, or until its snippet has a newer picture. */
 export type Keep = { readonly until: number } | { readonly snippet: number; readonly boxes: readonly Box[] };
 
 /**
- * The state changes of a task, and what follows from each: files are removed, a place in the queue becomes free,
+ * The state changes of a task, and what follows from each: pictures are removed, a place in the queue becomes free,
  * watchers are notified. The store decides each change by compare-and-set; the rest happens only when the change was
  * made. {@link Attempts} makes the changes of the dispatcher.
  */
@@ -66,7 +69,7 @@ export class Lifecycle {
   }
 
   /** Stores a new task. The task takes over the place in the queue of its picture. */
-  async insert({ id, filename, header, bytes, sha256, specs, keep }: NewTask): Promise<void> {
+  async insert({ id, filename, header, bytes, sha256, specs, keep, pictures }: NewTask): Promise<void> {
     const parameters = {
       id,
       filename,
@@ -77,7 +80,7 @@ export class Lifecycle {
       ...keepColumns(keep),
       now: this.#now,
     };
-    await this.#parts.store.write({ statement: 'insert', parameters });
+    await this.#parts.store.write({ statement: 'insert', parameters, pictures });
   }
 
   /** Stores a task for each URL, all or none. Throws QUEUE_FULL, STORAGE_FULL and DRAINING. */
@@ -98,17 +101,18 @@ export class Lifecycle {
   }
 
   /**
-   * Gives a listed task its picture, whose input file has its final name in the spool. The task takes over the file and
-   * the place in the queue. False when the task had ended.
+   * Gives a listed task its picture. The task takes over the picture and the place in the queue. False when the task had
+   * ended.
    */
   async makeReady(
     id: string,
-    { filename, header, bytes, sha256, file, reservation }: ReceivedPicture,
+    { filename, header, bytes, sha256, picture, reservation }: ReceivedPicture,
   ): Promise<boolean> {
+    const pictures = await picture.place(inputName(id));
     const parameters = { id, filename, header: JSON.stringify(header), bytes, sha256 };
-    const [changed] = await this.#parts.store.write({ statement: 'makeReady', parameters });
+    const [changed] = await this.#parts.store.write({ statement: 'makeReady', parameters, pictures });
     if (changed === undefined) return false;
-    file.keep();
+    picture.keep();
     reservation.handOver();
     this.#parts.admission.unlist(1);
     this.changed(id);
@@ -130,27 +134,27 @@ export class Lifecycle {
     return changed !== undefined;
   }
 
-  /** Removes an ended task's record and files; false when it does not exist or its end is not acknowledged. */
+  /** Removes an ended task's record and pictures; false when it does not exist or its end is not acknowledged. */
   async forget(row: TaskRow): Promise<boolean> {
-    const { store, spool } = this.#parts;
+    const { store, pictures } = this.#parts;
     const [changed] = await store.write({ statement: 'forget', parameters: { id: row.id } });
     if (changed === undefined) return false;
-    for (const name of pictureNames(row.outputs)) await spool.remove(outputName(row.id, row.attempt, name));
-    if (changed.original_kept === 1) await spool.remove(inputName(row.id));
+    const outputs = pictureNames(row.outputs).map((name) => outputName(row.id, row.attempt, name));
+    await pictures.remove(changed, [...outputs, ...(changed.original_kept === 1 ? [inputName(row.id)] : [])]);
     return true;
   }
 
   /** Removes all pictures of the snippet except the newest, and the boxes that were put before it had a picture. */
   async releaseOlder(snippet: number): Promise<void> {
-    const { store, spool } = this.#parts;
+    const { store, pictures } = this.#parts;
     const parameters = { snippet, now: this.#now };
     const [released] = await Promise.all([
       store.write({ statement: 'releaseOlder', parameters }),
       store.write({ statement: 'removeBoxes', parameters: { snippet } }),
     ]);
-    for (const { id, status } of released) {
+    for (const changed of released) {
       // A task that has not ended still needs its picture, and removes it at its end.
-      if (hasEnded(status)) await spool.remove(inputName(id));
+      if (hasEnded(changed.status)) await pictures.remove(changed, [inputName(changed.id)]);
     }
   }
 
@@ -167,15 +171,16 @@ export class Lifecycle {
   }
 
   /** Does what must follow a task's end, once the end is on disk. */
-  async ended({ id, stage, audience, original_kept }: ChangedRow): Promise<void> {
-    const { admission, outbox, spool } = this.#parts;
+  async ended(changed: ChangedRow): Promise<void> {
+    const { id, stage, audience, original_kept } = changed;
+    const { admission, outbox, pictures } = this.#parts;
     if (stage === 'listed') admission.unlist(1);
     else admission.leave();
     this.changed(id, 'end');
     if (audience !== null) outbox.ended(audience, id);
     const published = failpoint('end-published');
     if (published !== undefined) await published;
-    if (stage === 'ready' && original_kept === 0) await spool.remove(inputName(id));
+    if (stage === 'ready' && original_kept === 0) await pictures.remove(changed, [inputName(id)]);
   }
 }
 

@@ -5,7 +5,7 @@ import { closePart } from '../closing.ts';
 import type { ServerASettings } from '../config.ts';
 import type { Dispatch, TaskRecords } from '../dispatch/contract.ts';
 import { Admission, type AdmissionLimits } from '../intake/admission.ts';
-import type { Spool } from '../spool/spool.ts';
+import { Pictures } from '../pictures/pictures.ts';
 import { toTask } from '../store/row.ts';
 import type { Store } from '../store/store.ts';
 import type { System } from '../system.ts';
@@ -57,6 +57,7 @@ export interface TasksOptions
 
 /** The parts that are open while a data folder is in use. */
 export interface Parts<Dispatcher extends Dispatch = Dispatch> extends Data {
+  readonly pictures: Pictures;
   readonly admission: Admission;
   readonly recordGate: RecordGate;
   readonly watchers: Watchers;
@@ -86,12 +87,13 @@ export async function openParts<Dispatcher extends Dispatch>(
   const data = await openData(options, log, system);
   try {
     const quarantine = new Quarantine(data.store, system.clock, Math.round(options.quarantineHours * HOUR_MS));
-    const retention = new Retention({ ...data, quarantine }, log, system.clock);
+    const pictures = new Pictures(data.store, data.spool);
+    const retention = new Retention({ ...data, pictures, quarantine }, log, system.clock);
     // The start waits for a few removals only, however many outputs have expired meanwhile.
     const isMore = await retention.runSome(system.clock.now());
-    const parts = await connect({ ...data, system, log }, quarantine, options, makeDispatcher);
+    const parts = await connect({ ...data, pictures, system, log }, quarantine, options, makeDispatcher);
     retention.start(isMore);
-    return { ...data, retention, quarantine, ...parts };
+    return { ...data, pictures, retention, quarantine, ...parts };
   } catch (error) {
     await data.store.close();
     await data.spool.close();
@@ -115,14 +117,14 @@ export async function closeParts(parts: Parts, log: Logger): Promise<void> {
 /** The parts that all others use. */
 interface Foundation {
   readonly store: Store;
-  readonly spool: Spool;
+  readonly pictures: Pictures;
   readonly system: System;
   readonly log: Logger;
 }
 
 /** Nothing may fail after the dispatcher is made, because it would stay open. */
 async function connect<Dispatcher extends Dispatch>(
-  { store, spool, system, log }: Foundation,
+  { store, pictures, system, log }: Foundation,
   quarantine: Quarantine,
   options: TasksOptions,
   makeDispatcher: MakeDispatcher<Dispatcher>,
@@ -130,19 +132,19 @@ async function connect<Dispatcher extends Dispatch>(
   const { clock } = system;
   const { pending, listed } = store.count();
   const counts = { queued: pending - listed, listed };
-  const admission = new Admission(admissionLimits(options), spool, counts, () => fetching.wake());
+  const admission = new Admission(admissionLimits(options), pictures, counts, () => fetching.wake());
   const watchers = new Watchers();
   const outbox = new Outbox(store, (id) => readTask(store, id));
   const keepMs = Math.round(options.keepHours * HOUR_MS);
-  const lifecycle = new Lifecycle({ store, spool, admission, watchers, outbox, keepMs, system, log });
+  const lifecycle = new Lifecycle({ store, pictures, admission, watchers, outbox, keepMs, system, log });
   for (const snippet of store.crowdedSnippets()) await lifecycle.releaseOlder(snippet);
   const recordGate = new RecordGate();
   const snippets = new Snippets(store, admission, clock);
-  const records = new Attempts({ store, spool, keepMs, system, log }, lifecycle, quarantine);
+  const records = new Attempts({ store, pictures, keepMs, system, log }, lifecycle, quarantine);
   const dispatcher = makeDispatcher(records);
   const fetching = new Fetching({
     store,
-    spool,
+    pictures,
     admission,
     lifecycle,
     quarantine,

@@ -1,19 +1,20 @@
-import { type FileHandle, open } from 'node:fs/promises';
-import { DarkroomError, expectedMessage, systemCode } from '../../shared/errors.ts';
+import { DarkroomError, expectedMessage } from '../../shared/errors.ts';
 import { MEDIA_TYPES } from '../../shared/operations/format.ts';
 import { operationOf } from '../../shared/operations/index.ts';
 import { ORIGINAL } from '../../shared/operations/outputs.ts';
 import { hasEnded, type OutputHeader, type TaskOutput, type TaskStatus } from '../../shared/task.ts';
 import type { StoredOutput } from '../dispatch/contract.ts';
-import { inputName, outputName, type Spool } from '../spool/spool.ts';
+import type { FoundPicture } from '../pictures/found-picture.ts';
+import type { Pictures } from '../pictures/pictures.ts';
+import { inputName, outputName } from '../spool/spool.ts';
 import { pictureOf, type StoredPicture, type TaskRow, toTaskOutput } from '../store/row.ts';
 
 /** An output that can be sent to a client. */
 export type Result =
   | {
       readonly kind: 'picture';
-      /** Absolute path of the file. */
-      readonly path: string;
+      /** The bytes, wherever they are. */
+      readonly picture: FoundPicture;
       readonly mediaType: string;
       readonly bytes: number;
       /** SHA-256 of the bytes, in hexadecimal. */
@@ -24,26 +25,21 @@ export type Result =
 /** A picture among a task's results. */
 export type PictureResult = Extract<Result, { kind: 'picture' }>;
 
-/** Opens the picture for reading; the caller closes it. Throws SPOOL_CORRUPT when the file is missing. */
-export async function openPicture({ path }: PictureResult): Promise<FileHandle> {
-  try {
-    return await open(path);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error;
-    throw new DarkroomError('SPOOL_CORRUPT', 'The stored picture is missing on disk.', { cause: error });
-  }
-}
-
 /**
  * The output `name`; without a name the first picture, or the kept original of a task without pictures. `original`
  * exists before the task has ended. `now` is in milliseconds since 1970. Throws NOT_READY, EXPIRED, NOT_FOUND,
  * SPOOL_CORRUPT, CANCELED, or the output's or task's own error.
  */
-export async function findResult(row: TaskRow, name: string | undefined, spool: Spool, now: number): Promise<Result> {
-  if (name === ORIGINAL) return findOriginal(row, spool);
+export async function findResult(
+  row: TaskRow,
+  name: string | undefined,
+  pictures: Pictures,
+  now: number,
+): Promise<Result> {
+  if (name === ORIGINAL) return findOriginal(row, pictures);
   checkEnded(row);
   if (name === undefined && row.original_kept && row.status === 'completed' && firstPicture(row) === undefined) {
-    return findOriginal(row, spool);
+    return findOriginal(row, pictures);
   }
   const output = name === undefined ? firstPicture(row) : row.outputs.find((one) => one.header.name === name);
   if (output?.header.kind === 'failure') throw new DarkroomError(output.header.error.code, output.header.error.message);
@@ -55,7 +51,7 @@ export async function findResult(row: TaskRow, name: string | undefined, spool: 
   }
   checkExpiry(row, now);
   return output.header.kind === 'picture'
-    ? findPicture(row, output.header, output.sha256, spool)
+    ? findPicture(row, output.header, output.sha256, pictures)
     : { kind: 'data', output: toTaskOutput(row.id, output.header) };
 }
 
@@ -69,11 +65,10 @@ export function checkOriginal(row: TaskRow): StoredPicture {
   throw expired(row.original_expires_at);
 }
 
-async function findOriginal(row: TaskRow, spool: Spool): Promise<Result> {
+async function findOriginal(row: TaskRow, pictures: Pictures): Promise<Result> {
   const { header, bytes, sha256 } = checkOriginal(row);
-  const file = inputName(row.id);
-  await checkSize(file, bytes, 'original', spool);
-  return { kind: 'picture', path: spool.path(file), mediaType: MEDIA_TYPES[header.format], bytes, sha256 };
+  const picture = await pictures.find(inputName(row.id), bytes, 'original');
+  return { kind: 'picture', picture, mediaType: MEDIA_TYPES[header.format], bytes, sha256 };
 }
 
 /** The NOT_READY for a task that must have ended. */
@@ -106,23 +101,10 @@ async function findPicture(
   row: TaskRow,
   header: Extract<OutputHeader, { kind: 'picture' }>,
   sha256: string | null,
-  spool: Spool,
+  pictures: Pictures,
 ): Promise<Result> {
-  const file = outputName(row.id, row.attempt, header.name);
   if (sha256 === null) throw new DarkroomError('INTERNAL', `The record has no hash of the ${header.name} output.`);
-  await checkSize(file, header.bytes, `${header.name} output`, spool);
-  return {
-    kind: 'picture',
-    path: spool.path(file),
-    mediaType: MEDIA_TYPES[header.format],
-    bytes: header.bytes,
-    sha256,
-  };
-}
-
-async function checkSize(file: string, bytes: number, what: string, spool: Spool): Promise<void> {
-  const size = await spool.size(file);
-  if (size === bytes) return;
-  const found = size === null ? 'is missing' : `has ${size} bytes`;
-  throw new DarkroomError('SPOOL_CORRUPT', `The stored ${what} ${found} and should have ${bytes} bytes.`);
+  const { name, bytes, format } = header;
+  const picture = await pictures.find(outputName(row.id, row.attempt, name), bytes, `${name} output`);
+  return { kind: 'picture', picture, mediaType: MEDIA_TYPES[format], bytes, sha256 };
 }

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import type { Clock, Timer } from '../../shared/clock.ts';
 import type { Logger } from '../../shared/log.ts';
 import { hasEnded } from '../../shared/task.ts';
+import type { Pictures } from '../pictures/pictures.ts';
 import type { LostAndFound } from '../spool/lost-and-found.ts';
-import { inputName, outputName, type Spool } from '../spool/spool.ts';
+import { inputName, outputName } from '../spool/spool.ts';
 import { json, storedOutputSchema } from '../store/row.ts';
 import type { Store } from '../store/store.ts';
 import type { Quarantine } from './quarantine.ts';
@@ -19,12 +20,15 @@ const INTERVAL_MS = 60_000;
 /** Rows that one write changes, so that other writes are not delayed. */
 const BATCH = 256;
 
+/** Pages of 4 KiB that stay free in the store, so that it does not shrink and grow again all the time. */
+const FREE_PAGES = 4096;
+
 const outputsText = json(z.array(storedOutputSchema));
 
 /** What expires. */
 export interface RetentionParts {
   readonly store: Store;
-  readonly spool: Spool;
+  readonly pictures: Pictures;
   readonly lostAndFound: LostAndFound;
   readonly quarantine: Quarantine;
 }
@@ -32,7 +36,7 @@ export interface RetentionParts {
 /** Removes expired outputs and kept pictures, a week later their records, expired boxes without a picture, and lost files. */
 export class Retention {
   readonly #store: Store;
-  readonly #spool: Spool;
+  readonly #pictures: Pictures;
   readonly #lostAndFound: LostAndFound;
   readonly #quarantine: Quarantine;
   readonly #log: Logger;
@@ -41,9 +45,9 @@ export class Retention {
   #running: Promise<void> = Promise.resolve();
   #isStopped = false;
 
-  constructor({ store, spool, lostAndFound, quarantine }: RetentionParts, log: Logger, clock: Clock) {
+  constructor({ store, pictures, lostAndFound, quarantine }: RetentionParts, log: Logger, clock: Clock) {
     this.#store = store;
-    this.#spool = spool;
+    this.#pictures = pictures;
     this.#lostAndFound = lostAndFound;
     this.#quarantine = quarantine;
     this.#log = log;
@@ -64,9 +68,10 @@ export class Retention {
     await this.#running;
   }
 
-  /** Removes what has expired at `now`, milliseconds since 1970. */
+  /** Removes what has expired at `now`, milliseconds since 1970, and gives the room back. */
   async run(now: number): Promise<void> {
     while (await this.runSome(now));
+    await this.#shrink();
   }
 
   /** Removes at most a batch of each kind of what has expired at `now`. True when there is more. */
@@ -87,20 +92,33 @@ export class Retention {
       .catch((error: unknown) => this.#log.error({ err: error }, 'expired outputs were not removed'));
   }
 
+  /** Gives the free pages of the store back, a few with each write. Pages that the next pictures will need stay. */
+  async #shrink(): Promise<void> {
+    let free = this.#store.freePages;
+    while (free > FREE_PAGES && !this.#isStopped) {
+      await this.#store.write({ statement: 'shrink', parameters: {} });
+      const before = free;
+      free = this.#store.freePages;
+      // A store of an older Darkroom cannot shrink.
+      if (free >= before) return;
+    }
+  }
+
   /** Changes the record first: the next start moves files that a crash leaves behind to lost+found. */
   async #expireSome(now: number): Promise<number> {
     const rows = await this.#store.write({ statement: 'expire', parameters: { now, most: BATCH } });
-    for (const { id, attempt, outputs } of rows) {
-      for (const name of picturesOf(outputs)) await this.#spool.remove(outputName(id, attempt, name));
+    for (const row of rows) {
+      const names = picturesOf(row.outputs).map((name) => outputName(row.id, row.attempt, name));
+      await this.#pictures.remove(row, names);
     }
     return rows.length;
   }
 
   async #expireOriginals(now: number): Promise<number> {
     const rows = await this.#store.write({ statement: 'expireOriginals', parameters: { now, most: BATCH } });
-    for (const { id, status } of rows) {
+    for (const row of rows) {
       // A task that has not ended still needs its picture, and removes it at its end.
-      if (hasEnded(status)) await this.#spool.remove(inputName(id));
+      if (hasEnded(row.status)) await this.#pictures.remove(row, [inputName(row.id)]);
     }
     return rows.length;
   }

@@ -8,7 +8,7 @@ import type { Parts, TasksOptions } from './parts.ts';
 import { checkOriginal } from './result.ts';
 import { checkTask } from './task-limits.ts';
 
-/** Makes tasks of pictures that are on disk: an upload, or the picture that another task keeps. */
+/** Makes tasks of pictures: an upload, or the picture that another task keeps. */
 export class Submission {
   readonly #options: TasksOptions;
   readonly #parts: Parts;
@@ -26,7 +26,7 @@ export class Submission {
    */
   async submit(received: ReceivedPicture, specs: readonly OutputSpec[], keep: Keep | null): Promise<string> {
     const { admission, recordGate, lifecycle, quarantine, dispatcher } = this.#parts;
-    const { filename, header, bytes, sha256, file, reservation } = received;
+    const { filename, header, bytes, sha256, picture, reservation } = received;
     const id = this.#system.newId();
     await recordGate.use(async () => {
       try {
@@ -35,9 +35,9 @@ export class Submission {
         if (keep !== null && 'snippet' in keep) admission.checkRecords(Buffer.byteLength(JSON.stringify(keep.boxes)));
         checkTask(received, specs, this.#options, dispatcher);
         lifecycle.checkWritable();
-        await file.moveTo(inputName(id));
-        await lifecycle.insert({ id, filename, header, bytes, sha256, specs, keep });
-        file.keep();
+        const pictures = await picture.place(inputName(id));
+        await lifecycle.insert({ id, filename, header, bytes, sha256, specs, keep, pictures });
+        picture.keep();
         reservation.handOver();
       } catch (error) {
         await discardPicture(received);
@@ -53,7 +53,7 @@ export class Submission {
    * NOT_FOUND (not kept), EXPIRED, SPOOL_CORRUPT, IMAGE_TOO_LARGE, QUARANTINED, QUEUE_FULL, STORAGE_FULL and DRAINING.
    */
   async submitKept(row: TaskRow, specs: readonly OutputSpec[]): Promise<string> {
-    const { admission, spool, recordGate, lifecycle, quarantine, dispatcher } = this.#parts;
+    const { admission, pictures, recordGate, lifecycle, quarantine, dispatcher } = this.#parts;
     const picture = checkOriginal(row);
     quarantine.check(picture.sha256);
     checkTask(picture, specs, this.#options, dispatcher);
@@ -62,13 +62,13 @@ export class Submission {
     await recordGate.use(async () => {
       try {
         lifecycle.checkWritable();
-        await spool.link(inputName(row.id), inputName(task.id));
+        const rows = await pictures.copy(inputName(row.id), inputName(task.id), picture.bytes);
         reservation.consume(picture.bytes);
-        await lifecycle.insert(task);
+        await lifecycle.insert({ ...task, pictures: rows });
         reservation.handOver();
       } catch (error) {
         reservation.release();
-        await spool.remove(inputName(task.id));
+        await pictures.remove({}, [inputName(task.id)]);
         throw error;
       }
     });

@@ -80,7 +80,7 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
   }
 
   /**
-   * Streams an upload to a temporary file, counting, hashing and sniffing on the way, then reads its header and checks
+   * Receives an upload, counting, hashing and sniffing on the way, then reads its header and checks
    * the limits. Throws BAD_REQUEST (no bytes), PAYLOAD_TOO_LARGE, UNSUPPORTED_IMAGE, IMAGE_CORRUPT, IMAGE_TOO_LARGE,
    * QUEUE_FULL, STORAGE_FULL, DRAINING, and the errors of the source and the signal; no file is left then. A refusal
    * leaves the source paused, for its owner to drain or destroy; an abort destroys it.
@@ -89,7 +89,7 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
     signal.throwIfAborted();
     const reservation = this.#parts.admission.reserve(bytes);
     const limits = { ...this.#options, maxUploadBytes: this.#options.maxUploadMb * MEBIBYTE };
-    return receivePicture(source, this.#parts.spool, reservation, { filename, limits, signal });
+    return receivePicture(source, this.#parts.pictures, reservation, { filename, limits, signal });
   }
 
   /** Removes a received picture that will not become a task. Idempotent; does nothing when it is a task. */
@@ -205,13 +205,13 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
    * output), SPOOL_CORRUPT (its file is missing), or the task's or the output's own error.
    */
   async result(id: string, name?: string): Promise<Result> {
-    const { spool } = this.#parts;
+    const { pictures } = this.#parts;
     try {
-      return await findResult(this.#find(id), name, spool, this.#system.clock.now());
+      return await findResult(this.#find(id), name, pictures, this.#system.clock.now());
     } catch (error) {
       if (!isSpoolCorrupt(error)) throw error;
       // The task may have been forgotten or have expired after its record was read, so the record is read again.
-      return findResult(this.#find(id), name, spool, this.#system.clock.now());
+      return findResult(this.#find(id), name, pictures, this.#system.clock.now());
     }
   }
 
@@ -245,10 +245,10 @@ export class Tasks<Dispatcher extends Dispatch = Dispatch> {
     });
   }
 
-  /** The number of pending and of processing tasks, and the bytes in the spool. */
+  /** The number of pending and of processing tasks, and the bytes of all pictures. */
   counts(): { pending: number; processing: number; spool_bytes: number } {
     const { pending, processing } = this.#parts.store.count();
-    return { pending, processing, spool_bytes: this.#parts.spool.bytes };
+    return { pending, processing, spool_bytes: this.#parts.pictures.bytes };
   }
 
   /**

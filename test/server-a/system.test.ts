@@ -8,6 +8,7 @@ import {
   CLASSIFY,
   codeOf,
   forever,
+  makeLargePicture,
   makePicture,
   RESIZE,
   receivePicture,
@@ -19,7 +20,7 @@ import {
 const HOUR = 60 * 60 * 1000;
 
 describe('tasks use their System for', () => {
-  const { open, files } = useTasks();
+  const { open, pictures } = useTasks();
   let clock: ManualClock;
 
   beforeEach(() => {
@@ -60,7 +61,7 @@ describe('tasks use their System for', () => {
     const kept = await tasks.submit(await receivePicture(tasks), [RESIZE], { keep: true });
     await tasks.cancel(kept.task_id);
     clock.advance(3 * HOUR);
-    await eventually('the files to go', async () => ((await files()).length === 0 ? true : undefined));
+    await eventually('the files to go', async () => ((await pictures()).length === 0 ? true : undefined));
     expect(await codeOf(tasks.result(kept.task_id, 'original'))).to.equal('EXPIRED');
   });
 
@@ -101,8 +102,8 @@ describe('tasks use their System for', () => {
       return id(last);
     };
     const tasks = await open({}, { newId });
-    const received = await receivePicture(tasks);
-    expect(await files()).to.deep.equal([`${id(1)}.tmp`]);
+    const received = await receivePicture(tasks, makeLargePicture());
+    expect(await pictures()).to.deep.equal([`${id(1)}.tmp`]);
     expect((await tasks.submit(received, [RESIZE])).task_id).to.equal(id(2));
     const [listed] = await tasks.submitUrls(['http://127.0.0.1:9/'], [CLASSIFY]);
     expect(listed?.task_id).to.equal(id(3));

@@ -1,10 +1,11 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasEnded, type Task } from '../../shared/task.ts';
 import { type Answer, ask, type Part, postForm, taskOf } from '../server-a/protocols/http/http-fixture.ts';
 import { type Ended, type Running, startDarkroom } from './command-line.ts';
 import { childrenOf, eventually, isRunning } from './processes.ts';
+import { pictureNames } from './stored-pictures.ts';
 
 const HTTP_LINE = /^HTTP {6}(http:\/\/\S+)$/m;
 
@@ -137,9 +138,9 @@ export class Service {
     });
   }
 
-  /** Names of the files in the spool. */
-  spool(): Promise<string[]> {
-    return readdir(join(this.dataDir, 'spool'));
+  /** Names of all pictures. */
+  pictures(): Promise<string[]> {
+    return pictureNames(this.dataDir);
   }
 
   /** Sends a signal to Server A only and resolves when Server A and its Server B have ended. */

@@ -73,12 +73,12 @@ async function expectCompleted(service: Service, { id, width, height, color }: A
   expect(await service.status(id), id).to.deep.equal(task);
 }
 
-/** Waits until no input is in the spool; then every file must belong to an output of an ended task. */
-export async function expectOwnedSpool(service: Service): Promise<void> {
-  await eventually('a spool without inputs', async () => {
-    return (await service.spool()).some((name) => name.endsWith('.input')) ? undefined : true;
+/** Waits until there is no input; then every picture must belong to an output of an ended task. */
+export async function expectOwnedPictures(service: Service): Promise<void> {
+  await eventually('pictures without inputs', async () => {
+    return (await service.pictures()).some((name) => name.endsWith('.input')) ? undefined : true;
   });
-  for (const file of await service.spool()) {
+  for (const file of await service.pictures()) {
     const [id = '', attempt, name] = file.split('.');
     const task = await service.status(id);
     expect(hasEnded(task.status), file).to.equal(true);

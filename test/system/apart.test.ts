@@ -7,7 +7,7 @@ import { progressiveJpeg } from '../support/large-headers.ts';
 import { plain } from '../support/pictures.ts';
 import { eventually } from '../support/processes.ts';
 import { Service, temporaryFolder } from '../support/service.ts';
-import { expectOwnedSpool, LOAD_FLAGS, UploadLoad } from '../support/upload-load.ts';
+import { expectOwnedPictures, LOAD_FLAGS, UploadLoad } from '../support/upload-load.ts';
 
 const HALF = { scale_factor: '0.5', classify: 'false' };
 const TOKEN = 'between us';
@@ -101,7 +101,7 @@ describe('separate Server A and Server B', function () {
       }
       await load.stop();
       await load.expectCompleted(service);
-      await expectOwnedSpool(service);
+      await expectOwnedPictures(service);
     });
 
     it('with different tokens run no task, report the reason, and continue once the tokens are equal', async () => {

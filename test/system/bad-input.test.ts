@@ -32,7 +32,7 @@ describe('bad input to the running service', function () {
 
   // After any bad input, no file is left and the next request is served.
   afterEach(async () => {
-    await eventually('an empty spool', async () => ((await service.spool()).length === 0 ? true : undefined));
+    await eventually('no pictures', async () => ((await service.pictures()).length === 0 ? true : undefined));
     expect(await service.ready()).to.include({ status: 'ready', store: 'open', backend: 'up' });
   });
 

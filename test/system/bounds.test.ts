@@ -29,7 +29,7 @@ describe('a full service', function () {
     const picture = await plain(20, 20, 'red');
     const ids = [await service.submit(picture, HALF), await service.submit(picture, HALF)];
     expectFull(await service.post(picture, HALF), 429, 'QUEUE_FULL');
-    expect((await service.spool()).length).to.equal(2);
+    expect((await service.pictures()).length).to.equal(2);
     await service.delete(`/status/${ids.pop()}`);
     ids.push(await service.submit(picture, HALF));
     expectFull(await service.post(picture, HALF), 429, 'QUEUE_FULL');
@@ -40,7 +40,7 @@ describe('a full service', function () {
     const picture = await waves(500, 500).png({ compressionLevel: 0 }).toBuffer();
     const first = await service.submit(picture, HALF);
     expectFull(await service.post(picture, HALF), 507, 'STORAGE_FULL');
-    expect((await service.spool()).length).to.equal(1);
+    expect((await service.pictures()).length).to.equal(1);
     await service.delete(`/status/${first}`);
     await service.submit(await plain(20, 20, 'red'), HALF);
   });

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Service, temporaryFolder } from '../support/service.ts';
-import { expectOwnedSpool, LOAD_FLAGS, UploadLoad } from '../support/upload-load.ts';
+import { expectOwnedPictures, LOAD_FLAGS, UploadLoad } from '../support/upload-load.ts';
 
 /** How often each test kills. */
 const ROUNDS = 2;
@@ -35,7 +35,7 @@ describe('an accepted task ends exactly once, with the right picture, during upl
     }
     await load.stop();
     await load.expectCompleted(service);
-    await expectOwnedSpool(service);
+    await expectOwnedPictures(service);
     expect(JSON.parse((await service.get('/readyz')).body.toString())).to.include({ status: 'ready' });
   }
 

@@ -26,11 +26,11 @@ describe('outputs of the running service', function () {
   }
 
   /**
-   * Resolves when no file of these tasks is in the spool. Files of a canceled attempt may be removed a moment later.
+   * Resolves when there is no picture of these tasks. Those of a canceled attempt may be removed a moment later.
    */
-  async function expectNoFiles(ids: readonly string[]): Promise<void> {
-    await eventually(`no file of ${ids}`, async () => {
-      const names = await service.spool();
+  async function expectNoPictures(ids: readonly string[]): Promise<void> {
+    await eventually(`no picture of ${ids}`, async () => {
+      const names = await service.pictures();
       return names.some((name) => ids.some((id) => name.startsWith(id))) ? undefined : true;
     });
   }
@@ -183,15 +183,15 @@ describe('outputs of the running service', function () {
         expect((await service.delete(`/status/${id}`)).status).to.equal(204);
         expect((await service.get(`/status/${id}`)).status).to.equal(404);
       }
-      await expectNoFiles(ids);
+      await expectNoPictures(ids);
       expect((await service.run(picture, WHOLE)).status).to.equal('completed');
     });
 
     it('leaves no picture when it is removed', async () => {
       const { task_id: id } = await service.run(await plain(20, 20, 'red'), WHOLE);
-      expect(await service.spool()).to.include(`${id}.1.resize`);
+      expect(await service.pictures()).to.include(`${id}.1.resize`);
       await service.delete(`/status/${id}`);
-      await expectNoFiles([id]);
+      await expectNoPictures([id]);
     });
   });
 });

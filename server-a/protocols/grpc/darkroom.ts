@@ -3,7 +3,7 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { DarkroomError, expectedMessage, invalid, shuttingDown } from '../../../shared/errors.ts';
 import { hasEnded } from '../../../shared/task.ts';
 import type { Presets } from '../../tasks/presets.ts';
-import { openPicture, type PictureResult } from '../../tasks/result.ts';
+import type { PictureResult } from '../../tasks/result.ts';
 import type { Tasks } from '../../tasks/tasks.ts';
 import type { CallState, Calls, Send } from './calls.ts';
 import { readChunk, readOutputName, readSubmitOptions, readTaskId } from './requests.ts';
@@ -91,11 +91,10 @@ async function sendResult(tasks: Tasks, id: string, name: string | undefined, se
   else await send(dataMessage(result.output));
 }
 
-async function sendPicture(picture: PictureResult, send: Send): Promise<void> {
-  const file = await openPicture(picture);
-  const chunks = file.createReadStream({ highWaterMark: CHUNK_BYTES });
+async function sendPicture(result: PictureResult, send: Send): Promise<void> {
+  const chunks = await result.picture.stream(CHUNK_BYTES);
   try {
-    await send(pictureHeaderMessage(picture));
+    await send(pictureHeaderMessage(result));
     for await (const chunk of chunks) await send({ chunk });
   } finally {
     // This also closes the file, even if the client disconnects before the first message.

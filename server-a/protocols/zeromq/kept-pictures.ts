@@ -74,7 +74,7 @@ export class KeptPictures {
   async #pictureOf(id: string, name: string): Promise<object> {
     const result = await this.#options.tasks.result(id, name);
     if (result.kind !== 'picture') throw invalid('the name of a picture', 'name', name);
-    return this.#memory.use(() => pictureAnswer(result.path, result.bytes));
+    return this.#memory.use(() => pictureAnswer(result.picture));
   }
 }
 

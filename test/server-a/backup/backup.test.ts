@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, readFile, stat, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
@@ -8,21 +8,23 @@ import { create } from 'tar';
 import { restore } from '../../../server-a/backup/restore.ts';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { NODE_FILES } from '../../../shared/file-system.ts';
+import { losePicture, pictureNames } from '../../support/stored-pictures.ts';
 import {
   beginJob,
   codeOf,
   forever,
+  makeLargePicture,
+  makePicture,
   RESIZE,
   readInput,
   receivePicture,
-  spoolFiles,
   storeOutput,
   submitPicture,
   useTasks,
 } from '../tasks/support.ts';
 
 describe('backup', () => {
-  const { folder, open, files } = useTasks();
+  const { folder, open, pictures } = useTasks();
   const archive = () => join(folder(), 'backup.tar');
   const target = () => join(folder(), 'restored');
 
@@ -40,7 +42,8 @@ describe('backup', () => {
     const waiting = (await submitPicture(tasks)).task_id;
     const running = (await submitPicture(tasks)).task_id;
     const ended = (await submitPicture(tasks)).task_id;
-    const kept = (await tasks.submit(await receivePicture(tasks), [RESIZE], { keep: true })).task_id;
+    const large = await receivePicture(tasks, makeLargePicture());
+    const kept = (await tasks.submit(large, [RESIZE], { keep: true })).task_id;
     const again = (await tasks.submitKept(kept, [RESIZE])).task_id;
     await beginJob(tasks, running);
     await end(tasks, ended);
@@ -51,10 +54,9 @@ describe('backup', () => {
     const tasks = await open();
     const { waiting, running, ended, kept, again } = await fill(tasks);
     await save(tasks);
-    const spool = await files();
-    const { files: count, missing } = await restore(archive(), target());
-    expect([count, missing]).to.deep.equal([5, 0]);
-    expect(await spoolFiles(target())).to.deep.equal(spool);
+    const spool = await pictures();
+    expect(await restore(archive(), target())).to.include({ files: 2, stored: 3, missing: 0 });
+    expect(await pictureNames(target())).to.deep.equal(spool);
     const restored = await open({ dataDir: target() });
     expect(restored.get(ended)).to.deep.equal(tasks.get(ended));
     expect(restored.records.waiting().map(({ id }) => id)).to.deep.equal([waiting, running, kept, again]);
@@ -98,7 +100,7 @@ describe('backup', () => {
       const { missing } = await restore(join(folder(), `${round}.tar`), join(folder(), `${round}`));
       expect(missing).to.equal(0);
     }
-    expect(await files()).to.deep.equal([]);
+    expect(await pictures()).to.deep.equal([]);
   });
 
   it('has the files of tasks that end and are forgotten between the copy of the store and that of their files', async () => {
@@ -131,20 +133,23 @@ describe('backup', () => {
       },
     };
     const tasks = await open({}, { files: system });
-    for (let count = 0; count < 3; count += 1) await submitPicture(tasks);
+    for (let count = 0; count < 3; count += 1) await submitPicture(tasks, [RESIZE], makeLargePicture());
+    await submitPicture(tasks);
     await save(tasks);
     await ending;
-    expect(await files()).to.deep.equal([]);
-    expect(await restore(archive(), target())).to.include({ files: 3, missing: 0 });
+    expect(await pictures()).to.deep.equal([]);
+    expect(await restore(archive(), target())).to.include({ files: 3, stored: 1, missing: 0 });
   });
 
-  it('counts files that were missing before', async () => {
+  it('counts pictures that were missing before', async () => {
     const tasks = await open();
-    await submitPicture(tasks);
-    const { task_id } = await submitPicture(tasks);
-    await unlink(join(folder(), 'spool', `${task_id}.input`));
+    for (const bytes of [await makePicture(), makeLargePicture()]) {
+      await submitPicture(tasks, [RESIZE], bytes);
+      const { task_id } = await submitPicture(tasks, [RESIZE], bytes);
+      await losePicture(folder(), `${task_id}.input`);
+    }
     await save(tasks);
-    expect(await restore(archive(), target())).to.include({ files: 1, missing: 1 });
+    expect(await restore(archive(), target())).to.include({ files: 1, stored: 1, missing: 2 });
   });
 
   it('leaves nothing behind when it is aborted', async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -17,7 +17,8 @@ import { encodeHeader } from '../../../shared/wire/frame.ts';
 import type { LaneTiming } from '../../../shared/wire/lane.ts';
 import { type Behaviour, type FakeLane, FakeServerB, welcome } from '../../support/fake-server-b.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { makePicture, openTasks, pictureHeader, type TestDispatcher } from '../tasks/support.ts';
+import { damagePicture, losePicture } from '../../support/stored-pictures.ts';
+import { makeLargePicture, makePicture, openTasks, pictureHeader, type TestDispatcher } from '../tasks/support.ts';
 
 const log = createLogger('test', 'silent');
 const never = new AbortController().signal;
@@ -94,8 +95,8 @@ describe('dispatcher', () => {
     tasks.dispatcher.target = dispatcher;
   }
 
-  async function submit(): Promise<string> {
-    const received = await tasks.receive(Readable.from([picture]), { filename: null, bytes: null, signal: never });
+  async function submit(content = picture): Promise<string> {
+    const received = await tasks.receive(Readable.from([content]), { filename: null, bytes: null, signal: never });
     return (await tasks.submit(received, [{ name: 'resize', operation: 'resize', scale_factor: 0.5 }])).task_id;
   }
 
@@ -208,7 +209,7 @@ describe('dispatcher', () => {
         ...obedient(lane),
         DATA: () => lane.wire.send('FAIL', { code: 'IMAGE_CORRUPT', message: 'broken' }),
       }));
-      whenBegun((job) => writeFile(join(folder, 'spool', `${job.id}.input`), Buffer.alloc(job.bytes)));
+      whenBegun((job) => damagePicture(folder, `${job.id}.input`, Buffer.alloc(job.bytes)));
       expect((await ended(await submit())).error?.code).to.equal('SPOOL_CORRUPT');
     });
 
@@ -219,7 +220,7 @@ describe('dispatcher', () => {
 
     it('fail a task whose stored input is missing', async () => {
       const id = await submit();
-      await rm(join(folder, 'spool', `${id}.input`));
+      await losePicture(folder, `${id}.input`);
       await start(obedient, { clock: new ManualClock(), timing: NO_BEATS });
       expect((await ended(id)).error?.code).to.equal('SPOOL_CORRUPT');
       // Dispatch is not paused: a pause would not end, because the clock stands still.
@@ -255,7 +256,7 @@ describe('dispatcher', () => {
     it('fail a task whose stored input is removed while it is sent', async () => {
       whenBegun((job) => rm(join(folder, 'spool', `${job.id}.input`)));
       await start(obedient);
-      expect((await ended(await submit())).error).to.deep.equal({
+      expect((await ended(await submit(makeLargePicture()))).error).to.deep.equal({
         code: 'SPOOL_CORRUPT',
         message: 'The stored input cannot be read (ENOENT).',
       });

@@ -1,15 +1,22 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DatabaseSync } from '@photostructure/sqlite';
+import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { taskSchema } from '../../../shared/task.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { readPicture, spoolFiles, storedNames } from '../../support/stored-pictures.ts';
 import {
   beginJob,
+  bytesOf,
   CLASSIFY,
   codeOf,
   LABELS,
+  makePicture,
   RESIZE,
+  readInput,
   receivePicture,
+  storeOutput,
   submitPicture,
   useTasks,
 } from '../tasks/support.ts';
@@ -47,19 +54,29 @@ const OLD_CLASSIFY = '[{"operation":"classify","top_k":5}]';
 const OLD_LABELS = `[{"header":{"kind":"labels","name":"classify","operation":"classify","model":"test",
   "labels":[{"index":281,"wnid":"n02123045","label":"tabby","probability":0.5}]},"sha256":null}]`;
 const OLD_OUTPUTS = `iif(outputs = '[]', '[]', '${OLD_LABELS}')`;
-/** Takes away what version 6 has added. */
-const WITHOUT_QUARANTINE = 'DROP TRIGGER tasks_crashed; DROP TABLE quarantine;';
+/** Takes away what version 7 has added. */
+const WITHOUT_7 = 'DROP TABLE pictures;';
+/** Takes away what versions 6 and 7 have added. */
+const WITHOUT_QUARANTINE = `${WITHOUT_7} DROP TRIGGER tasks_crashed; DROP TABLE quarantine;`;
 const WITHOUT_6 = `${WITHOUT_QUARANTINE} ALTER TABLE tasks DROP COLUMN crashes;`;
 const COLUMNS = `sequence, id, status, attempt, strikes, suspect, filename, header, bytes, sha256, '${OLD_RESIZE}',
   ${OLD_OUTPUTS}, outputs_kept, error, timings, created_at, started_at, finished_at, expires_at`;
 
 describe('migration', () => {
-  const { folder, open, files } = useTasks();
+  const { folder, open, pictures } = useTasks();
   const store = () => new DatabaseSync(join(folder(), 'store.db'));
 
+  /** Opens the store of a Darkroom that kept every picture as a file: writes the files, as it would have done. */
+  async function oldStore(): Promise<DatabaseSyncInstance> {
+    for (const name of storedNames(folder())) {
+      await writeFile(join(folder(), 'spool', name), await readPicture(folder(), name));
+    }
+    return store();
+  }
+
   /** Converts the folder's store to the store that version 1 would have written for the same tasks. */
-  function makeVersion1(): void {
-    const database = store();
+  async function makeVersion1(): Promise<void> {
+    const database = await oldStore();
     database.exec(WITHOUT_QUARANTINE);
     database.exec('ALTER TABLE tasks RENAME TO newer; DROP TABLE snippets;');
     for (const name of ['open', 'kept', 'ended', 'originals', 'owed', 'snippet']) {
@@ -84,15 +101,15 @@ describe('migration', () => {
     const { ended, waiting, running } = await fillWith(before);
     const [endedTask, waitingTask] = [before.get(ended), before.get(waiting)];
     await before.close();
-    const spool = await files();
-    makeVersion1();
+    const spool = await pictures();
+    await makeVersion1();
     const after = await open();
     expect(after.get(ended)).to.deep.equal(taskSchema.parse(endedTask));
     expect(after.get(waiting)).to.deep.equal(waitingTask);
     expect(after.get(running)).to.include({ status: 'pending', attempts: 1 });
     expect(after.records.waiting().map(({ id }) => id)).to.deep.equal([waiting, running]);
     expect((await beginJob(after, waiting)).specs).to.deep.equal([RESIZE]);
-    expect(await files()).to.deep.equal(spool);
+    expect(await pictures()).to.deep.equal(spool);
     const next = (await submitPicture(after)).task_id;
     expect(after.records.waiting().at(-1)?.id).to.equal(next);
   });
@@ -104,7 +121,7 @@ describe('migration', () => {
     const [old, newest] = [await put(), await put()];
     await before.putSnippet(2, { boxes: other });
     await before.close();
-    const database = store();
+    const database = await oldStore();
     database.exec('ALTER TABLE tasks DROP COLUMN boxes; ALTER TABLE tasks DROP COLUMN boxes_at');
     database.exec(`${WITHOUT_6} ALTER TABLE tasks DROP COLUMN warnings`);
     database.exec(`INSERT INTO snippets VALUES (1, '${JSON.stringify(boxes)}', 32503680000000)`);
@@ -127,7 +144,7 @@ describe('migration', () => {
     const { ended, waiting } = await fillWith(before);
     const endedTask = before.get(ended);
     await before.close();
-    const database = store();
+    const database = await oldStore();
     database.exec(`${WITHOUT_6} ALTER TABLE tasks DROP COLUMN warnings`);
     database.exec('ALTER TABLE tasks RENAME COLUMN specs TO operations');
     database.exec(`UPDATE tasks SET operations = '${OLD_RESIZE}', outputs = ${OLD_OUTPUTS}`);
@@ -143,7 +160,7 @@ describe('migration', () => {
     const { ended, waiting } = await fillWith(before);
     const endedTask = before.get(ended);
     await before.close();
-    const database = store();
+    const database = await oldStore();
     database.exec(`${WITHOUT_6} ALTER TABLE tasks DROP COLUMN warnings; PRAGMA user_version = 4`);
     database.close();
     const after = await open();
@@ -157,7 +174,7 @@ describe('migration', () => {
     const { waiting } = await fillWith(before);
     await before.records.release(await beginJob(before, waiting), true);
     await before.close();
-    const database = store();
+    const database = await oldStore();
     database.exec(`${WITHOUT_6} PRAGMA user_version = 5`);
     database.close();
     const after = await open();
@@ -165,11 +182,43 @@ describe('migration', () => {
     expect(await after.records.crashedAlone(await beginJob(after, waiting), false)).to.equal('pending');
   });
 
+  it('migrates a store of version 6, whose pictures stay files until their tasks end or expire', async () => {
+    const clock = new ManualClock();
+    const before = await open({ keepHours: 1 }, { clock });
+    const { waiting, running } = await fillWith(before);
+    const finish = async (tasks: Tasks, id: string) => {
+      const job = await beginJob(tasks, id);
+      expect(await readInput(tasks, job)).to.deep.equal(await makePicture());
+      return tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    };
+    const ended = (await submitPicture(before)).task_id;
+    await finish(before, ended);
+    const bytes = before.get(waiting).input.bytes ?? 0;
+    await before.close();
+    const database = await oldStore();
+    database.exec(`${WITHOUT_7} PRAGMA user_version = 6`);
+    database.close();
+    const after = await open({ keepHours: 1 }, { clock });
+    expect(await spoolFiles(folder())).to.deep.equal(
+      [`${ended}.1.resize`, `${waiting}.input`, `${running}.input`].sort(),
+    );
+    expect(after.counts().spool_bytes).to.equal(2 * bytes + 'picture'.length);
+    expect(await bytesOf(await after.result(ended))).to.deep.equal(Buffer.from('picture'));
+    await finish(after, waiting);
+    await finish(after, running);
+    expect(await spoolFiles(folder())).to.deep.equal([`${ended}.1.resize`]);
+    expect(storedNames(folder())).to.deep.equal([`${waiting}.1.resize`, `${running}.2.resize`].sort());
+    await after.close();
+    clock.advance(60 * 60 * 1000);
+    expect((await open({}, { clock })).counts().spool_bytes).to.equal(0);
+    expect(await pictures()).to.deep.equal([]);
+  });
+
   it('leaves the store unchanged when a migration fails', async () => {
     const before = await open();
     const { waiting } = await fillWith(before);
     await before.close();
-    makeVersion1();
+    await makeVersion1();
     const database = store();
     database.exec('CREATE TABLE snippets (foreign_to_us TEXT)');
     const error: unknown = await open().catch((reason: unknown) => reason);

@@ -36,10 +36,10 @@ describe('schema', () => {
 
   it('refuses a store of another version', () => {
     const database = openForWriting(path());
-    database.exec('PRAGMA user_version = 7');
+    database.exec('PRAGMA user_version = 8');
     database.close();
-    expect(() => openForWriting(path())).to.throw("Expected 6 for the store's user_version, received 7");
-    expect(() => openForReading(path())).to.throw("Expected 6 for the store's user_version, received 7");
+    expect(() => openForWriting(path())).to.throw("Expected 7 for the store's user_version, received 8");
+    expect(() => openForReading(path())).to.throw("Expected 7 for the store's user_version, received 8");
   });
 
   it('refuses a file that is not a database', () => {

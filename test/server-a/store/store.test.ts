@@ -19,7 +19,7 @@ function copyId(index: number): string {
 }
 
 describe('store', () => {
-  const { folder, open, files } = useTasks();
+  const { folder, open, pictures } = useTasks();
 
   /** Ids of a pending and of an ended task, after the change `change` of their rows. */
   async function prepare(change: string): Promise<{ waiting: string; ended: string }> {
@@ -68,7 +68,7 @@ describe('store', () => {
   it('keeps the files of a damaged row at the next start', async () => {
     const { waiting, ended } = await prepare("UPDATE tasks SET header = '{', outputs = '{'");
     await open();
-    expect(await files()).to.deep.equal([`${ended}.1.resize`, `${waiting}.input`].sort());
+    expect(await pictures()).to.deep.equal([`${ended}.1.resize`, `${waiting}.input`].sort());
   });
 
   describe('names the files of its records', () => {
@@ -85,7 +85,7 @@ describe('store', () => {
       const { ended } = await prepare('');
       const found = await owned();
       expect(found).to.deep.include({ name: `${ended}.1.resize`, bytes: 'picture'.length });
-      expect(found.map(({ name }) => name).sort()).to.deep.equal(await files());
+      expect(found.map(({ name }) => name).sort()).to.deep.equal(await pictures());
     });
 
     it('except files that have expired', async () => {

@@ -8,7 +8,7 @@ import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { beginJob, codeOf, failed, forever, makePicture, storeOutput, useTasks } from './support.ts';
 
 describe('circle by path', () => {
-  const { open, files } = useTasks();
+  const { open, pictures } = useTasks();
   let root: string;
   let cat: string;
 
@@ -50,7 +50,7 @@ describe('circle by path', () => {
     const late = await completeNext(tasks, null);
     expect(await refused).to.equal('TIMEOUT');
     for (const { id } of [completed, late]) expect(await codeOf(() => tasks.get(id))).to.equal('TASK_NOT_FOUND');
-    expect([await files(), tasks.counts().spool_bytes]).to.deep.equal([[], 0]);
+    expect([await pictures(), tasks.counts().spool_bytes]).to.deep.equal([[], 0]);
   });
 
   it('uses 256 for a size of 0 or less', async () => {
@@ -77,7 +77,7 @@ describe('circle by path', () => {
     tasks.dispatcher.target = { memoryBytes: 1000, enqueue: () => undefined, cancel: () => undefined };
     const heavy = await circlePath(tasks, root, { path: cat, size: 9 }, forever);
     expect(heavy).to.deep.equal({ ...unmade, path: cat });
-    expect([await files(), tasks.counts().spool_bytes]).to.deep.equal([[], 0]);
+    expect([await pictures(), tasks.counts().spool_bytes]).to.deep.equal([[], 0]);
     expect((await readdir(root)).sort()).to.deep.equal(['album', 'cat.tar.jpg']);
   });
 
@@ -106,7 +106,7 @@ describe('circle by path', () => {
     const job = await beginJob(tasks, tasks.records.waiting()[0]?.id ?? '');
     await tasks.records.fail(job, { code: 'IMAGE_CORRUPT', message: 'no' });
     expect(await answer).to.deep.equal({ status: false, path: cat, size: 0 });
-    expect(await files()).to.deep.equal([]);
+    expect(await pictures()).to.deep.equal([]);
   });
 
   it('refuses paths outside the root, existing or not, and every path without a root', async () => {
@@ -139,7 +139,7 @@ describe('circle by path', () => {
     stop.abort(new Error('gone'));
     expect(await gone).to.equal('gone');
     expect(await codeOf(() => tasks.get(id))).to.equal('TASK_NOT_FOUND');
-    expect(await files()).to.deep.equal([]);
+    expect(await pictures()).to.deep.equal([]);
     const cut = codeOf(circlePath(tasks, root, { path: cat, size: 9 }, forever));
     while (tasks.records.waiting().length === 0) await sleep(2);
     await tasks.close();

@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
+import { readPicture } from '../../support/stored-pictures.ts';
 import { useTasks } from './support.ts';
 
 const CHILD = new URL('./fixtures/busy-counter.js', import.meta.url);
@@ -29,7 +28,7 @@ async function submitUntilKilled(folder: string, milliseconds: number): Promise<
 }
 
 describe('kill -9', () => {
-  const { folder, open, files } = useTasks();
+  const { folder, open, pictures } = useTasks();
 
   /** The only file that a task owns, with the expected hash. */
   async function ownedFile(tasks: Tasks, id: string): Promise<{ name: string; sha256: string }> {
@@ -45,13 +44,13 @@ describe('kill -9', () => {
     for (let round = 0; round < ROUNDS; round += 1) {
       accepted.push(...(await submitUntilKilled(folder(), Math.random() * 150)));
       const tasks = await open({ maxQueued: 100_000 });
-      const spool = await files();
+      const spool = await pictures();
       for (const id of accepted) expect(spool).to.include((await ownedFile(tasks, id)).name);
       for (const name of spool) {
         const [id = ''] = name.split('.');
         const owned = await ownedFile(tasks, id);
         expect(name).to.equal(owned.name);
-        const bytes = await readFile(join(folder(), 'spool', name));
+        const bytes = await readPicture(folder(), name);
         expect(createHash('sha256').update(bytes).digest('hex')).to.equal(owned.sha256);
       }
       await tasks.close();

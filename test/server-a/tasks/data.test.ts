@@ -7,7 +7,8 @@ import { expect } from 'chai';
 import { MOST_WITHOUT_RECORD } from '../../../server-a/tasks/record-gate.ts';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { defaultOptions, openTasks, spoolFiles, submitPicture, useTasks } from './support.ts';
+import { pictureNames } from '../../support/stored-pictures.ts';
+import { defaultOptions, makeLargePicture, openTasks, RESIZE, submitPicture, useTasks } from './support.ts';
 
 const WEEK = 7 * 24 * 60 * 60 * 1000;
 const STORE = 'store.db';
@@ -114,7 +115,7 @@ const DAMAGES: readonly Damage[] = [
     title: 'files without marker and store',
     from: 'stopped',
     damage: remove(STORE, WAL, SHM, 'store.json'),
-    found: 'store.db is missing, but there is 3 files in the spool',
+    found: 'store.db is missing, but there is 1 file in the spool',
   },
 ];
 
@@ -128,7 +129,8 @@ describe('a data folder', () => {
     templates = await mkdtemp(join(tmpdir(), 'darkroom-data-'));
     const dataDir = join(templates, 'stopped');
     const tasks = await openTasks(defaultOptions(dataDir));
-    const submitted = [await submitPicture(tasks), await submitPicture(tasks), await submitPicture(tasks)];
+    const large = await submitPicture(tasks, [RESIZE], makeLargePicture());
+    const submitted = [large, await submitPicture(tasks), await submitPicture(tasks)];
     ids = submitted.map(({ task_id }) => task_id);
     await cp(dataDir, join(templates, 'killed'), { recursive: true });
     await tasks.close();
@@ -193,7 +195,7 @@ describe('a data folder', () => {
       const before = await contentOf(dataDir);
       const tasks = await open({ dataDir, newStore: true });
       expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
-      expect(await spoolFiles(dataDir)).to.deep.equal([]);
+      expect(await pictureNames(dataDir)).to.deep.equal([]);
       const [lost = ''] = await readdir(join(dataDir, 'lost+found'));
       const names = Object.keys(before).map((path) => path.split('/').at(-1));
       expect(await readdir(join(dataDir, 'lost+found', lost))).to.include.members(names);
@@ -255,9 +257,9 @@ describe('a data folder', () => {
     await strays(dataDir, MOST_WITHOUT_RECORD + 1);
     const error: unknown = await open({ dataDir }).catch((reason: unknown) => reason);
     expect(String(error)).to.contain(`${MOST_WITHOUT_RECORD + 1} pictures in the spool have no record`);
-    expect(await spoolFiles(dataDir)).to.have.length(ids.length + MOST_WITHOUT_RECORD + 1);
+    expect(await pictureNames(dataDir)).to.have.length(ids.length + MOST_WITHOUT_RECORD + 1);
     const tasks = await open({ dataDir, newStore: true });
-    expect(await spoolFiles(dataDir)).to.deep.equal([]);
+    expect(await pictureNames(dataDir)).to.deep.equal([]);
     expect(tasks.counts()).to.include({ pending: 0 });
   });
 
@@ -271,7 +273,7 @@ describe('a data folder', () => {
     const [folder = ''] = await lost();
     expect(await readdir(join(dataDir, 'lost+found', folder))).to.have.length(2);
     expect((await stat(join(dataDir, 'lost+found', folder))).mode & 0o777).to.equal(0o700);
-    expect(await spoolFiles(dataDir)).to.have.length(ids.length);
+    expect(await pictureNames(dataDir)).to.have.length(ids.length);
     await tasks.close();
     for (const [after, count] of [
       [WEEK - 1, 1],

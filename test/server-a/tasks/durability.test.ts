@@ -5,18 +5,19 @@ import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { setFailpoints } from '../../../shared/failpoint.ts';
 import { startPictureServer } from '../../support/picture-server.ts';
 import { RecordingFiles } from '../../support/recording-files.ts';
+import { pictureNames, storedNames } from '../../support/stored-pictures.ts';
 import {
   beginJob,
   CLASSIFY,
   codeOf,
   defaultOptions,
   forever,
+  makeLargePicture,
   makePicture,
   openTasks,
   RESIZE,
   receivePicture,
   silent,
-  spoolFiles,
   storeOutput,
   submitPicture,
   type TestDispatcher,
@@ -51,8 +52,8 @@ describe('the order of durable steps when', () => {
     return tasks;
   }
 
-  it('an upload is answered', async () => {
-    await submitPicture(await start());
+  it('a large upload is answered', async () => {
+    await submitPicture(await start(), [RESIZE], makeLargePicture());
     files.note('answered');
     expect(files.take()).to.deep.equal([
       `create spool/${id(1)}.tmp`,
@@ -69,6 +70,13 @@ describe('the order of durable steps when', () => {
     ]);
   });
 
+  it('a small upload is answered: its record has it, and no file is written', async () => {
+    await submitPicture(await start());
+    files.note('answered');
+    expect(files.take()).to.deep.equal(['task-committed', 'answered']);
+    expect(storedNames(folder())).to.deep.equal([`${id(2)}.input`]);
+  });
+
   it('a step of an upload fails, which leaves no file', async () => {
     const tasks = await start();
     const steps = (temporary: number) => [
@@ -78,16 +86,29 @@ describe('the order of durable steps when', () => {
     ];
     for (const step of [0, 1, 2]) {
       files.failing = steps(1 + Number(newId())).at(step) ?? '';
-      expect(await codeOf(submitPicture(tasks)), files.failing).to.equal('EIO: i/o error');
+      expect(await codeOf(submitPicture(tasks, [RESIZE], makeLargePicture())), files.failing).to.equal(
+        'EIO: i/o error',
+      );
       expect(files.take()).to.include(files.failing).and.not.include('task-committed');
     }
-    expect(await spoolFiles(folder())).to.deep.equal([]);
+    expect(await pictureNames(folder())).to.deep.equal([]);
     expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
   });
 
-  it('a kept picture is used again', async () => {
+  it('a small kept picture is used again', async () => {
     const tasks = await start();
     const kept = await tasks.submit(await receivePicture(tasks), [RESIZE], { keep: true });
+    files.take();
+    await tasks.submitKept(kept.task_id, [RESIZE]);
+    files.note('answered');
+    expect(files.take()).to.deep.equal(['task-committed', 'answered']);
+    expect(storedNames(folder())).to.deep.equal([`${id(2)}.input`, `${id(3)}.input`]);
+  });
+
+  it('a large kept picture is used again', async () => {
+    const tasks = await start();
+    const large = await receivePicture(tasks, makeLargePicture());
+    const kept = await tasks.submit(large, [RESIZE], { keep: true });
     files.take();
     await tasks.submitKept(kept.task_id, [RESIZE]);
     files.note('answered');
@@ -102,7 +123,7 @@ describe('the order of durable steps when', () => {
   });
 
   it('a list of URLs is answered, and a task gets its picture', async () => {
-    const server = await startPictureServer(await makePicture());
+    const server = await startPictureServer(makeLargePicture());
     const tasks = await start();
     const ready = new Promise<void>((resolve) => {
       tasks.dispatcher.target = {
@@ -134,9 +155,9 @@ describe('the order of durable steps when', () => {
     ]);
   });
 
-  it('a task ends', async () => {
+  it('a task with large pictures ends', async () => {
     const tasks = await start();
-    const { task_id } = await submitPicture(tasks);
+    const { task_id } = await submitPicture(tasks, [RESIZE], makeLargePicture());
     const watching = (async () => {
       for await (const { status } of tasks.watch(task_id, forever)) files.note(`told ${status}`);
     })();
@@ -144,7 +165,7 @@ describe('the order of durable steps when', () => {
     files.take();
     const job = await beginJob(tasks, task_id);
     await new Promise(setImmediate);
-    await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    await tasks.records.complete(job, [await storeOutput(tasks, job, makeLargePicture())], {});
     await watching;
     expect(files.take()).to.deep.equal([
       'attempt-committed',
@@ -165,16 +186,42 @@ describe('the order of durable steps when', () => {
     ]);
   });
 
+  it('a task with small pictures ends: its record has the output, and no longer the input', async () => {
+    const tasks = await start();
+    const { task_id } = await submitPicture(tasks);
+    files.take();
+    const job = await beginJob(tasks, task_id);
+    await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    expect(files.take()).to.deep.equal(['attempt-committed', 'end-committed', 'end-published']);
+    expect(storedNames(folder())).to.deep.equal([`${task_id}.1.resize`]);
+  });
+
+  for (const [what, content, fileSyncs] of [
+    ['small pictures', makePicture, 0],
+    ['large pictures', makeLargePicture, 4],
+  ] as const) {
+    it(`a task with ${what} takes 3 commits, and ${fileSyncs} fsyncs beside them`, async () => {
+      const tasks = await start();
+      const { task_id } = await submitPicture(tasks, [RESIZE], await content());
+      const job = await beginJob(tasks, task_id);
+      await tasks.records.complete(job, [await storeOutput(tasks, job, await content())], {});
+      const calls = files.take();
+      // SQLite fsyncs its log once for each commit, and several commits at the same time share one.
+      expect(calls.filter((call) => call.endsWith('-committed'))).to.have.length(3);
+      expect(calls.filter((call) => call.startsWith('fsync'))).to.have.length(fileSyncs);
+    });
+  }
+
   it('a step of an output fails, which leaves no file', async () => {
     const tasks = await start();
     const { task_id } = await submitPicture(tasks);
     const job = await beginJob(tasks, task_id);
     files.failing = 'fsync spool';
     const file = await tasks.records.createOutput(job, 'resize');
-    await file.write(Buffer.from('picture'));
+    await file.write(makeLargePicture());
     expect(await codeOf(file.commit())).to.equal('EIO: i/o error');
     await tasks.records.release(job, false);
-    expect(await spoolFiles(folder())).to.deep.equal([`${task_id}.input`]);
+    expect(await pictureNames(folder())).to.deep.equal([`${task_id}.input`]);
   });
 
   it('a data folder is created and opened', async () => {

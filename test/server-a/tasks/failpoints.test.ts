@@ -6,8 +6,9 @@ import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { FAILPOINTS, type FailpointName, setFailpoints } from '../../../shared/failpoint.ts';
 import { type PictureServer, startPictureServer } from '../../support/picture-server.ts';
 import { startProgram } from '../../support/run-program.ts';
+import { pictureNames } from '../../support/stored-pictures.ts';
 import { takeEveryStep } from './fixtures/every-step.ts';
-import { codeOf, defaultOptions, makePicture, openTasks, spoolFiles, useTemporaryFolder } from './support.ts';
+import { codeOf, defaultOptions, makePicture, openTasks, useTemporaryFolder } from './support.ts';
 
 const KILLED = new URL('./fixtures/killed-at.js', import.meta.url).pathname;
 /** Failpoints at which a process is killed: at the start, while a task is accepted, and at its end. */
@@ -76,7 +77,7 @@ describe('a process that is killed between two durable steps', function () {
   async function expectSafe(name: FailpointName, { dataDir, accepted, ended }: Remains): Promise<void> {
     const tasks = await openTasks(defaultOptions(dataDir));
     try {
-      const files = await spoolFiles(dataDir);
+      const files = await pictureNames(dataDir);
       for (const id of accepted) expect(files, name).to.include.members(ownedFiles(tasks, id));
       for (const id of ended) expect(tasks.get(id).status, name).to.equal('completed');
       for (const file of files) expect(ownedFiles(tasks, file.split('.')[0] ?? ''), name).to.include(file);

@@ -21,7 +21,7 @@ import {
 } from './support.ts';
 
 describe('fetching', () => {
-  const { folder, open, files } = useTasks();
+  const { folder, open, pictures } = useTasks();
   let picture: Buffer;
   let server: PictureServer;
 
@@ -73,7 +73,7 @@ describe('fetching', () => {
     const job = await beginJob(tasks, id);
     expect(await readInput(tasks, job)).to.deep.equal(picture);
     await tasks.records.complete(job, [LABELS], {});
-    expect(await files()).to.deep.equal([]);
+    expect(await pictures()).to.deep.equal([]);
     expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
   });
 
@@ -97,7 +97,7 @@ describe('fetching', () => {
       expect([ended.status, ended.error?.code], source).to.deep.equal(['failed', code]);
     }
     await text.close();
-    expect(await files()).to.deep.equal([]);
+    expect(await pictures()).to.deep.equal([]);
     expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
     expect(await codeOf(tasks.result(listed[2]?.task_id ?? ''))).to.equal('SOURCE_ERROR');
   });
@@ -123,7 +123,7 @@ describe('fetching', () => {
     const refused = await tasks.wait(second?.task_id ?? '', 10_000, forever);
     expect(refused.error?.code).to.equal('PAYLOAD_TOO_LARGE');
     await large.close();
-    expect(await files()).to.deep.equal([]);
+    expect(await pictures()).to.deep.equal([]);
   });
 
   it('fetches no more URLs at once than allowed, oldest first', async () => {
@@ -186,7 +186,7 @@ describe('fetching', () => {
     await until('the first to be aborted', () => server.underWay === 0);
     expect((await tasks.cancel(ready?.task_id ?? '')).status).to.equal('canceled');
     expect(server.asked).to.deep.equal(['/hang', '/a.png']);
-    expect(await files()).to.deep.equal([]);
+    expect(await pictures()).to.deep.equal([]);
     expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
     await tasks.forget(hanging?.task_id ?? '');
     expect(await codeOf(() => tasks.get(hanging?.task_id ?? ''))).to.equal('TASK_NOT_FOUND');
@@ -198,7 +198,7 @@ describe('fetching', () => {
     await until('the second to be asked for', () => server.asked.length === 2);
     await tasks.close();
     expect(tasks.state).to.equal('failed');
-    expect(await files()).to.deep.equal([`${ready?.task_id}.input`]);
+    expect(await pictures()).to.deep.equal([`${ready?.task_id}.input`]);
     const again = await open({ fetchAtOnce: 2 });
     await until('the third to be ready', () => isReady(again, waiting?.task_id ?? ''));
     expect(server.asked.slice(2).sort()).to.deep.equal(['/b.png', '/hang']);

@@ -6,16 +6,8 @@ import fc from 'fast-check';
 import type { Job } from '../../../server-a/dispatch/contract.ts';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { hasEnded, type Task } from '../../../shared/task.ts';
-import {
-  codeOf,
-  defaultOptions,
-  LABELS,
-  makePicture,
-  openTasks,
-  spoolFiles,
-  storeOutput,
-  submitPicture,
-} from './support.ts';
+import { pictureNames } from '../../support/stored-pictures.ts';
+import { codeOf, defaultOptions, LABELS, makePicture, openTasks, storeOutput, submitPicture } from './support.ts';
 
 const STEPS = [
   'submit',
@@ -91,7 +83,7 @@ class Life {
     const { pending, processing } = this.#tasks.counts();
     expect(pending + processing).to.equal(open);
     expect(this.#tasks.records.waiting().length).to.equal(pending);
-    expect(await spoolFiles(this.#folder), 'files on disk are files owned').to.include.members(owned);
+    expect(await pictureNames(this.#folder), 'files on disk are files owned').to.include.members(owned);
   }
 
   /** Ends every attempt. Then only files that records own may be left. */
@@ -104,7 +96,7 @@ class Life {
       );
       return hasEnded(task.status) ? outputs : [`${id}.input`];
     });
-    expect(await spoolFiles(this.#folder)).to.deep.equal(kept.sort());
+    expect(await pictureNames(this.#folder)).to.deep.equal(kept.sort());
   }
 
   async #begin(id: string): Promise<void> {

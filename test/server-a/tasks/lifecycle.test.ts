@@ -1,8 +1,7 @@
-import { readFile, truncate, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Job, TaskRecords } from '../../../server-a/dispatch/contract.ts';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
+import { damagePicture, losePicture, readPicture } from '../../support/stored-pictures.ts';
 import {
   beginJob,
   codeOf,
@@ -49,7 +48,7 @@ const ENDINGS: Record<string, (tasks: Tasks, job: Job) => Promise<unknown>> = {
 };
 
 describe('task lifecycle', () => {
-  const { folder, open, files } = useTasks();
+  const { folder, open, pictures } = useTasks();
 
   describe('for each call of the dispatcher', () => {
     const shared = useSharedTasks();
@@ -70,14 +69,14 @@ describe('task lifecycle', () => {
           await end(tasks, job);
           const before = await codeOf(async () => expect(tasks.get(task_id)).to.be.an('object'));
           const record = before === 'none' ? tasks.get(task_id) : null;
-          const owned = await shared.files();
+          const owned = await shared.pictures();
           const late = await storeOutput(tasks, job, Buffer.from('late'));
           expect(late.sha256).to.have.length(64);
           expect(await move(tasks.records, job)).to.equal(name === 'strike' ? 'unchanged' : false);
           if (record !== null) expect(tasks.get(task_id)).to.deep.equal(record);
-          expect(await shared.files()).to.deep.equal(owned);
+          expect(await shared.pictures()).to.deep.equal(owned);
           for (const name of owned.filter((one) => one.endsWith('.resize'))) {
-            expect(await readFile(join(shared.folder(), 'spool', name))).to.deep.equal(WINNER);
+            expect(await readPicture(shared.folder(), name)).to.deep.equal(WINNER);
           }
         });
       }
@@ -106,7 +105,7 @@ describe('task lifecycle', () => {
       const output = await storeOutput(tasks, job, Buffer.from('picture'));
       const ends = [tasks.records.complete(job, [output], {}), tasks.records.complete(job, [output], {})];
       expect((await Promise.all(ends)).sort()).to.deep.equal([false, true]);
-      expect(await files()).to.deep.equal([`${task_id}.1.resize`]);
+      expect(await pictures()).to.deep.equal([`${task_id}.1.resize`]);
       await tasks.forget(task_id);
     }
   });
@@ -124,7 +123,7 @@ describe('task lifecycle', () => {
           ? await Promise.all([complete(), cancel()])
           : (await Promise.all([cancel(), complete()])).reverse();
       expect(tasks.get(task_id).status).to.equal(completed ? 'completed' : 'canceled');
-      expect(await files()).to.deep.equal(completed ? [`${task_id}.1.resize`] : []);
+      expect(await pictures()).to.deep.equal(completed ? [`${task_id}.1.resize`] : []);
       await tasks.forget(task_id);
     }
     expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
@@ -160,7 +159,7 @@ describe('task lifecycle', () => {
     }
     expect(tasks.get(task_id)).to.include({ status: 'failed', attempts: 3 });
     expect(tasks.get(task_id).error?.code).to.equal('WORKER_CRASHED');
-    expect(await files()).to.deep.equal([]);
+    expect(await pictures()).to.deep.equal([]);
   });
 
   it('gives a task up at the twentieth end of Server B while it ran alone, without a strike, counted across restarts', async () => {
@@ -192,17 +191,17 @@ describe('task lifecycle', () => {
   });
 
   for (const [what, damage] of [
-    ['missing', unlink],
-    ['truncated', (path: string) => truncate(path, 5)],
+    ['missing', losePicture],
+    ['truncated', (dataDir: string, name: string) => damagePicture(dataDir, name, Buffer.from('short'))],
   ] as const) {
     it(`fails a task at its next attempt if its input is ${what}`, async () => {
       const tasks = await open();
       const { task_id } = await submitPicture(tasks);
-      await damage(join(folder(), 'spool', `${task_id}.input`));
+      await damage(folder(), `${task_id}.input`);
       expect(await tasks.records.begin(task_id)).to.equal(null);
       expect(tasks.get(task_id)).to.include({ status: 'failed', attempts: 0 });
       expect(tasks.get(task_id).error?.code).to.equal('SPOOL_CORRUPT');
-      expect(await files()).to.deep.equal([]);
+      expect(await pictures()).to.deep.equal([]);
     });
   }
 
@@ -216,7 +215,7 @@ describe('task lifecycle', () => {
     await winner.write(Buffer.from('picture'));
     await tasks.records.complete(job, [{ header: pictureHeader('resize', 7), sha256: await winner.commit() }], {});
     await winner.discard();
-    expect(await files()).to.deep.equal([`${task_id}.1.resize`]);
+    expect(await pictures()).to.deep.equal([`${task_id}.1.resize`]);
     expect(tasks.counts().spool_bytes).to.equal(7);
   });
 

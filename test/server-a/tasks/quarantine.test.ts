@@ -19,7 +19,7 @@ import {
 const HOUR = 60 * 60 * 1000;
 
 describe('quarantine', () => {
-  const { folder, open, files } = useTasks();
+  const { folder, open, pictures } = useTasks();
   let picture: Buffer;
 
   before(async () => {
@@ -42,7 +42,7 @@ describe('quarantine', () => {
     expect(await codeOf(submitPicture(tasks, [CLASSIFY], picture))).to.equal('QUARANTINED');
     const received = await receivePicture(tasks, picture);
     expect(await codeOf(tasks.putSnippet(1, { received }))).to.equal('QUARANTINED');
-    expect(await files()).to.deep.equal([]);
+    expect(await pictures()).to.deep.equal([]);
     expect((await submitPicture(tasks, [RESIZE], await makePicture(1))).status).to.equal('pending');
   });
 

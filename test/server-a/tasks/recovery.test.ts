@@ -1,15 +1,16 @@
-import { unlink, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { NODE_FILES } from '../../../shared/file-system.ts';
 import { startProgram } from '../../support/run-program.ts';
-import { beginJob, codeOf, storeOutput, submitPicture, useTasks } from './support.ts';
+import { losePicture } from '../../support/stored-pictures.ts';
+import { beginJob, codeOf, makeLargePicture, RESIZE, storeOutput, submitPicture, useTasks } from './support.ts';
 
 const DYING = new URL('./fixtures/dying-store.js', import.meta.url).pathname;
 
 describe('recovery', () => {
-  const { folder, open, files } = useTasks();
+  const { folder, open, pictures } = useTasks();
   const put = (name: string) => writeFile(join(folder(), 'spool', name), 'left over');
 
   it('removes temporary files, lost outputs and inputs without an owner, and keeps the rest', async () => {
@@ -32,7 +33,7 @@ describe('recovery', () => {
     for (const name of left) await put(name);
     const again = await open();
     const owned = [`${waiting}.input`, `${running}.input`, `${ended}.2.resize`];
-    expect(await files()).to.deep.equal(owned.sort());
+    expect(await pictures()).to.deep.equal(owned.sort());
     expect(again.counts()).to.include({ pending: 2, processing: 0 });
     const inputs = (again.get(waiting).input.bytes ?? 0) + (again.get(running).input.bytes ?? 0);
     expect(again.counts().spool_bytes).to.equal(inputs + 'picture'.length);
@@ -40,10 +41,10 @@ describe('recovery', () => {
 
   it('does not look at the files that its records name', async () => {
     const tasks = await open();
-    await submitPicture(tasks);
-    const ended = (await submitPicture(tasks)).task_id;
+    await submitPicture(tasks, [RESIZE], makeLargePicture());
+    const ended = (await submitPicture(tasks, [RESIZE], makeLargePicture())).task_id;
     const job = await beginJob(tasks, ended);
-    await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
+    await tasks.records.complete(job, [await storeOutput(tasks, job, makeLargePicture())], {});
     const { spool_bytes } = tasks.counts();
     await tasks.close();
     const looks: string[] = [];
@@ -57,18 +58,18 @@ describe('recovery', () => {
 
   it('keeps and counts the files of a damaged record, and those of the sound ones beside it', async () => {
     const tasks = await open();
-    const waiting = (await submitPicture(tasks)).task_id;
-    const ended = (await submitPicture(tasks)).task_id;
+    const waiting = (await submitPicture(tasks, [RESIZE], makeLargePicture())).task_id;
+    const ended = (await submitPicture(tasks, [RESIZE], makeLargePicture())).task_id;
     const job = await beginJob(tasks, ended);
-    await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
-    const [before, { spool_bytes }] = [await files(), tasks.counts()];
+    await tasks.records.complete(job, [await storeOutput(tasks, job, makeLargePicture())], {});
+    const [before, { spool_bytes }] = [await pictures(), tasks.counts()];
     await tasks.close();
     for (const change of [`outputs = '["a"]'`, "outputs = '{'", "header = '{'", 'attempt = -1']) {
       const database = new DatabaseSync(join(folder(), 'store.db'));
       database.exec(`UPDATE tasks SET ${change} WHERE id = '${ended}'`);
       database.close();
       const again = await open();
-      expect([await files(), again.counts().spool_bytes], change).to.deep.equal([before, spool_bytes]);
+      expect([await pictures(), again.counts().spool_bytes], change).to.deep.equal([before, spool_bytes]);
       expect(again.get(waiting).status).to.equal('pending');
       await again.close();
     }
@@ -81,7 +82,7 @@ describe('recovery', () => {
     const job = await beginJob(tasks, ended);
     await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('picture'))], {});
     await tasks.close();
-    for (const name of await files()) await unlink(join(folder(), 'spool', name));
+    for (const name of await pictures()) await losePicture(folder(), name);
     const again = await open();
     expect(await again.records.begin(waiting)).to.equal(null);
     expect(again.get(waiting).error?.code).to.equal('SPOOL_CORRUPT');
@@ -99,7 +100,7 @@ describe('recovery', () => {
     ).ended;
     const { task_id, told } = JSON.parse(stdout);
     expect(told).to.contain('The thread that writes the store ended');
-    expect(await files()).to.deep.equal([`${task_id}.1.resize`, `${task_id}.input`]);
+    expect(await pictures()).to.deep.equal([`${task_id}.1.resize`, `${task_id}.input`]);
     const tasks = await open();
     if (tasks.get(task_id).status === 'completed') expect(await codeOf(tasks.result(task_id))).to.equal('none');
     else expect((await beginJob(tasks, task_id)).attempt).to.equal(2);

@@ -9,7 +9,7 @@ import { beginJob, codeOf, LABELS, makePicture, receivePicture, useTasks } from 
 const BOXES = [{ X: 1, Y: 2.5, W: 3, H: -4 }];
 
 describe('snippets', () => {
-  const { folder, open, files } = useTasks();
+  const { folder, open, pictures } = useTasks();
 
   async function put(tasks: Tasks, name: number, shade = 0) {
     return tasks.putSnippet(name, { received: await receivePicture(tasks, await makePicture(shade)) });
@@ -99,17 +99,17 @@ describe('snippets', () => {
     await complete(tasks, first);
     const other = (await put(tasks, 2, 2)).task?.task_id ?? '';
     const second = (await put(tasks, 1, 3)).task?.task_id ?? '';
-    expect(await files()).to.deep.equal([`${other}.input`, `${second}.input`].sort());
+    expect(await pictures()).to.deep.equal([`${other}.input`, `${second}.input`].sort());
     expect(await codeOf(tasks.result(first, 'original'))).to.equal('EXPIRED');
     const third = (await put(tasks, 1, 4)).task?.task_id ?? '';
-    expect(await files(), 'the second still needs its picture').to.include(`${second}.input`);
+    expect(await pictures(), 'the second still needs its picture').to.include(`${second}.input`);
     await complete(tasks, second);
     await complete(tasks, third);
     await tasks.close();
     const again = await open();
     expect(again.getSnippet(1).task?.task_id).to.equal(third);
     expect(await codeOf(again.result(third, 'original'))).to.equal('none');
-    expect(await files()).to.deep.equal([`${other}.input`, `${third}.input`].sort());
+    expect(await pictures()).to.deep.equal([`${other}.input`, `${third}.input`].sort());
   });
 
   it('keep the newest of simultaneous pictures', async () => {
@@ -118,7 +118,7 @@ describe('snippets', () => {
     for (const { id } of tasks.records.waiting()) await complete(tasks, id);
     const newest = tasks.getSnippet(1).task?.task_id;
     expect(puts.map(({ task }) => task?.task_id)).to.include(newest);
-    expect(await files()).to.deep.equal([`${newest}.input`]);
+    expect(await pictures()).to.deep.equal([`${newest}.input`]);
   });
 
   it('remove replaced pictures after a crash', async () => {
@@ -133,7 +133,7 @@ describe('snippets', () => {
     database.close();
     const again = await open();
     expect(again.getSnippet(1).task?.task_id).to.equal(second);
-    expect(await files()).to.deep.equal([`${second}.input`]);
+    expect(await pictures()).to.deep.equal([`${second}.input`]);
     expect(again.get(first).status).to.equal('completed');
   });
 
@@ -166,6 +166,6 @@ describe('snippets', () => {
     expect(await codeOf(again.result(id, 'original'))).to.equal('none');
     await again.forget(id);
     expect(await codeOf(() => again.getSnippet(1))).to.equal('NOT_FOUND');
-    expect(await files()).to.deep.equal([]);
+    expect(await pictures()).to.deep.equal([]);
   });
 });

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -6,14 +6,17 @@ import { buffer } from 'node:stream/consumers';
 import { deflateSync } from 'node:zlib';
 import type { Dispatch, Job, StoredOutput } from '../../../server-a/dispatch/contract.ts';
 import type { ReceivedPicture } from '../../../server-a/intake/receive.ts';
+import { SMALL_PICTURE_BYTES } from '../../../server-a/pictures/new-picture.ts';
 import { SYSTEM, type System } from '../../../server-a/system.ts';
 import type { TasksOptions } from '../../../server-a/tasks/parts.ts';
+import type { Result } from '../../../server-a/tasks/result.ts';
 import { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { isErrorCode } from '../../../shared/errors.ts';
 import { createLogger } from '../../../shared/log.ts';
 import type { OutputSpec } from '../../../shared/operations/index.ts';
 import { hasEnded, type OutputHeader, type Task } from '../../../shared/task.ts';
-import { bytes as bytesOf, chunk, pngStart } from '../../support/hand-made.ts';
+import { bytes, chunk, pngStart } from '../../support/hand-made.ts';
+import { pictureNames } from '../../support/stored-pictures.ts';
 
 export const silent = createLogger('test', 'silent');
 /** A signal that never aborts. */
@@ -81,7 +84,7 @@ export function useTasks() {
     opened.push(tasks);
     return tasks;
   };
-  return { folder, open, files: () => spoolFiles(folder()) };
+  return { folder, open, pictures: () => pictureNames(folder()) };
 }
 
 /** Opens tasks once for all tests of the surrounding suite. To open them starts a thread, which takes time. */
@@ -92,7 +95,7 @@ export function useSharedTasks() {
     tasks = await openTasks(defaultOptions(folder()));
   });
   after(() => tasks.close());
-  return { folder, tasks: () => tasks, files: () => spoolFiles(folder()) };
+  return { folder, tasks: () => tasks, pictures: () => pictureNames(folder()) };
 }
 
 export function defaultOptions(dataDir: string): TasksOptions {
@@ -129,25 +132,26 @@ export function replacing(tasks: Tasks, methods: Partial<Tasks>): Tasks {
   });
 }
 
-/** Names in the spool, sorted. */
-export async function spoolFiles(dataDir: string): Promise<string[]> {
-  return (await readdir(join(dataDir, 'spool'))).sort();
-}
-
 /** A small PNG; `shade` makes it another one. Made without sharp, which takes long to load in each process. */
 export async function makePicture(shade = 0, width = 8, height = 6): Promise<Buffer> {
-  const row = bytesOf(0, ...Array.from({ length: width }, () => bytesOf(shade % 256, 100, 200)));
+  const row = bytes(0, ...Array.from({ length: width }, () => bytes(shade % 256, 100, 200)));
   const pixels = deflateSync(Buffer.concat(Array.from({ length: height }, () => row)));
-  return bytesOf(pngStart(width, height, 8, 2), chunk('IDAT', pixels), chunk('IEND'));
+  return bytes(pngStart(width, height, 8, 2), chunk('IDAT', pixels), chunk('IEND'));
 }
 
-export async function receivePicture(tasks: Tasks, bytes?: Buffer): Promise<ReceivedPicture> {
-  const picture = bytes ?? (await makePicture());
+/** A PNG of a little more than `length` bytes, nearly all of them in a chunk that decoders skip (ISO/IEC 15948, 5.4). */
+export function makeLargePicture(length = SMALL_PICTURE_BYTES): Buffer {
+  const pixels = deflateSync(bytes(0, 1, 2, 3));
+  return bytes(pngStart(1, 1, 8, 2), chunk('ruST', Buffer.alloc(length)), chunk('IDAT', pixels), chunk('IEND'));
+}
+
+export async function receivePicture(tasks: Tasks, content?: Buffer): Promise<ReceivedPicture> {
+  const picture = content ?? (await makePicture());
   return tasks.receive(Readable.from([picture]), { filename: 'cat.png', bytes: picture.length, signal: forever });
 }
 
-export async function submitPicture(tasks: Tasks, specs = [RESIZE], bytes?: Buffer): Promise<Task> {
-  return tasks.submit(await receivePicture(tasks, bytes), specs);
+export async function submitPicture(tasks: Tasks, specs = [RESIZE], content?: Buffer): Promise<Task> {
+  return tasks.submit(await receivePicture(tasks, content), specs);
 }
 
 export async function beginJob(tasks: Tasks, id: string): Promise<Job> {
@@ -162,6 +166,12 @@ export async function discardTask(tasks: Tasks, id: string): Promise<void> {
   await tasks.forget(id);
 }
 
+/** The bytes of a result that is a picture. */
+export async function bytesOf(result: Result): Promise<Buffer> {
+  if (result.kind !== 'picture') throw new Error('Expected a picture, received data');
+  return buffer(await result.picture.stream(1000));
+}
+
 /** The picture that a job works on. */
 export function readInput(tasks: Tasks, job: Job): Promise<Buffer> {
   return buffer(tasks.records.readInput(job, Buffer.alloc(job.bytes)));
@@ -171,16 +181,16 @@ export function readInput(tasks: Tasks, job: Job): Promise<Buffer> {
 export async function storeOutput(
   tasks: Tasks,
   job: Job,
-  bytes: Buffer,
+  content: Buffer,
   name: 'resize' | 'circle' = 'resize',
 ): Promise<StoredOutput> {
   const file = await tasks.records.createOutput(job, name);
-  await file.write(bytes);
-  return { header: pictureHeader(name, bytes.length), sha256: await file.commit() };
+  await file.write(content);
+  return { header: pictureHeader(name, content.length), sha256: await file.commit() };
 }
 
-export function pictureHeader(name: 'resize' | 'circle', bytes: number): OutputHeader {
-  return { kind: 'picture', name, operation: name, format: 'png', width: 4, height: 3, frames: 1, bytes };
+export function pictureHeader(name: 'resize' | 'circle', length: number): OutputHeader {
+  return { kind: 'picture', name, operation: name, format: 'png', width: 4, height: 3, frames: 1, bytes: length };
 }
 
 export const LABELS: StoredOutput = {

@@ -30,7 +30,7 @@ function announce({ dispatcher }: Tasks<TestDispatcher>, memoryBytes: number): v
 }
 
 describe('the memory of a job', () => {
-  const { open, files } = useTasks();
+  const { open, pictures } = useTasks();
 
   for (const [what, picture] of [
     ['an AVIF of 18 megapixels', avif(4900, 3675)],
@@ -42,7 +42,7 @@ describe('the memory of a job', () => {
       expect(error).to.be.instanceOf(DarkroomError).with.property('code', 'IMAGE_TOO_LARGE');
       expect(error).to.have.property('message').that.matches(TOO_LARGE);
       expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
-      expect(await files()).to.deep.equal([]);
+      expect(await pictures()).to.deep.equal([]);
       announce(tasks, 1536 * MEBIBYTE);
       expect((await submitPicture(tasks, [FULL, CLASSIFY], picture)).status).to.equal('pending');
     });
@@ -99,6 +99,6 @@ describe('the memory of a job', () => {
     expect(tasks.get(ready ?? '')).to.include({ status: 'pending' });
     await large.close();
     await small.close();
-    expect(await files()).to.have.length(1);
+    expect(await pictures()).to.have.length(1);
   });
 });

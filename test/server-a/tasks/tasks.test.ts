@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { getEventListeners } from 'node:events';
-import { readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { DatabaseSync } from '@photostructure/sqlite';
@@ -9,8 +8,10 @@ import { SCHEMA_VERSION } from '../../../server-a/store/tables.ts';
 import type { Tasks } from '../../../server-a/tasks/tasks.ts';
 import { type Task, type TaskStatus, taskSchema } from '../../../shared/task.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
+import { damagePicture, losePicture, readPicture } from '../../support/stored-pictures.ts';
 import {
   beginJob,
+  bytesOf,
   CLASSIFY,
   codeOf,
   failed,
@@ -29,7 +30,7 @@ const HOUR = 60 * 60 * 1000;
 const UNKNOWN = 'V1StGXR8_Z5jdHi6B-myT';
 
 describe('tasks', () => {
-  const { folder, open, files } = useTasks();
+  const { folder, open, pictures } = useTasks();
 
   function receive(tasks: Tasks, source: Readable, signal = forever) {
     return tasks.receive(source, { filename: null, bytes: null, signal });
@@ -52,7 +53,7 @@ describe('tasks', () => {
         await tasks.discard(received);
         await tasks.discard(received);
       }
-      expect(await shared.files()).to.deep.equal([]);
+      expect(await shared.pictures()).to.deep.equal([]);
       expect(tasks.counts()).to.deep.equal({ pending: 0, processing: 0, spool_bytes: 0 });
     });
 
@@ -69,7 +70,7 @@ describe('tasks', () => {
       ];
       for (const [code, body] of cases) {
         expect(await codeOf(receive(tasks, Readable.from([body].flat()))), code).to.equal(code);
-        expect(await files()).to.deep.equal([]);
+        expect(await pictures()).to.deep.equal([]);
       }
       expect(tasks.counts().spool_bytes).to.equal(0);
     });
@@ -105,7 +106,7 @@ describe('tasks', () => {
       expect(await codeOf(aborted)).to.equal('gone');
       expect(await codeOf(receive(tasks, Readable.from([]), controller.signal))).to.equal('gone');
       expect(getEventListeners(controller.signal, 'abort')).to.deep.equal([]);
-      expect(await shared.files()).to.deep.equal([]);
+      expect(await shared.pictures()).to.deep.equal([]);
       expect(tasks.counts().spool_bytes).to.equal(0);
     });
 
@@ -133,7 +134,7 @@ describe('tasks', () => {
   });
 
   describe('submit', () => {
-    it('resolves with a pending task whose picture is in the spool, and queues it', async () => {
+    it('resolves with a pending task whose picture is stored, and queues it', async () => {
       const tasks = await open();
       const queued: unknown[] = [];
       tasks.dispatcher.target = { enqueue: (id, suspect) => queued.push([id, suspect]), cancel: () => undefined };
@@ -143,8 +144,8 @@ describe('tasks', () => {
       expect(task).to.include({ status: 'pending', result: null, error: null, attempts: 0, expires_at: null });
       expect(task.input).to.include({ filename: 'cat.png', format: 'png', width: 8, height: 6, bytes: bytes.length });
       expect(queued).to.deep.equal([[task.task_id, false]]);
-      expect(await files()).to.deep.equal([`${task.task_id}.input`]);
-      expect(await readFile(join(folder(), 'spool', `${task.task_id}.input`))).to.deep.equal(bytes);
+      expect(await pictures()).to.deep.equal([`${task.task_id}.input`]);
+      expect(await readPicture(folder(), `${task.task_id}.input`)).to.deep.equal(bytes);
       expect(tasks.counts()).to.deep.equal({ pending: 1, processing: 0, spool_bytes: bytes.length });
     });
 
@@ -153,7 +154,7 @@ describe('tasks', () => {
       expect(await codeOf(submitPicture(tasks, [{ name: 'resize', operation: 'resize', scale_factor: 10 }]))).to.equal(
         'IMAGE_TOO_LARGE',
       );
-      expect(await files()).to.deep.equal([]);
+      expect(await pictures()).to.deep.equal([]);
       await submitPicture(tasks);
     });
 
@@ -164,7 +165,7 @@ describe('tasks', () => {
       expect(await codeOf(tasks.submit(received, [RESIZE]))).to.equal('DRAINING');
       expect(await codeOf(receivePicture(tasks))).to.equal('DRAINING');
       expect(await codeOf(() => tasks.checkRoom(1))).to.equal('DRAINING');
-      expect(await files()).to.deep.equal([]);
+      expect(await pictures()).to.deep.equal([]);
     });
 
     it('keeps accepted tasks across a restart, in order', async () => {
@@ -178,7 +179,7 @@ describe('tasks', () => {
       expect(again.records.waiting()).to.deep.equal(ids.map((id) => ({ id, suspect: false })));
       expect(again.get(ids[0] ?? '')).to.deep.equal(before);
       expect(again.get(ids[2] ?? '')).to.include({ status: 'pending', attempts: 1 });
-      expect((await files()).length).to.equal(5);
+      expect((await pictures()).length).to.equal(5);
     });
   });
 
@@ -271,14 +272,15 @@ describe('tasks', () => {
       expect(task.result).to.equal(`/result/${task.task_id}`);
       expect(task.outputs.map((output) => output.url)).to.deep.equal([`/result/${task.task_id}/resize`, undefined]);
       expect(task.timings).to.have.keys('queued_ms', 'decode_ms');
-      const path = join(shared.folder(), 'spool', `${task.task_id}.1.resize`);
       const sha256 = createHash('sha256').update(bytes).digest('hex');
-      const picture = { kind: 'picture', path, mediaType: 'image/png', bytes: bytes.length, sha256 };
-      expect(await tasks.result(task.task_id)).to.deep.equal(picture);
-      expect(await tasks.result(task.task_id, 'resize')).to.deep.equal(picture);
+      const about = { kind: 'picture', mediaType: 'image/png', bytes: bytes.length, sha256 };
+      for (const name of [undefined, 'resize']) {
+        const result = await tasks.result(task.task_id, name);
+        expect(result).to.include(about);
+        expect(await bytesOf(result)).to.deep.equal(bytes);
+      }
       expect(await tasks.result(task.task_id, 'classify')).to.deep.equal({ kind: 'data', output: task.outputs[1] });
-      expect(await readFile(path)).to.deep.equal(bytes);
-      const owned = (await shared.files()).filter((name) => name.startsWith(task.task_id));
+      const owned = (await shared.pictures()).filter((name) => name.startsWith(task.task_id));
       expect(owned).to.deep.equal([`${task.task_id}.1.resize`]);
       for (const name of ['circle', '', '../x', 'toString']) {
         expect(await codeOf(tasks.result(task.task_id, name))).to.equal('NOT_FOUND');
@@ -318,7 +320,9 @@ describe('tasks', () => {
     it('is SPOOL_CORRUPT when its file is missing or truncated', async () => {
       const tasks = shared.tasks();
       const { task_id } = await complete(tasks);
-      await truncate(join(shared.folder(), 'spool', `${task_id}.1.resize`), 3);
+      await damagePicture(shared.folder(), `${task_id}.1.resize`, Buffer.from('a p'));
+      expect(await codeOf(tasks.result(task_id))).to.equal('SPOOL_CORRUPT');
+      await losePicture(shared.folder(), `${task_id}.1.resize`);
       expect(await codeOf(tasks.result(task_id))).to.equal('SPOOL_CORRUPT');
     });
 
@@ -330,7 +334,7 @@ describe('tasks', () => {
       expect(await codeOf(tasks.result(task.task_id))).to.equal('EXPIRED');
       await tasks.close();
       const again = await open({}, { clock });
-      expect(await files()).to.deep.equal([]);
+      expect(await pictures()).to.deep.equal([]);
       expect(again.counts().spool_bytes).to.equal(0);
       expect(await codeOf(again.result(task.task_id))).to.equal('EXPIRED');
       expect(again.get(task.task_id)).to.deep.equal(task);
@@ -352,7 +356,7 @@ describe('tasks', () => {
         expect(await tasks.cancel(task_id)).to.deep.equal(task);
       }
       expect(canceled).to.deep.equal([waiting.task_id, running.task_id]);
-      expect(await files()).to.deep.equal([]);
+      expect(await pictures()).to.deep.equal([]);
       await submitPicture(tasks);
       await submitPicture(tasks);
       expect(tasks.counts()).to.include({ pending: 2, processing: 0 });
@@ -367,7 +371,7 @@ describe('tasks', () => {
       await tasks.records.complete(job, [await storeOutput(tasks, job, Buffer.from('x'))], {});
       await tasks.forget(task_id);
       expect(await codeOf(() => tasks.get(task_id))).to.equal('TASK_NOT_FOUND');
-      expect(await files()).to.deep.equal([]);
+      expect(await pictures()).to.deep.equal([]);
       expect(tasks.counts().spool_bytes).to.equal(0);
     });
   });

@@ -1,5 +1,5 @@
 import { DarkroomError } from '../../../../shared/errors.ts';
-import { openPicture, type PictureResult } from '../../../tasks/result.ts';
+import type { PictureResult } from '../../../tasks/result.ts';
 import type { HttpContext } from '../http-context.ts';
 import { type ByteRange, parseRange } from './range.ts';
 
@@ -14,23 +14,24 @@ const MAX_NAME_LENGTH = 100;
  * them (section 13.1.2). A browser saves the picture as `name`, to which an extension is added. Throws
  * RANGE_NOT_SATISFIABLE, and SPOOL_CORRUPT when the file does not exist.
  */
-export async function answerPicture(context: HttpContext, picture: PictureResult, name: string): Promise<void> {
-  const etag = `"${picture.sha256}"`;
+export async function answerPicture(context: HttpContext, result: PictureResult, name: string): Promise<void> {
+  const { picture, sha256, bytes, mediaType } = result;
+  const etag = `"${sha256}"`;
   if (listsTag(context.get('If-None-Match'), etag)) {
     setCacheHeaders(context, etag);
     context.status = 304;
     return;
   }
-  const range = requestedRange(context, etag, picture.bytes);
-  const file = context.method === 'HEAD' ? null : await openPicture(picture);
+  const range = requestedRange(context, etag, bytes);
+  const { start, end } = range ?? { start: 0, end: bytes - 1 };
+  const body = context.method === 'HEAD' ? null : await picture.body({ start, end });
   setCacheHeaders(context, etag);
-  context.attachment(fileName(name, picture.mediaType), { type: 'inline' });
+  context.attachment(fileName(name, mediaType), { type: 'inline' });
   context.status = range === null ? 200 : 206;
-  const { start, end } = range ?? { start: 0, end: picture.bytes - 1 };
-  if (range !== null) context.set('Content-Range', `bytes ${start}-${end}/${picture.bytes}`);
-  // Koa destroys the stream when the answer has been sent or the client disconnects; the stream closes the file.
-  if (file !== null) context.body = file.createReadStream({ start, end });
-  context.set('Content-Type', picture.mediaType);
+  if (range !== null) context.set('Content-Range', `bytes ${start}-${end}/${bytes}`);
+  // Koa destroys a stream when the answer has been sent or the client disconnects; the stream closes the file.
+  if (body !== null) context.body = body;
+  context.set('Content-Type', mediaType);
   context.length = end - start + 1;
 }
 

@@ -2,10 +2,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readdir, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { z } from 'zod';
+import { SMALL_PICTURE_BYTES } from '../../../../server-a/pictures/new-picture.ts';
 import {
   beginJob,
   CLASSIFY,
@@ -402,9 +404,8 @@ describe('darkroom.v1.Darkroom', () => {
       const { darkroom, tasks } = fixture();
       const { task_id } = await submitPicture(tasks);
       const job = await beginJob(tasks, task_id);
-      await tasks.records.complete(job, [await storeOutput(tasks, job, randomBytes(1000))], {});
-      const result = await tasks.result(task_id);
-      const path = result.kind === 'picture' ? result.path : '';
+      await tasks.records.complete(job, [await storeOutput(tasks, job, randomBytes(SMALL_PICTURE_BYTES + 1))], {});
+      const path = join(fixture().dataDir, 'spool', `${task_id}.1.resize`);
       // Node emits a warning when it garbage-collects a file handle that was not closed.
       const warnings: Error[] = [];
       const keep = (warning: Error) => warnings.push(warning);

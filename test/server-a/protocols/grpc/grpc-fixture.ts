@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PackageDefinition } from '@grpc/proto-loader';
@@ -8,6 +8,7 @@ import { DARKROOM, loadProtos } from '../../../../server-a/protocols/grpc/protos
 import type { Protocol } from '../../../../server-a/protocols/protocol.ts';
 import { Presets } from '../../../../server-a/tasks/presets.ts';
 import type { Tasks } from '../../../../server-a/tasks/tasks.ts';
+import { pictureNames } from '../../../support/stored-pictures.ts';
 import { defaultOptions, openTasks, type TestDispatcher } from '../../tasks/support.ts';
 import { GrpcClient } from './grpc-client.ts';
 
@@ -36,8 +37,9 @@ export interface Fixture {
   readiness: { store: string; lanes: number };
   /** Makes another client, which is closed with the fixture. */
   client(service: string, headers?: Record<string, string>): GrpcClient;
-  /** Names of the files in the spool. */
-  spool(): Promise<string[]>;
+  readonly dataDir: string;
+  /** Names of all pictures. */
+  pictures(): Promise<string[]>;
   stop(): Promise<void>;
 }
 
@@ -77,7 +79,8 @@ export async function startFixture(changes: Partial<typeof settings> = {}): Prom
     lines,
     readiness: { store: 'open', lanes: 4 },
     client,
-    spool: () => readdir(join(dataDir, 'spool')),
+    dataDir,
+    pictures: () => pictureNames(dataDir),
     stop: async () => {
       for (const one of clients) one.close();
       await protocol.close(0);

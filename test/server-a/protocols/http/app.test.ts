@@ -239,7 +239,7 @@ describe('HTTP application', () => {
     it('refuses an upload before its body arrives', async () => {
       const answer = await postRaw(guarded, '?circle=9', Buffer.alloc(900_000));
       expect(problemOf(answer).code).equal('UNAUTHENTICATED');
-      expect(await guarded.spool()).deep.equal([]);
+      expect(await guarded.pictures()).deep.equal([]);
     });
   });
 });

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { type HttpServer, listen } from '../../../../server-a/protocols/http/ser
 import { Presets } from '../../../../server-a/tasks/presets.ts';
 import type { Tasks } from '../../../../server-a/tasks/tasks.ts';
 import { taskSchema } from '../../../../shared/task.ts';
+import { pictureNames } from '../../../support/stored-pictures.ts';
 import { openTasks, type TestDispatcher } from '../../tasks/support.ts';
 
 const settings = {
@@ -54,8 +55,9 @@ export interface Fixture {
   /** Log lines so far, parsed. */
   readonly lines: Record<string, unknown>[];
   readiness: Readiness;
-  /** Names of the files in the spool. */
-  spool(): Promise<string[]>;
+  readonly dataDir: string;
+  /** Names of all pictures. */
+  pictures(): Promise<string[]>;
   stop(): Promise<void>;
 }
 
@@ -83,7 +85,8 @@ export async function startFixture(changes: Partial<FixtureSettings> = {}, ip = 
     server,
     lines,
     readiness: { store: 'open', lanes: 4, backend: 'up', model: 'mobilenetv2-12-qdq' },
-    spool: () => readdir(join(dataDir, 'spool')),
+    dataDir,
+    pictures: () => pictureNames(dataDir),
     stop: async () => {
       await server.close(0);
       await tasks.close();
@@ -93,14 +96,14 @@ export async function startFixture(changes: Partial<FixtureSettings> = {}, ip = 
   return fixture;
 }
 
-/** Resolves when no file is in the spool and no task is pending; rejects if that does not happen in time. */
-export async function expectNothingLeft({ spool, tasks }: Pick<Fixture, 'spool' | 'tasks'>): Promise<void> {
+/** Resolves when there is no picture and no task is pending; rejects if that does not happen in time. */
+export async function expectNothingLeft({ pictures, tasks }: Pick<Fixture, 'pictures' | 'tasks'>): Promise<void> {
   for (let look = 0; look < 200; look += 1) {
     const { pending, processing, spool_bytes: bytes } = tasks.counts();
-    if ((await spool()).length === 0 && pending + processing + bytes === 0) return;
+    if ((await pictures()).length === 0 && pending + processing + bytes === 0) return;
     await sleep(10);
   }
-  throw new Error(`Expected nothing left, found ${await spool()} and ${JSON.stringify(tasks.counts())}`);
+  throw new Error(`Expected nothing left, found ${await pictures()} and ${JSON.stringify(tasks.counts())}`);
 }
 
 /** A JPEG of noise, which is large because noise compresses badly. */

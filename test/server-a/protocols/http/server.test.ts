@@ -103,7 +103,7 @@ describe('HTTP server', () => {
       await client.write(head);
       await client.write((await jpeg(400, 300)).subarray(0, 3000));
       expect(await client.closed()).match(/^HTTP\/1\.1 408 Request Timeout\r\n[\s\S]*"code":"REQUEST_TIMEOUT"/);
-      while ((await fixture.spool()).length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (fixture.tasks.counts().spool_bytes > 0) await new Promise((resolve) => setTimeout(resolve, 5));
       expect((await ask(fixture, { path: '/livez' })).status).equal(200);
     });
   });
@@ -176,7 +176,7 @@ describe('HTTP server', () => {
       const typed = `Host: a\r\nContent-Type: image/jpeg\r\nContent-Length: ${picture.length}\r\n\r\n`;
       await client.write(`POST /upload?circle=9 HTTP/1.1\r\n${typed}`);
       await client.write(picture.subarray(0, 1000));
-      while ((await fixture.spool()).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (fixture.tasks.counts().spool_bytes === 0) await new Promise((resolve) => setTimeout(resolve, 5));
       const closed = fixture.server.close(60_000);
       await client.write(picture.subarray(1000));
       expect(await client.closed()).match(/^HTTP\/1\.1 202 /);

@@ -28,9 +28,9 @@ describe('an upload whose connection is cut', () => {
     return `POST /upload${query} HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n`;
   }
 
-  /** Waits until the server has begun to write the picture. */
+  /** Waits until the server has begun to store the picture. */
   async function begun(): Promise<void> {
-    while ((await fixture.spool()).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (fixture.tasks.counts().spool_bytes === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
   it('leaves nothing of a form while its picture arrives', async () => {
@@ -91,7 +91,7 @@ describe('an upload whose connection is cut', () => {
     const client = new RawClient({ host, port });
     await client.write(head(FORM_TYPE, form.length));
     await client.write(form.subarray(0, 2000));
-    while ((await closing.spool()).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (closing.tasks.counts().spool_bytes === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     await closing.server.close(0);
     await client.closed();
     await expectNothingLeft(closing);

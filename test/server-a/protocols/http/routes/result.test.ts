@@ -1,10 +1,15 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readdir, readlink, rm } from 'node:fs/promises';
+import { readdir, readlink } from 'node:fs/promises';
 import { expect } from 'chai';
+import { SMALL_PICTURE_BYTES } from '../../../../../server-a/pictures/new-picture.ts';
+import { losePicture } from '../../../../support/stored-pictures.ts';
 import { type Answer, ask, type Fixture, jpeg, postForm, problemOf, startFixture, taskOf } from '../http-fixture.ts';
 import { RawClient } from '../raw-client.ts';
 import { completeNamed, completeTask, PLACEHOLDER, submitPicture } from './ended-task.ts';
+
+/** Too large to be stored with its record. */
+const LARGE = randomBytes(SMALL_PICTURE_BYTES + 1);
 
 describe('GET /result/<id>', () => {
   let fixture: Fixture;
@@ -125,8 +130,7 @@ describe('GET /result/<id>', () => {
 
   it('answers 500 when the file is missing, logs it, and does not reveal its path', async () => {
     const id = await completed();
-    const result = await fixture.tasks.result(id);
-    if (result.kind === 'picture') await rm(result.path);
+    await losePicture(fixture.dataDir, `${id}.1.resize`);
     const answer = await get(`/result/${id}`);
     expect(problemOf(answer)).include({ status: 500, code: 'SPOOL_CORRUPT' });
     expect(answer.body.toString()).not.match(/spool\/|\/tmp/);
@@ -134,7 +138,7 @@ describe('GET /result/<id>', () => {
   });
 
   it('answers 404 when the task is forgotten just before its file is opened', async () => {
-    const id = await completed();
+    const id = await completed('large.jpg', LARGE);
     const { tasks } = fixture;
     const look = tasks.result.bind(tasks);
     tasks.result = async (...request) => {
@@ -170,17 +174,24 @@ describe('GET /result/<id>', () => {
     expect((await get(path, { 'If-None-Match': '"other"' })).status).equal(200);
   });
 
-  it('answers one range', async () => {
-    const path = `/result/${await completed()}`;
-    const answer = await get(path, { Range: 'bytes=10-19' });
-    expect(answer.status).equal(206);
-    expect(answer.body.equals(picture.subarray(10, 20))).equal(true);
-    expect(answer.headers).include({ 'content-range': `bytes 10-19/${picture.length}`, 'content-length': '10' });
-    const { etag = '' } = answer.headers;
-    expect((await get(path, { Range: 'bytes=-5', 'If-Range': etag })).body.equals(picture.subarray(-5))).equal(true);
-    expect((await get(path, { Range: 'bytes=-5', 'If-Range': '"other"' })).status).equal(200);
-    expect((await get(path, { Range: 'bytes=0-1,3-4' })).status).equal(200);
-  });
+  for (const [what, bytesOf] of [
+    ['a small picture', () => picture],
+    ['a file', () => LARGE],
+  ] as const) {
+    it(`answers ${what}, and one range of it`, async () => {
+      const bytes = bytesOf();
+      const path = `/result/${await completed('cat.jpg', bytes)}`;
+      expect((await get(path)).body.equals(bytes)).equal(true);
+      const answer = await get(path, { Range: 'bytes=10-19' });
+      expect(answer.status).equal(206);
+      expect(answer.body.equals(bytes.subarray(10, 20))).equal(true);
+      expect(answer.headers).include({ 'content-range': `bytes 10-19/${bytes.length}`, 'content-length': '10' });
+      const { etag = '' } = answer.headers;
+      expect((await get(path, { Range: 'bytes=-5', 'If-Range': etag })).body.equals(bytes.subarray(-5))).equal(true);
+      expect((await get(path, { Range: 'bytes=-5', 'If-Range': '"other"' })).status).equal(200);
+      expect((await get(path, { Range: 'bytes=0-1,3-4' })).status).equal(200);
+    });
+  }
 
   it('answers 416 for a range beyond the end', async () => {
     const answer = await get(`/result/${await completed()}`, { Range: `bytes=${picture.length}-` });

@@ -97,7 +97,7 @@ describe('/snippets/<n>', () => {
       for (const parts of [[boxes, image], [image, boxes], [boxes]]) {
         expect((await shown(putForm(parts))).boxes).to.deep.equal([{ X: 1, Y: 2, W: 3, H: 4 }]);
       }
-      const spool = await fixture.spool();
+      const spool = await fixture.pictures();
       for (const parts of [
         [image, boxes, boxes],
         [['Boxes', '[]'], image, boxes],
@@ -106,7 +106,7 @@ describe('/snippets/<n>', () => {
       ] as const satisfies readonly (readonly Part[])[]) {
         expect(problemOf(await putForm(parts)).code).to.equal('BAD_REQUEST');
       }
-      expect(await fixture.spool()).to.deep.equal(spool);
+      expect(await fixture.pictures()).to.deep.equal(spool);
     });
 
     it('ignores up to 31 other fields, if all texts together are within the limit', async () => {
@@ -170,7 +170,7 @@ describe('/snippets/<n>', () => {
       it(`${what}, and stores nothing`, async () => {
         expect(problemOf(await putForm(parts)).code).to.equal(code);
         expect(problemOf(await ask(fixture, { path: '/snippets/1/' })).code).to.equal('NOT_FOUND');
-        expect(await fixture.spool()).to.deep.equal([]);
+        expect(await fixture.pictures()).to.deep.equal([]);
       });
     }
 
@@ -196,7 +196,7 @@ describe('/snippets/<n>', () => {
           ]),
         ).code,
       ).to.equal('BAD_REQUEST');
-      expect(await fixture.spool()).to.deep.equal([]);
+      expect(await fixture.pictures()).to.deep.equal([]);
       expect(fixture.tasks.counts().pending).to.equal(0);
     });
   });

@@ -125,7 +125,7 @@ describe('/status/<id>', () => {
       expect(problemOf(await get(`/status/${id}`)).code).equal('TASK_NOT_FOUND');
       expect(problemOf(await get(`/result/${id}`)).code).equal('TASK_NOT_FOUND');
       expect(problemOf(await remove(id)).code).equal('TASK_NOT_FOUND');
-      expect((await fixture.spool()).filter((name) => name.startsWith(id))).deep.equal([]);
+      expect((await fixture.pictures()).filter((name) => name.startsWith(id))).deep.equal([]);
     });
   });
 });
