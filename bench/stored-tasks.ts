@@ -1,6 +1,7 @@
 import { linkSync, readdirSync } from 'node:fs';
 import { copyFile, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DatabaseSyncInstance } from '@photostructure/sqlite';
 import { z } from 'zod';
 import { openForWriting } from '../server-a/store/schema.ts';
 import { freePort } from './free-port.ts';
@@ -23,7 +24,7 @@ const idsSchema = z.array(z.object({ id: z.string() }));
 
 /**
  * Makes a data folder with many tasks, below `parent`. Two tasks are real, one that has completed and one that waits; all
- * others are copies of their records and files, because it would take half an hour to upload them.
+ * others are copies of their records and pictures, because it would take half an hour to upload them.
  */
 export async function makeStored(parent: string, pictures: Pictures, counts: StoredCounts): Promise<string> {
   const dataDir = await mkdtemp(join(parent, 'stored-'));
@@ -77,8 +78,20 @@ function copyRecords(dataDir: string, id: string, count: number): string[] {
         SELECT substr(hex(randomblob(11)), 1, 21), ${columns.join(', ')}
         FROM tasks, copies WHERE id = ? RETURNING id`)
       .all(count, id);
-    return idsSchema.parse(rows).map((row) => row.id);
+    const ids = idsSchema.parse(rows).map((row) => row.id);
+    copyPictures(database, id, ids);
+    return ids;
   } finally {
     database.close();
   }
+}
+
+/** Copies the small pictures of a task, which are in the store itself. */
+function copyPictures(database: DatabaseSyncInstance, id: string, copies: readonly string[]): void {
+  const copy = database.prepare(`
+    INSERT INTO pictures (name, size, bytes) SELECT ? || substr(name, ?), size, bytes
+    FROM pictures WHERE name > ? || '.' AND name < ? || '/'`);
+  database.exec('BEGIN');
+  for (const other of copies) copy.run(other, id.length + 1, id, id);
+  database.exec('COMMIT');
 }
