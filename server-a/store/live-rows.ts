@@ -23,6 +23,11 @@ export class LiveRows {
     this.#rows.set(row.id, row);
   }
 
+  /** Drops all rows. */
+  clear(): void {
+    this.#rows.clear();
+  }
+
   /** Drops rows that a commit has changed. */
   drop(changed: readonly { readonly id: string }[]): void {
     for (const { id } of changed) this.#rows.delete(id);

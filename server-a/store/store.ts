@@ -268,6 +268,7 @@ export class Store {
    */
   async close(): Promise<void> {
     const { isClean, error } = await this.#writer.close();
+    this.#live.clear();
     if (!this.#database.isOpen) return;
     this.#database.close();
     if (!isClean) this.#log.warn({ err: error }, 'records stay in the write-ahead log until the next start');

@@ -36,6 +36,8 @@ describe('live rows', () => {
     expect(tasks.get(task_id).status).to.equal('pending');
     await tasks.cancel(task_id);
     expect(tasks.get(task_id).status).to.equal('canceled');
+    await tasks.close();
+    expect(() => tasks.get(task_id)).to.throw();
   });
 });
 
