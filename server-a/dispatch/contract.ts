@@ -42,9 +42,10 @@ export interface Dispatch {
  */
 export interface OutputFile {
   /**
-   * Appends a chunk; resolves when the next may be written (backpressure). Rejects with STORAGE_FULL on a full disk.
+   * Appends a chunk. A promise resolves when the next chunk may come (backpressure); without one it may come at once.
+   * Rejects with STORAGE_FULL on a full disk.
    */
-  write(chunk: Uint8Array): Promise<void>;
+  write(chunk: Uint8Array): Promise<void> | undefined;
   /**
    * Runs fsync and rename; resolves with the picture's SHA-256 in hexadecimal. No rename after the attempt has ended.
    */

@@ -9,6 +9,7 @@ import type { NewPicture } from '../pictures/new-picture.ts';
 import type { Pictures } from '../pictures/pictures.ts';
 import { probe, SNIFF_BYTES, sniff } from '../probe/probe.ts';
 import type { Reservation } from './admission.ts';
+import { eachChunk } from './each-chunk.ts';
 import { keptFilename } from './filename.ts';
 
 /** Traces uploads: `NODE_DEBUG=darkroom-intake`. */
@@ -109,7 +110,7 @@ async function writeAll(
   maxBytes: number,
 ): Promise<void> {
   let start: Uint8Array = new Uint8Array();
-  for await (const chunk of chunksOf(source)) {
+  await eachChunk(source, (chunk) => {
     if (picture.bytes === 0 && trace.enabled) trace('%s first byte', picture.name);
     if (picture.bytes + chunk.length > maxBytes) {
       throw new DarkroomError('PAYLOAD_TOO_LARGE', `Expected at most ${maxBytes} bytes for the picture, received more`);
@@ -119,13 +120,8 @@ async function writeAll(
       if (start.length === SNIFF_BYTES) sniff(start);
     }
     reservation.consume(chunk.length);
-    await picture.write(chunk);
-  }
+    return picture.write(chunk);
+  });
   if (picture.bytes === 0) throw invalid('at least one byte', 'the picture', 'no bytes');
   if (start.length < SNIFF_BYTES) sniff(start);
-}
-
-/** The chunks of a stream. A reader that stops early does not destroy the stream, so that it can be drained. */
-function chunksOf(source: Readable): AsyncIterable<Uint8Array> {
-  return source.iterator({ destroyOnReturn: false });
 }

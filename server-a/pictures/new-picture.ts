@@ -58,14 +58,18 @@ export class NewPicture {
     return this.#file?.sha256 ?? this.#sha256;
   }
 
-  /** Appends a chunk. Throws STORAGE_FULL when the disk is full. */
-  async write(chunk: Uint8Array): Promise<void> {
-    if (this.#file === null && this.#bytes + chunk.length > SMALL_PICTURE_BYTES) await this.#becomeFile();
+  /**
+   * Appends a chunk. A promise resolves when the next chunk may come; without one it may come at once. Rejects with
+   * STORAGE_FULL when the disk is full.
+   */
+  write(chunk: Uint8Array): Promise<void> | undefined {
     if (this.#file !== null) return this.#file.write(chunk);
+    if (this.#bytes + chunk.length > SMALL_PICTURE_BYTES) return this.#writeToNewFile(chunk);
     this.#expect('open');
     this.#gathered.add(chunk);
     this.#bytes += chunk.length;
     this.#spool.count(chunk.length);
+    return undefined;
   }
 
   /** The bytes so far, for reading before the next write. */
@@ -126,7 +130,7 @@ export class NewPicture {
     this.#spool.count(-this.#bytes);
   }
 
-  async #becomeFile(): Promise<void> {
+  async #writeToNewFile(chunk: Uint8Array): Promise<void> {
     this.#expect('open');
     const file = await this.#spool.create(this.#kind, this.#name);
     // A discard while the file was made knew nothing of it.
@@ -136,6 +140,7 @@ export class NewPicture {
     this.#leaveMemory();
     this.#file = file;
     if (gathered.length > 0) await file.write(gathered);
+    await file.write(chunk);
   }
 
   #become(state: State): void {

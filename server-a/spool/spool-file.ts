@@ -86,8 +86,11 @@ export class SpoolFile {
     return this.#sha256;
   }
 
-  /** Appends a chunk and keeps it until a flush, now or later. Throws STORAGE_FULL when the disk is full. */
-  async write(chunk: Uint8Array): Promise<void> {
+  /**
+   * Appends a chunk and keeps it until a flush, now or later. A promise resolves when the next chunk may come; without
+   * one it may come at once. Rejects with STORAGE_FULL when the disk is full.
+   */
+  write(chunk: Uint8Array): Promise<void> | undefined {
     this.#expect('open');
     this.#bytes += chunk.length;
     this.#spool.count(chunk.length);
@@ -96,7 +99,7 @@ export class SpoolFile {
     const written = this.#gatheredBytes < WRITE_BYTES ? undefined : this.flush();
     // Hash on this thread while another thread writes.
     this.#hash.update(chunk);
-    await written;
+    return written;
   }
 
   /** Writes the gathered chunks. Throws STORAGE_FULL when the disk is full. */

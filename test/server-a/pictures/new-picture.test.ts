@@ -71,7 +71,7 @@ describe('a new picture', () => {
     const picture = await written(Buffer.alloc(SMALL_PICTURE_BYTES));
     const writing = picture.write(Buffer.from('more'));
     await picture.discard();
-    expect(await codeOf(writing)).to.equal('Expected a picture that is open, received one discarded');
+    expect(await codeOf(async () => writing)).to.equal('Expected a picture that is open, received one discarded');
     expect(await readdir(folder())).to.deep.equal([]);
     expect(spool.bytes).to.equal(0);
   });
@@ -80,7 +80,7 @@ describe('a new picture', () => {
     const picture = await written(Buffer.from('bytes'));
     expect(await codeOf(picture.place(NAME))).to.equal('Expected a picture that is sealed, received one open');
     await picture.seal();
-    expect(await codeOf(picture.write(Buffer.from('x')))).to.equal(
+    expect(await codeOf(async () => picture.write(Buffer.from('x')))).to.equal(
       'Expected a picture that is open, received one sealed',
     );
     await picture.discard();

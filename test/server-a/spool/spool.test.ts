@@ -74,7 +74,7 @@ describe('spool', () => {
       const file = await spool.create('input');
       expect(await codeOf(file.moveTo('x'))).to.equal('Expected a spool file that is sealed, received one open');
       await file.seal();
-      expect(await codeOf(file.write(Buffer.from('x')))).to.equal(
+      expect(await codeOf(async () => file.write(Buffer.from('x')))).to.equal(
         'Expected a spool file that is open, received one sealed',
       );
       await file.discard();
@@ -85,7 +85,7 @@ describe('spool', () => {
       const full = await open('/dev/full', 'r+').catch(() => null);
       if (full === null) return this.skip();
       const file = new SpoolFile(spool, join(folder(), 'gone.tmp'), full, 'input');
-      expect(await codeOf(file.write(Buffer.alloc(512 * 1024)))).to.equal('STORAGE_FULL');
+      expect(await codeOf(async () => file.write(Buffer.alloc(512 * 1024)))).to.equal('STORAGE_FULL');
       await file.discard();
       const small = new SpoolFile(spool, join(folder(), 'gone.tmp'), await open('/dev/full', 'r+'), 'input');
       await small.write(Buffer.from('x'));

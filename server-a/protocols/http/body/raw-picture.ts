@@ -1,7 +1,7 @@
 import type { ReceivedPicture, Tasks } from '../../../tasks/tasks.ts';
 import type { HttpContext } from '../http-context.ts';
 import { rawFilename } from './raw-filename.ts';
-import { checkDeclaredBytes, declaredBytes, inviteBody, pipeBody, RequestBody } from './request-body.ts';
+import { checkDeclaredBytes, declaredBytes, inviteBody } from './request-body.ts';
 
 /** True when the request declares its body as the picture itself. */
 export function isRawPicture({ request }: HttpContext): boolean {
@@ -17,10 +17,5 @@ export async function receiveRaw(context: HttpContext, tasks: Tasks, maxBytes: n
   checkDeclaredBytes(context.req, maxBytes);
   tasks.checkRoom(bytes);
   inviteBody(context);
-  const body = pipeBody(context, new RequestBody(maxBytes));
-  try {
-    return await tasks.receive(body, { filename, bytes, signal });
-  } finally {
-    body.destroy();
-  }
+  return tasks.receive(context.req, { filename, bytes, signal });
 }
