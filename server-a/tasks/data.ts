@@ -83,6 +83,10 @@ async function openFolder(
       log.fatal({ err: error }, 'the store cannot be written any more');
       options.onFatal?.(error);
     };
+    // Read while the writer thread checks the store: both take long when there are many tasks.
+    const names = spool.names();
+    // Awaited below, unless the store is refused: then it does not matter whether the names can be read.
+    names.catch(() => undefined);
     const store = await Store.open(join(folder, STORE_FILE), log, onFatal, marker);
     try {
       const opened = failpoint('store-opened');
@@ -90,7 +94,7 @@ async function openFolder(
       await writeMarker(folder, store.identity, system.files);
       // The names of store, marker and spool must survive a power cut, too.
       await failpointAfter(syncFolder(folder, system.files), 'folder-synced');
-      await recover({ folder, store, spool, lostAndFound, log });
+      await recover(await names, { folder, store, spool, lostAndFound, log });
       return { store, spool };
     } catch (error) {
       await store.close();

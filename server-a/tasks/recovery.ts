@@ -29,11 +29,14 @@ type Fate = 'kept' | 'unfinished' | 'orphan' | 'left';
 
 /**
  * Makes interrupted tasks pending again, without a strike. Moves files that no record needs to lost+found, and removes
- * files that were never complete. Throws {@link StoreRefusal}, and changes nothing, when more inputs are without a
- * record than can have been under way: records are lost then.
+ * files that were never complete; `names` are all files of the spool. Throws {@link StoreRefusal}, and changes nothing,
+ * when more inputs are without a record than can have been under way: records are lost then.
  */
-export async function recover({ folder, store, spool, lostAndFound, log }: RecoveryParts): Promise<void> {
-  const fates = await sortFiles(store, spool);
+export async function recover(
+  names: readonly string[],
+  { folder, store, spool, lostAndFound, log }: RecoveryParts,
+): Promise<void> {
+  const fates = sortFiles(store, new Set(names));
   // The store was opened for the first time by a Darkroom that counts, so an older one may have left the files.
   const most = store.identity.opened <= 1 ? MOST_WITHOUT_GATE : MOST_WITHOUT_RECORD;
   const orphans = fates.orphan.length;
@@ -55,8 +58,7 @@ interface SortedFiles extends Readonly<Record<Fate, string[]>> {
 }
 
 /** Nearly every file is of a record that names it and its size, so a look at each file is only for the rest. */
-async function sortFiles(store: Store, spool: Spool): Promise<SortedFiles> {
-  const names = new Set(await spool.names());
+function sortFiles(store: Store, names: Set<string>): SortedFiles {
   const bytes = takeOwned(names, store);
   const fates: Record<Fate, string[]> = { kept: [], unfinished: [], orphan: [], left: [] };
   for (const name of names) fates[fateOf(store, parseSpoolName(name))].push(name);
