@@ -333,7 +333,7 @@ describe('listener', () => {
 
     it('has a job run again that a worker ended with TIMEOUT because of it', async () => {
       await open();
-      const { a, taken } = await working({ deadline_ms: 6000 });
+      const { a, taken } = await working({ deadline_ms: 3000 });
       stall();
       taken.finish({ kind: 'failed', error: { code: 'TIMEOUT', message: 'late' } });
       expect((await a.next('FAIL')).message.code).to.equal('BACKEND_UNAVAILABLE');
