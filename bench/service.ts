@@ -28,14 +28,16 @@ export interface ServiceOptions {
   readonly dataDir?: string;
 }
 
+/** Those of `npm start`. */
+const V8_FLAGS = ['--single-threaded-gc', '--max-semi-space-size=2'];
+
 /** Starts Darkroom as a user would; resolves when it has printed where it listens. */
 export async function startService(flags: readonly string[], options: ServiceOptions = {}): Promise<Service> {
   const { command = 'serve' } = options;
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'darkroom-bench-')));
   const script = fileURLToPath(new URL('../bin/darkroom.js', import.meta.url));
-  // The flag of `npm start`.
   const words = [
-    '--single-threaded-gc',
+    ...V8_FLAGS,
     script,
     command,
     '--data-dir',

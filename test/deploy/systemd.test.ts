@@ -11,7 +11,8 @@ import { requireTool } from '../support/required-tool.ts';
 
 const run = promisify(execFile);
 const UNITS = readdirSync(repositoryPath('deploy/systemd'));
-const EXEC_START = /^ExecStart=\/usr\/bin\/node (?:--single-threaded-gc )?\/opt\/darkroom\/dist\/bin\/darkroom\.js (.+)$/m;
+const EXEC_START =
+  /^ExecStart=\/usr\/bin\/node (?:--single-threaded-gc --max-semi-space-size=2 )?\/opt\/darkroom\/dist\/bin\/darkroom\.js (.+)$/m;
 
 describe('systemd units', function () {
   this.timeout(180_000);
