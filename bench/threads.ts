@@ -63,9 +63,11 @@ function cpuByKind(server: string, pid: number, uvThreads: number): Map<string, 
     .map(Number)
     .sort((a, b) => a - b)) {
     const name = readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').trim();
-    const isUnnamed = thread !== pid && name === 'node';
-    const kind = `${server} ${thread === pid ? 'main' : isUnnamed ? kindOf(unnamed, uvThreads) : name.split(/[ /]/)[0]}`;
-    if (isUnnamed) unnamed += 1;
+    let kind = `${server} ${thread === pid ? 'main' : name.split(/[ /]/)[0]}`;
+    if (thread !== pid && name === 'node') {
+      kind = `${server} ${kindOf(unnamed, uvThreads)}`;
+      unnamed += 1;
+    }
     const nanoseconds = Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
     sums.set(kind, (sums.get(kind) ?? 0) + nanoseconds / 1e6);
   }

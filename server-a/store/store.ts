@@ -155,7 +155,7 @@ export class Store {
   /** Resolves with the changed rows when they are on disk. Rejects like {@link WriteQueue.write}. */
   write(command: Command): Promise<ChangedRow[]> {
     const committed = this.#writer.write(command).then((changed) => {
-      // Before anybody is told of the change, so that nobody who was told reads the row of before.
+      // Before the caller goes on, so that it does not read the old row.
       this.#live.drop(changed);
       return changed;
     });

@@ -3,9 +3,9 @@ import { hasEnded, type Task } from '../../shared/task.ts';
 /** High-water mark: changes buffered for a slow watcher. Above it the oldest is dropped. */
 const MAX_BACKLOG = 16;
 
-/** One who is told of a task. */
+/** A listener for the changes of a task. */
 interface Watching {
-  /** True when it is told only of the task's end. */
+  /** True when it needs only the task's end. */
   readonly onlyEnd: boolean;
   push(task: Task): void;
   stop(): void;
@@ -28,7 +28,7 @@ export class Watchers {
     return this.#watched.size;
   }
 
-  /** True when someone is told of the change: of the task's end, or of another. */
+  /** True when a watcher of the task needs such a change. */
   isWatched(id: string, change: 'end' | 'other'): boolean {
     const watchers = this.#watched.get(id);
     if (watchers === undefined || change === 'end') return watchers !== undefined;
